@@ -1,0 +1,113 @@
+//! Who acts, what they do, and what for.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $type { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $type {
+            /// Every one there is, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that configuration, audit and pages use.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    /// What a caller is to the site. A role grants actions through policy and nothing by itself.
+    Role {
+        /// Asks, reads, edits and sends answers.
+        Agent = "agent",
+        /// Signs off what was held for review.
+        Reviewer = "reviewer",
+        /// Keeps collections and curated pairs.
+        KnowledgeManager = "knowledge_manager",
+        /// Reads the audit log.
+        Compliance = "compliance",
+        /// Keeps the machine running; cannot read questions, answers or documents.
+        Operator = "operator",
+        /// Keeps accounts and tenants.
+        Administrator = "administrator",
+        /// A program that calls the API: assistants, raw models and embeddings.
+        Service = "service",
+    }
+);
+
+words!(
+    /// What is being done. Every route and every command is one of these.
+    Action {
+        /// Ask an assistant; the answer passes every check.
+        Ask = "ask",
+        /// Search collections and read passages.
+        Search = "search",
+        /// Generate text with a raw model, outside the answer pipeline.
+        Generate = "generate",
+        /// Compute embeddings.
+        Embed = "embed",
+        /// Order documents by relevance.
+        Rerank = "rerank",
+        /// List the models and assistants.
+        ListModels = "list_models",
+        /// List the collections and their documents.
+        ListCollections = "list_collections",
+        /// Read a document's text.
+        ReadDocument = "read_document",
+        /// Create or delete a collection.
+        ManageCollection = "manage_collection",
+        /// Add, replace or delete documents.
+        ManageDocuments = "manage_documents",
+        /// Verify or rebuild an index.
+        MaintainIndex = "maintain_index",
+        /// Import, verify or remove a model.
+        ManageModels = "manage_models",
+        /// Issue, list or revoke accounts.
+        ManageAccounts = "manage_accounts",
+        /// Read the audit log.
+        ReadAudit = "read_audit",
+        /// Read health and metrics.
+        ReadMetrics = "read_metrics",
+        /// Read the description of the API.
+        ReadApiDescription = "read_api_description",
+        /// Measure quality on a question set.
+        Evaluate = "evaluate",
+    }
+);
+
+words!(
+    /// What the information is used for, in HIPAA's words.
+    Purpose {
+        /// Care of a patient.
+        Treatment = "treatment",
+        /// Claims and coverage.
+        Payment = "payment",
+        /// Running the site: customer care, quality, training.
+        Operations = "operations",
+    }
+);
+
+/// A word that names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a role: use agent, reviewer, knowledge_manager, compliance, operator, administrator or service")]
+pub struct ParseRoleError(String);
+
+impl FromStr for Role {
+    type Err = ParseRoleError;
+    fn from_str(given: &str) -> Result<Self, ParseRoleError> {
+        Self::ALL.iter().copied().find(|role| role.as_str() == given).ok_or_else(|| ParseRoleError(given.to_owned()))
+    }
+}
