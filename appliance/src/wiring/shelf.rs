@@ -1,0 +1,39 @@
+//! A tenant's library as the port that the pipeline owns.
+
+use std::sync::Arc;
+
+use cloister_knowledge::{EmbedError, Found, Library, PairMatch, Query, Scope, SearchError};
+use cloister_terms::CollectionId;
+
+use crate::pipeline::{Failure, Knowledge, Stop};
+
+/// The library of one tenant behind the pipeline's port.
+#[derive(Clone)]
+pub struct Shelf(pub Arc<Library>);
+
+impl Knowledge for Shelf {
+    fn collections(&self) -> Result<Vec<CollectionId>, Stop> {
+        let collections = self.0.collections().map_err(|fault| Stop::internal("listing the collections", fault))?;
+        Ok(collections.into_iter().map(|collection| collection.id).collect())
+    }
+
+    fn match_pairs(&self, scope: &Scope, question: &str) -> Result<Vec<PairMatch>, Stop> {
+        self.0.match_pairs(scope, question).map_err(stopped)
+    }
+
+    fn search(&self, scope: &Scope, query: &Query) -> Result<Found, Stop> {
+        self.0.search(scope, query).map_err(stopped)
+    }
+}
+
+/// A failed search as an early end.
+pub fn stopped(error: SearchError) -> Stop {
+    match error {
+        SearchError::Embed(EmbedError::Busy { retry_after }) => Stop::busy("embedding", retry_after),
+        SearchError::UnknownCollection(id) => Stop::not_found(format!("collection `{id}`")),
+        SearchError::ModelMismatch { mend, .. } => {
+            Failure::Unavailable { what: "the index of this collection".to_owned(), mend }.into()
+        }
+        fault => Stop::internal("searching", fault),
+    }
+}
