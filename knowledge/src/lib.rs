@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Parses, chunks, indexes and searches a site's documents.
+
+pub mod parse;
