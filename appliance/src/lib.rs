@@ -1,1 +1,4 @@
-//! Skeleton.
+//! The program Cloister as a library.
+
+pub mod pipeline;
+pub mod session;
