@@ -72,8 +72,8 @@ impl Default for Limits {
 
 /// Whether `asked` is the same question as the curated `known`, given the likeness of their embeddings.
 pub fn gate(asked: &str, known: &str, similarity: f32, limits: Limits) -> Gate {
-    // Written so that a likeness that is not a number falls below.
-    if !(similarity >= limits.similarity) {
+    // A likeness that is not a number falls below.
+    if similarity.is_nan() || similarity < limits.similarity {
         return Gate::Below;
     }
     match veto(asked, known) {
