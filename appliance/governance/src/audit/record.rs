@@ -1,0 +1,257 @@
+//! What a record says.
+//!
+//! Two forms of each: the one that is handed in, whose words are `&'static str` and so cannot hold a patient's, and the one
+//! that is read back.
+
+use std::collections::BTreeMap;
+
+use cloister_terms::{Action, CollectionId, DocumentId, EntryId, Purpose, RequestId, Role, SessionId, TenantId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{accounts::AccountId, policy::Principal};
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The account.
+    pub account: AccountId,
+    /// The name an administrator gave it.
+    pub name: String,
+    /// Its role at the time.
+    pub role: Role,
+}
+
+impl From<&Principal> for Who {
+    fn from(principal: &Principal) -> Self {
+        Self { account: principal.account.clone(), name: principal.name.clone(), role: principal.role }
+    }
+}
+
+/// A model that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name in the registry.
+    pub name: String,
+    /// The SHA-256 over its files, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A document that was read or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// Its collection.
+    pub collection: CollectionId,
+    /// Its id.
+    pub document: DocumentId,
+    /// Its version.
+    pub version: String,
+}
+
+/// What is about to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Intent {
+    /// Who acts.
+    pub who: Who,
+    /// What they do.
+    pub action: Action,
+    /// What for, where the caller said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// In which tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// Which collections may be read or changed, where they are named. Empty for whatever the caller may read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<CollectionId>,
+    /// The interaction it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// The HTTP request or command.
+    pub request: RequestId,
+    /// The version of the policy that decides.
+    pub policy: String,
+}
+
+/// How an entry ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// It was done.
+    Done,
+    /// Policy said no.
+    Denied,
+    /// A guardrail said no.
+    Blocked,
+    /// It waits for a person.
+    Held,
+    /// It could not be done.
+    Failed,
+    /// The caller went away, or the program dropped it.
+    Abandoned,
+    /// The process died.
+    Interrupted,
+}
+
+impl OutcomeKind {
+    /// The word that records and metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// How an entry ended, with what it used. Build it from a kind and add what there is.
+///
+/// ```
+/// # use cloister_governance::audit::{Outcome, OutcomeKind};
+/// let outcome = Outcome::done().with_code("quoted").with_count("passages", 3);
+/// assert_eq!(outcome.kind, OutcomeKind::Done);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// Which way: the lane of an answer, the code of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// How much: `passages`, `prompt_tokens`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<&'static str, u64>,
+    /// The documents that were read or changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
+    /// The models that took part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Model>,
+}
+
+impl Outcome {
+    /// An outcome of a kind, with nothing else known.
+    pub const fn of(kind: OutcomeKind) -> Self {
+        Self { kind, code: None, counts: BTreeMap::new(), documents: Vec::new(), models: Vec::new() }
+    }
+
+    /// It was done.
+    pub const fn done() -> Self {
+        Self::of(OutcomeKind::Done)
+    }
+
+    /// Policy said no, for the reason that `code` names.
+    pub fn denied(code: &'static str) -> Self {
+        Self::of(OutcomeKind::Denied).with_code(code)
+    }
+
+    /// It could not be done, for the reason that `code` names.
+    pub fn failed(code: &'static str) -> Self {
+        Self::of(OutcomeKind::Failed).with_code(code)
+    }
+
+    pub(super) const fn abandoned() -> Self {
+        Self::of(OutcomeKind::Abandoned)
+    }
+
+    /// Names which way it went.
+    #[must_use]
+    pub const fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn with_count(mut self, name: &'static str, count: u64) -> Self {
+        self.counts.insert(name, count);
+        self
+    }
+
+    /// Adds a document that was read or changed.
+    #[must_use]
+    pub fn with_document(mut self, document: Document) -> Self {
+        self.documents.push(document);
+        self
+    }
+
+    /// Adds a model that took part.
+    #[must_use]
+    pub fn with_model(mut self, model: Model) -> Self {
+        self.models.push(model);
+        self
+    }
+}
+
+/// A record as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Its number. Numbers start at 1 and have no gaps.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The entry that it opens or closes.
+    pub entry: EntryId,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What a record that was read back says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// It opens an entry.
+    Intent(RecordedIntent),
+    /// It closes one.
+    Outcome(RecordedOutcome),
+}
+
+/// An [`Intent`] that was read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are those of Intent")]
+pub struct RecordedIntent {
+    pub who: Who,
+    pub action: Action,
+    #[serde(default)]
+    pub purpose: Option<Purpose>,
+    #[serde(default)]
+    pub tenant: Option<TenantId>,
+    #[serde(default)]
+    pub collections: Vec<CollectionId>,
+    #[serde(default)]
+    pub session: Option<SessionId>,
+    pub request: RequestId,
+    pub policy: String,
+}
+
+/// An [`Outcome`] that was read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are those of Outcome")]
+pub struct RecordedOutcome {
+    pub kind: OutcomeKind,
+    #[serde(default)]
+    pub code: Option<String>,
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub documents: Vec<Document>,
+    #[serde(default)]
+    pub models: Vec<Model>,
+}
+
+/// The bytes that are kept: one JSON object, `{"intent": ...}` or `{"outcome": ...}`.
+pub(super) fn intent_bytes(intent: &Intent) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&BTreeMap::from([("intent", intent)]))
+}
+
+/// See [`intent_bytes`].
+pub(super) fn outcome_bytes(outcome: &Outcome) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&BTreeMap::from([("outcome", outcome)]))
+}
