@@ -213,7 +213,7 @@ fn measure(tokens: &[Token<'_>]) -> Read {
         return Some((FactKind::Measure, format!("{amount} $"), 2));
     }
     match first.lower().as_str() {
-        "once" => return Some((FactKind::Measure, "1 time".to_owned(), 1)),
+        "once" if frequency(tokens.get(1)) => return Some((FactKind::Measure, "1 time".to_owned(), 1)),
         "twice" => return Some((FactKind::Measure, "2 time".to_owned(), 1)),
         _ => {}
     }
@@ -226,6 +226,13 @@ fn measure(tokens: &[Token<'_>]) -> Read {
         None if in_words && number == "1" => None, // "one" is mostly a pronoun
         None => Some((FactKind::Number, number, 1)),
     }
+}
+
+/// Whether `once` counts, as in "once daily"; in "once signed in" it does not.
+fn frequency(next: Option<&Token<'_>>) -> bool {
+    next.is_some_and(|token| {
+        matches!(token.lower().as_str(), "a" | "per" | "every" | "each" | "daily" | "weekly" | "monthly")
+    })
 }
 
 /// The unit after a number; for the lower end of a range, the unit after its upper end. The second value is how many

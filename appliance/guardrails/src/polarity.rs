@@ -21,7 +21,6 @@ const CUES: &[&str] = &[
     "prohibited",
     "forbidden",
     "contraindicated",
-    "stop",
 ];
 
 /// Openings that look like a negation and are none: they bound or stress.

@@ -18,9 +18,29 @@ const BESIDE: f32 = 0.85;
 
 /// Words of a sentence that must not be cut off from its neighbour.
 const WARNINGS: &[&str] = &[
-    "do not", "don't", "don’t", "never", "must not", "should not", "cannot", "warning", "caution", "important:", "maximum",
-    "no more than", "not more than", "not exceed", "contraindicated", "avoid", "emergency", "911", "except", "unless",
-    "only if", "before taking", "seek medical",
+    "do not",
+    "don't",
+    "don’t",
+    "never",
+    "must not",
+    "should not",
+    "cannot",
+    "warning",
+    "caution",
+    "important:",
+    "maximum",
+    "no more than",
+    "not more than",
+    "not exceed",
+    "contraindicated",
+    "avoid",
+    "emergency",
+    "911",
+    "except",
+    "unless",
+    "only if",
+    "before taking",
+    "seek medical",
 ];
 
 /// Chooses the places to quote from `ranked`, the best first; returns them in the order of the documents.
@@ -58,9 +78,8 @@ pub(super) fn choose(ranked: &[Sentence], passages: &[Passage], settings: &Setti
 /// Adds a quote; one that overlaps another of the same passage becomes one with it.
 fn add(quotes: &mut Vec<Quote>, mut quote: Quote) {
     quotes.retain(|other| {
-        let apart = other.passage != quote.passage
-            || other.span.end <= quote.span.start
-            || quote.span.end <= other.span.start;
+        let apart =
+            other.passage != quote.passage || other.span.end <= quote.span.start || quote.span.end <= other.span.start;
         if !apart {
             quote.span.start = quote.span.start.min(other.span.start);
             quote.span.end = quote.span.end.max(other.span.end);
@@ -80,7 +99,10 @@ fn whole(text: &str, span: Span, room: usize) -> Span {
     };
     let begins_item = |index: usize| sentences.get(index).is_some_and(|s| is_marked(s.of(text)));
     let begins_line = |index: usize| {
-        sentences.get(index).is_some_and(|s| text.get(..s.start).is_none_or(|before| before.trim_end_matches([' ', '\t']).ends_with('\n') || before.trim().is_empty()))
+        sentences.get(index).is_some_and(|s| {
+            text.get(..s.start)
+                .is_none_or(|before| before.trim_end_matches([' ', '\t']).ends_with('\n') || before.trim().is_empty())
+        })
     };
     let in_item = |index: usize| {
         let first = (0..=index).rev().find(|&i| begins_line(i));
@@ -122,7 +144,9 @@ fn item_end(sentences: &[Span], at: usize, begins_line: &dyn Fn(usize) -> bool) 
 
 /// Whether a line begins as a list item or a table row.
 fn is_marked(text: &str) -> bool {
-    text.starts_with(['|', '•']) || ["- ", "* ", "+ ", "– "].iter().any(|mark| text.starts_with(mark)) || is_numbered(text)
+    text.starts_with(['|', '•'])
+        || ["- ", "* ", "+ ", "– "].iter().any(|mark| text.starts_with(mark))
+        || is_numbered(text)
 }
 
 fn is_numbered(text: &str) -> bool {
@@ -160,7 +184,9 @@ mod tests {
     #[test]
     fn a_step_brings_its_whole_list_if_there_is_room() {
         let list = "To transfer a prescription:\n1. Call 555-0100. Press 2.\n2. Give the old pharmacy's name.";
-        for sentence in ["Press 2.", "1. Call 555-0100.", "2. Give the old pharmacy's name.", "To transfer a prescription:"] {
+        for sentence in
+            ["Press 2.", "1. Call 555-0100.", "2. Give the old pharmacy's name.", "To transfer a prescription:"]
+        {
             assert_eq!(whole_of(STEPS, sentence, 500), list, "{sentence}");
         }
         assert_eq!(whole_of(STEPS, "Press 2.", 40), "1. Call 555-0100. Press 2.");

@@ -47,7 +47,10 @@ fn states_something(text: &str, headings: &[String]) -> bool {
 
 /// What a sentence stands under: title and headings.
 pub(super) fn context(passage: &Passage) -> String {
-    std::iter::once(passage.title.as_str()).chain(passage.headings.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+    std::iter::once(passage.title.as_str())
+        .chain(passage.headings.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The sentences of `passages`, the best first.
@@ -105,7 +108,11 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
 fn sort(sentences: &mut [Sentence]) {
     // A score that is not a number sorts last; equal scores keep the order of the passages.
     sentences.sort_by(|a, b| {
-        b.score.is_nan().cmp(&a.score.is_nan()).reverse().then(b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal))
+        b.score
+            .is_nan()
+            .cmp(&a.score.is_nan())
+            .reverse()
+            .then(b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal))
     });
 }
 

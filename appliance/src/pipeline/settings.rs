@@ -52,7 +52,8 @@ pub struct Settings {
 /// always vetoes.
 ///
 /// Measured on 52 hand-written triples: on likeness alone, near-misses (another drug, number, population) lie above
-/// paraphrases, so that no threshold separates them. The words decide, and likeness only rules out other topics.
+/// paraphrases, so that no threshold separates them. The vetoes do, and likeness only rules out other topics. What is
+/// let in and what is lost stands at [`same_question::Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SameQuestion {
@@ -64,8 +65,8 @@ pub struct SameQuestion {
 
 impl Default for SameQuestion {
     fn default() -> Self {
-        let limits = same_question::Limits::default();
-        Self { similarity: limits.similarity, words: limits.words }
+        let same_question::Limits { similarity, words } = same_question::Limits::default();
+        Self { similarity, words }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Words whose presence in only one of two questions changes the answer.
 
+use std::collections::BTreeSet;
+
 use crate::words;
 
 /// Endings that drug names share (the stems of the international non-proprietary names).
@@ -154,8 +156,25 @@ pub(super) fn is_drug_like(word: &str) -> bool {
         || (word.len() >= 7 && !NOT_DRUGS.contains(&word) && DRUG_ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
-/// The group of people, or animals, that a word in lower case names.
-pub(super) fn population(word: &str) -> Option<&'static str> {
+/// The groups of people, or animals, that the words of a question name.
+pub(super) fn populations(words: &[String]) -> BTreeSet<&'static str> {
+    let mut found: BTreeSet<_> = words
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| words.get(index + 1).is_none_or(|next| next != "than")) // "older than 65" is a number
+        .filter_map(|(_, word)| population(word))
+        .collect();
+    if found.contains("older") {
+        found.remove("adult"); // "older adults" and "the elderly" are the same people
+    }
+    if found.contains("pregnant") || found.contains("breastfeeding") {
+        found.remove("women");
+    }
+    found
+}
+
+/// The group that a word in lower case names.
+fn population(word: &str) -> Option<&'static str> {
     Some(match word.strip_suffix("'s").unwrap_or(word) {
         "child" | "children" | "kid" | "kids" | "pediatric" | "paediatric" | "minor" | "minors" | "toddler"
         | "toddlers" | "teen" | "teens" | "teenager" | "adolescent" | "son" | "daughter" | "grandchild" => "child",

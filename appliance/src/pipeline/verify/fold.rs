@@ -81,7 +81,9 @@ impl<'a> Fold<'a> {
             .shown
             .iter()
             .zip(&self.contexts)
-            .filter_map(|(s, context)| self.passages.get(s.passage).map(|p| Evidence { text: s.span.of(&p.text), context }))
+            .filter_map(|(s, context)| {
+                self.passages.get(s.passage).map(|p| Evidence { text: s.span.of(&p.text), context })
+            })
             .collect();
         let found = support::check(&unit, &evidence, self.limits);
         let place = found.evidence.and_then(|index| self.shown.get(index));
@@ -110,7 +112,9 @@ fn without_marks(unit: &str) -> String {
     while let Some(open) = rest.find('[') {
         let (before, from) = rest.split_at(open);
         let mark = from.find(']').and_then(|close| from.get(1..close).map(|inside| (inside, close + 1)));
-        let is_mark = |inside: &str| !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | '-'));
+        let is_mark = |inside: &str| {
+            !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | '-'))
+        };
         match mark.filter(|(inside, _)| is_mark(inside)) {
             Some((_, length)) => {
                 kept.push_str(before.trim_end());
@@ -126,6 +130,3 @@ fn without_marks(unit: &str) -> String {
     kept.push_str(rest);
     kept.trim().to_owned()
 }
-
-#[cfg(test)]
-mod tests;
