@@ -18,6 +18,7 @@ mod model;
 mod progress;
 mod serve;
 mod site;
+mod table;
 
 /// Cloister answers from a site's own documents, cited and checked, and lets nothing leave the building.
 #[derive(Debug, Parser)]

@@ -9,10 +9,12 @@ use cloister_governance::{
     audit::Outcome,
 };
 use cloister_terms::{AccessLabel, Action, CollectionId, Role, TenantId};
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 
-use super::site::{self, Desk};
+use super::{
+    site::{self, Desk},
+    table,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -87,8 +89,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn list(desk: &Desk) -> anyhow::Result<()> {
     let accounts =
         desk.govern_site(Action::ManageAccounts, || Ok((desk.accounts()?.list()?, Outcome::done().with_code("listed"))))?;
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["account", "name", "role", "tenant", "state", "last used"]);
+    let mut table = table::plain(["account", "name", "role", "tenant", "state", "last used"]);
     let now = desk.clock.now();
     for account in accounts {
         let state = match (account.revoked, account.expires) {

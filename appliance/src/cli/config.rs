@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
 
-use super::site;
+use super::{site, table};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,8 +28,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Check => println!("the configuration is valid"),
         Verb::Show => {
-            let mut table = Table::new();
-            table.load_preset(presets::NOTHING).set_header(["key", "value", "from"]);
+            let mut table = table::plain(["key", "value", "from"]);
             for setting in loaded.settings() {
                 let value = setting.value.unwrap_or_else(|| "(derived)".to_owned());
                 table.add_row([setting.key, value, setting.origin.to_string()]);

@@ -1,17 +1,20 @@
 //! `cloister kb`: the collections of a tenant. It works on the encrypted database itself, beside a running server or
 //! without one; a server sees each change at its next search.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use cloister_governance::audit::Outcome;
-use cloister_knowledge::{Mode, Query, Scope};
-use cloister_terms::{AccessLabel, Action, CollectionId, TenantId};
-use comfy_table::{Table, presets};
+use cloister_knowledge::{Collection, CollectionSpec, DocumentVersion, Mode, Problem, Query, Scope};
+use cloister_terms::{AccessLabel, Action, CollectionId, DocumentId, TenantId};
 use serde_json::json;
 
-use super::site::{self, Desk};
+use super::{
+    progress,
+    site::{self, Desk},
+    table,
+};
 
 mod ingest;
 
@@ -147,8 +150,7 @@ fn list(desk: &Desk, tenant: &TenantId, json: bool) -> anyhow::Result<ExitCode> 
         let collections = desk.library(tenant)?.collections()?;
         Ok((collections, Outcome::done()))
     })?;
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["collection", "title", "documents", "passages", "pairs", "model"]);
+    let mut table = table::plain(["collection", "title", "documents", "passages", "pairs", "model"]);
     for found in collections {
         if json {
             say(&described(&found).to_string());
@@ -172,30 +174,35 @@ fn described(collection: &Collection) -> serde_json::Value {
     })
 }
 
+fn listed(id: DocumentId, version: &DocumentVersion) -> serde_json::Value {
+    json!({
+        "document": id, "name": version.name, "title": version.title, "version": version.version, "label": version.label,
+        "effective": version.effective, "expires": version.expires, "in_force": version.in_force,
+        "format": version.format, "passages": version.passages, "ingested": version.ingested,
+    })
+}
+
 fn show(desk: &Desk, tenant: &TenantId, id: &CollectionId, json: bool) -> anyhow::Result<ExitCode> {
     let (collection, documents) = desk.govern(Action::ListCollections, tenant, Some(id), || {
         let library = desk.library(tenant)?;
         Ok(((library.show(id)?, library.documents(id)?), Outcome::done()))
     })?;
     if json {
-        let documents: Vec<_> = documents.iter().map(listed).collect();
-        let mut shown = described(&collection);
-        shown["documents"] = documents.into();
-        say(&shown.to_string());
+        let versions = documents.iter().flat_map(|document| document.versions.iter().map(|version| (document.id, version)));
+        let versions: Vec<_> = versions.map(|(id, version)| listed(id, version)).collect();
+        say(&json!({ "collection": described(&collection), "documents": versions }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!(
         "{} ({}): {} documents, {} passages, {} pairs, indexed with {}",
         collection.id, collection.title, collection.documents, collection.passages, collection.pairs, collection.model.name
     ));
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["name", "title", "version", "effective", "state", "label"]);
-    for document in documents {
-        for version in document.versions {
-            let effective = version.effective.map(|date| date.to_string()).unwrap_or_default();
-            let cells = [document.name.clone(), version.title, version.version, effective, version.state.to_string()];
-            table.add_row(cells.into_iter().chain([version.label.to_string()]));
-        }
+    let mut table = table::plain(["name", "title", "version", "effective", "state", "label"]);
+    for version in documents.into_iter().flat_map(|document| document.versions) {
+        let effective = version.effective.map(|date| date.to_string()).unwrap_or_default();
+        let state = if version.in_force { "in force" } else { "not in force" };
+        let label = version.label.to_string();
+        table.add_row([version.name, version.title, version.version, effective, state.to_owned(), label]);
     }
     say(&table.to_string());
     Ok(ExitCode::SUCCESS)
@@ -234,8 +241,11 @@ fn delete(desk: &Desk, tenant: &TenantId, id: &CollectionId, name: Option<String
     match (name, all) {
         (Some(name), false) => {
             desk.govern(Action::ManageDocuments, tenant, Some(id), || {
-                desk.library(tenant)?.delete_document(id, &name)?;
-                Ok(((), Outcome::done().with_count("documents", 1)))
+                let deleted = desk.library(tenant)?.delete_file(id, &name)?;
+                if deleted == 0 {
+                    bail!("the collection `{id}` has no document `{name}`: see `cloister kb show {id}`");
+                }
+                Ok(((), Outcome::done().with_count("documents", deleted as u64)))
             })?;
             say(&format!("deleted {name} from {id}"));
         }
@@ -261,8 +271,8 @@ fn verify(desk: &Desk, tenant: &TenantId, id: Option<CollectionId>) -> anyhow::R
         let mut problems = Vec::new();
         for id in ids {
             let checked = library.verify(&id)?;
-            say(&format!("{id}: {} documents, {} passages checked", checked.documents, checked.passages));
-            problems.extend(checked.problems.into_iter().map(|problem| format!("{id}: {problem}")));
+            say(&format!("{id}: {} versions, {} passages, {} vectors checked", checked.versions, checked.passages, checked.vectors));
+            problems.extend(checked.problems.into_iter().map(described_problem));
         }
         let outcome = Outcome::done().with_count("problems", problems.len() as u64);
         Ok((problems, outcome))
@@ -272,6 +282,11 @@ fn verify(desk: &Desk, tenant: &TenantId, id: Option<CollectionId>) -> anyhow::R
     }
     say(if problems.is_empty() { "database and indexes agree" } else { "mend it with `cloister kb rebuild COLLECTION`" });
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn described_problem(problem: Problem) -> String {
+    let document = problem.document.map(|id| format!(", document {id}")).unwrap_or_default();
+    format!("{}{document}: {}", problem.collection, problem.what)
 }
 
 fn rebuild(desk: &Desk, tenant: &TenantId, id: &CollectionId, embed: bool) -> anyhow::Result<ExitCode> {

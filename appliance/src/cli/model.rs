@@ -5,9 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use cloister_models::{Import, Registry, cache_dir, catalogue, fetch};
-use comfy_table::{Table, presets};
 
-use super::progress;
+use super::{progress, table};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -89,7 +88,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Verb::List { catalogue: true } => list_catalogue(),
         Verb::List { catalogue: false } => list(&registry)?,
-        Verb::Show { model } => say(&registry.show(&model)?.to_toml()),
+        Verb::Show { model } => say(&registry.show(&model)?.to_toml()?),
         Verb::Verify { model } => return verify(&registry, model),
         Verb::Remove { model } => {
             registry.remove(&model)?;
@@ -138,8 +137,7 @@ fn from_hub(registry: &Registry, reference: &str, file: Option<&str>) -> anyhow:
 }
 
 fn list(registry: &Registry) -> anyhow::Result<()> {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["name", "task", "architecture", "licence", "MB", "state"]);
+    let mut table = table::plain(["name", "task", "architecture", "licence", "MB", "state"]);
     for listed in registry.list()? {
         match listed.manifest {
             Ok(manifest) => {
@@ -157,8 +155,7 @@ fn list(registry: &Registry) -> anyhow::Result<()> {
 }
 
 fn list_catalogue() {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["name", "task", "licence", "MB to fetch", "about"]);
+    let mut table = table::plain(["name", "task", "licence", "MB to fetch", "about"]);
     for entry in catalogue::builtin() {
         let megabytes = (entry.download_bytes() / 1_000_000).to_string();
         table.add_row([entry.name.clone(), entry.task.to_string(), entry.licence.clone(), megabytes, entry.about.clone()]);
