@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::queue::{Queue, Waiting};
-use super::slots::Slots;
+use super::slots::{STEP, Slots};
 use super::stream::{Event, FinishReason, Generation, Usage};
 use super::worker::{Serve, Worker, panicked};
 use super::{PoolError, PoolOptions};
@@ -19,9 +19,6 @@ use crate::registry::Verified;
 use crate::sampling::{Sampler, Sampling, StopStrings, mix};
 use crate::task::generate::StepTokens;
 use crate::tokenizer::{TextStream, Tokens};
-
-/// Prompt tokens computed in one step: between two steps the deadline and the caller are looked at.
-const PROMPT_STEP: usize = 128;
 
 /// What is to be continued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,7 +279,7 @@ impl Server {
         job.reply.send(Event::Started { prompt_tokens: usage.prompt_tokens, cached_tokens: place.cached });
         let mut position = place.cached;
         let rest = job.prompt.get(position..).unwrap_or_default();
-        for step in rest.chunks(PROMPT_STEP) {
+        for step in rest.chunks(STEP) {
             if let Some(reason) = wanted(job, queue) {
                 return Ok(reason);
             }
@@ -315,7 +312,6 @@ impl Server {
                 return Ok(FinishReason::Length);
             }
             self.model.feed(place.slot, position, &[token], Some(&mut self.logits)).map_err(failed)?;
-            self.slots.grew(place.slot, &[token]);
             position += 1;
         }
     }

@@ -26,8 +26,10 @@ pub(super) struct Slots {
     clock: u64,
 }
 
-/// Copying is worth it from here on; below, computing again costs less than losing nothing.
-const WORTH_COPYING: usize = 16;
+/// A prompt is computed in steps of this many tokens, and whole steps are what is shared: a prompt goes through the same steps
+/// whether its beginning was there already or not, so the numbers are the same to the last bit. Small enough that a
+/// cancelled request is noticed soon, large enough for the matrix products.
+pub(super) const STEP: usize = 128;
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
@@ -42,7 +44,8 @@ impl Slots {
             if slot.salt != salt {
                 return 0;
             }
-            slot.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(limit)
+            let same = slot.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(limit);
+            same / STEP * STEP
         };
         let best = self.slots.iter().enumerate().map(|(at, slot)| (shared(slot), slot.used, at)).max();
         let oldest = self.slots.iter().enumerate().min_by_key(|(_, slot)| slot.used).map_or(0, |(at, _)| at);
@@ -53,10 +56,8 @@ impl Slots {
             Place { slot: oldest, cached: 0, copy_from: None }
         } else if cached * 2 >= held || from == oldest {
             Place { slot: from, cached, copy_from: None }
-        } else if cached >= WORTH_COPYING {
-            Place { slot: oldest, cached, copy_from: Some(from) }
         } else {
-            Place { slot: oldest, cached: 0, copy_from: None }
+            Place { slot: oldest, cached, copy_from: Some(from) }
         };
         if let Some(slot) = self.slots.get_mut(place.slot) {
             *slot = Slot { salt, tokens: prompt.get(..place.cached).unwrap_or_default().to_vec(), used: self.clock };
@@ -67,7 +68,8 @@ impl Slots {
         place
     }
 
-    /// Records that a slot's sequence has grown.
+    /// Records that a slot's prompt has grown. What is generated is not recorded: it was computed token by token, not in
+    /// steps.
     pub(super) fn grew(&mut self, slot: usize, tokens: &[u32]) {
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.tokens.extend_from_slice(tokens);
@@ -92,52 +94,56 @@ mod tests {
         place
     }
 
+    fn prompt(steps: &[u32]) -> Vec<u32> {
+        steps.iter().flat_map(|step| std::iter::repeat_n(*step, STEP)).chain([0]).collect()
+    }
+
     #[test]
     fn a_conversation_that_goes_on_computes_only_what_is_new() {
         let mut slots = Slots::new(2);
-        let first = hold(&mut slots, 1, &[1, 2, 3, 4]);
-        let next = hold(&mut slots, 1, &[1, 2, 3, 4, 5, 6]);
-        assert_eq!(next, Place { slot: first.slot, cached: 4, copy_from: None });
+        let first = hold(&mut slots, 1, &prompt(&[1, 2]));
+        let next = hold(&mut slots, 1, &prompt(&[1, 2, 3]));
+        assert_eq!(next, Place { slot: first.slot, cached: 2 * STEP, copy_from: None });
     }
 
     #[test]
     fn another_salt_shares_nothing() {
         let mut slots = Slots::new(2);
-        hold(&mut slots, 1, &[1, 2, 3, 4]);
-        assert_eq!(hold(&mut slots, 2, &[1, 2, 3, 4]).cached, 0);
+        hold(&mut slots, 1, &prompt(&[1, 2]));
+        assert_eq!(hold(&mut slots, 2, &prompt(&[1, 2])).cached, 0);
     }
 
     #[test]
     fn a_common_beginning_is_copied_and_the_other_sequence_stays() {
         let mut slots = Slots::new(2);
-        let begin: Vec<u32> = (0..20).collect();
-        let long: Vec<u32> = begin.iter().copied().chain(100..200).collect();
-        let other: Vec<u32> = begin.iter().copied().chain(300..310).collect();
-        let first = hold(&mut slots, 1, &long);
-        let second = hold(&mut slots, 1, &other);
-        assert_eq!((second.cached, second.copy_from), (20, Some(first.slot)));
-        assert_eq!(hold(&mut slots, 1, &long).cached, long.len() - 1);
+        let first = hold(&mut slots, 1, &prompt(&[1, 2, 3, 4]));
+        let second = hold(&mut slots, 1, &prompt(&[1, 9]));
+        assert_eq!((second.cached, second.copy_from), (STEP, Some(first.slot)));
+        assert_eq!(hold(&mut slots, 1, &prompt(&[1, 2, 3, 4])).cached, 4 * STEP);
     }
 
     #[test]
     fn the_last_token_of_a_prompt_is_always_computed() {
         let mut slots = Slots::new(1);
-        hold(&mut slots, 1, &[1, 2, 3]);
-        assert_eq!(hold(&mut slots, 1, &[1, 2, 3]).cached, 2);
+        let exact = vec![7; 2 * STEP];
+        hold(&mut slots, 1, &exact);
+        assert_eq!(hold(&mut slots, 1, &exact).cached, STEP);
         assert_eq!(hold(&mut slots, 1, &[9]).cached, 0);
     }
 
     proptest! {
-        /// The slots are played against a plain list of what each holds: the cached part is always really there.
+        /// The slots are played against a plain list of what each holds: the cached part is always really there, in whole steps.
         #[test]
         fn what_is_called_cached_is_in_the_slot(
-            prompts in prop::collection::vec((0u64..2, prop::collection::vec(0u32..3, 1..40)), 1..40), count in 1usize..4
+            prompts in prop::collection::vec((0u64..2, prop::collection::vec(0u32..2, 1..5), 0usize..40), 1..40), count in 1usize..4
         ) {
             let mut slots = Slots::new(count);
             let mut model: Vec<(u64, Vec<u32>)> = vec![(0, Vec::new()); count];
-            for (salt, prompt) in prompts {
+            for (salt, steps, cut) in prompts {
+                let mut prompt = prompt(&steps);
+                prompt.truncate(prompt.len() - cut);
                 let place = slots.place(salt, &prompt);
-                prop_assert!(place.cached < prompt.len());
+                prop_assert!(place.cached < prompt.len() && place.cached.is_multiple_of(STEP));
                 let source = place.copy_from.unwrap_or(place.slot);
                 if place.cached > 0 {
                     prop_assert_eq!(model[source].0, salt);

@@ -11,8 +11,7 @@ pub trait EncodeText: Send {
     fn max_tokens(&self) -> usize;
 
     /// One L2-normalised vector of [`EncodeText::dimensions`] numbers per sequence, in the same order. Sequences are
-    /// not empty and not longer than [`EncodeText::max_tokens`]; they are padded inside, with a mask, so that the
-    /// vector of a sequence depends on no other.
+    /// not empty and not longer than [`EncodeText::max_tokens`]. The vector of a sequence depends on no other in the batch.
     ///
     /// # Errors
     /// [`StepError`] where the computation fails.

@@ -307,4 +307,4 @@ fn element(kind: u32) -> Option<GgmlDType> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
