@@ -37,8 +37,8 @@ mod store;
 #[cfg(test)]
 mod testing;
 
-pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use draft::MetadataError;
+pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use library::{
     Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, IndexModel,
     IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Report, SearchError,

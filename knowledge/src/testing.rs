@@ -9,7 +9,8 @@ use rusqlite::Connection;
 
 use crate::parse::{InProcess, Source};
 use crate::{
-    CollectionSpec, Connect, Embed, EmbedError, EmbedIdentity, Found, IngestError, Ingested, Library, Mode, Query, Scope,
+    CollectionSpec, Connect, Embed, EmbedError, EmbedIdentity, Found, IngestError, Ingested, Library, Mode, Query,
+    Scope,
 };
 
 /// Numbers per vector.
@@ -48,10 +49,13 @@ fn hashed(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0_f32; DIMENSIONS];
     vector[0] = 0.1;
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        let hash = word.to_lowercase().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        vector[(hash >> 8) as usize % DIMENSIONS] += if hash & 1 == 0 { 1.0 } else { -1.0 };
+        let hash = word
+            .to_lowercase()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        // The last letters reach the low bits only: stir before taking some.
+        let hash = (hash ^ (hash >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        vector[(hash >> 40) as usize % DIMENSIONS] += if hash >> 63 == 0 { 1.0 } else { -1.0 };
     }
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     vector.iter_mut().for_each(|x| *x /= length);

@@ -13,7 +13,8 @@ fn a_bad_file_fails_alone_and_is_reported_with_its_reason() {
     let desk = Desk::new();
     let submissions = (0..50)
         .map(|number| {
-            let bytes = if number == 7 { b"{ not json".to_vec() } else { format!("# T\n\nrefill number{number}\n").into() };
+            let bytes =
+                if number == 7 { b"{ not json".to_vec() } else { format!("# T\n\nrefill number{number}\n").into() };
             let name = if number == 7 { "7.jsonl".to_owned() } else { format!("{number}.md") };
             Submission { name, content: Content::Bytes(bytes), overrides: Default::default() }
         })

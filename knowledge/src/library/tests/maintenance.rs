@@ -8,7 +8,10 @@ fn filled() -> Desk {
     for (name, word) in [("a.md", "alpha"), ("b.md", "beta"), ("c.md", "gamma")] {
         desk.ingest(name, &format!("# Title {word}\n\nrefill {word}\n\n## More\n\n- one {word}\n- two\n"));
     }
-    desk.ingest("p.jsonl", "{\"id\":\"p\",\"question\":\"Delta?\",\"also\":[\"Or delta?\"],\"answer\":\"refill delta\"}\n");
+    desk.ingest(
+        "p.jsonl",
+        "{\"id\":\"p\",\"question\":\"Delta?\",\"also\":[\"Or delta?\"],\"answer\":\"refill delta\"}\n",
+    );
     desk
 }
 
@@ -16,11 +19,20 @@ fn filled() -> Desk {
 fn every_kind_of_damage_is_reported() {
     for (damage, word) in [
         ("UPDATE chunks SET body = 'something else' WHERE key = (SELECT min(key) FROM chunks)", "passages do not fit"),
-        ("UPDATE chunks SET start_char = start_char + 1 WHERE key = (SELECT max(key) FROM chunks)", "passages do not fit"),
+        (
+            "UPDATE chunks SET start_char = start_char + 1 WHERE key = (SELECT max(key) FROM chunks)",
+            "passages do not fit",
+        ),
         ("UPDATE versions SET text = text || ' ' WHERE name = 'a.md'", "does not fit its hash"),
         ("DELETE FROM vectors WHERE chunk = (SELECT min(chunk) FROM vectors)", "have no vector"),
-        ("UPDATE vectors SET vector = zeroblob(256) WHERE chunk = (SELECT min(chunk) FROM vectors)", "wrong size or length"),
-        ("UPDATE vectors SET vector = zeroblob(2) WHERE chunk = (SELECT min(chunk) FROM vectors)", "wrong size or length"),
+        (
+            "UPDATE vectors SET vector = zeroblob(256) WHERE chunk = (SELECT min(chunk) FROM vectors)",
+            "wrong size or length",
+        ),
+        (
+            "UPDATE vectors SET vector = zeroblob(2) WHERE chunk = (SELECT min(chunk) FROM vectors)",
+            "wrong size or length",
+        ),
         ("INSERT INTO words_1 (words_1) VALUES ('delete-all')", "words index"),
         ("UPDATE chunks SET headings = 'other' WHERE key = (SELECT min(key) FROM chunks)", "words index"),
         ("UPDATE versions SET state = 'retired' WHERE name = 'a.md'", "a version in use has no passages"),

@@ -46,13 +46,18 @@ fn searches_and_ingests_at_once_always_see_whole_documents() {
         let writer = threads.spawn(|| {
             for round in 0..30 {
                 let text = format!("# R\n\nrefill first{round}\n\n## Second\n\nrefill second{round}\n");
-                other.ingest(&procedures(), &source("moving.md", &text), &BTreeMap::new(), &InProcess::default()).unwrap();
+                other
+                    .ingest(&procedures(), &source("moving.md", &text), &BTreeMap::new(), &InProcess::default())
+                    .unwrap();
             }
         });
         while !writer.is_finished() {
             let found = desk.library.search(&staff(), &query("refill")).unwrap().passages;
-            let moving: Vec<&str> =
-                found.iter().filter(|passage| passage.name == "moving.md").map(|passage| passage.text.as_str()).collect();
+            let moving: Vec<&str> = found
+                .iter()
+                .filter(|passage| passage.name == "moving.md")
+                .map(|passage| passage.text.as_str())
+                .collect();
             assert!(moving.is_empty() || moving.len() == 2, "{moving:?}");
             if let [one, two] = moving.as_slice() {
                 let round = |text: &str| text.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned();

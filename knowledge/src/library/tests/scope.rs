@@ -15,8 +15,18 @@ const REGIONS: [&str; 2] = ["north", "south"];
 /// Something that happens to a collection. Days count from 1 January 2026; documents have few names so that they meet.
 #[derive(Debug, Clone)]
 enum Event {
-    Ingest { name: usize, document: usize, version: usize, label: usize, region: usize, effective: Option<u8>, expires: Option<u8> },
-    DeleteFile { name: usize },
+    Ingest {
+        name: usize,
+        document: usize,
+        version: usize,
+        label: usize,
+        region: usize,
+        effective: Option<u8>,
+        expires: Option<u8>,
+    },
+    DeleteFile {
+        name: usize,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -55,8 +65,7 @@ fn apply(held: &mut Vec<Held>, order: usize, event: &Event) {
         Event::DeleteFile { name } => held.retain(|other| other.name != name),
         Event::Ingest { name, document, version, label, region, effective, expires } => {
             held.retain(|old| {
-                old.name != name
-                    || (old.document == document && effective.is_some() && old.effective < effective)
+                old.name != name || (old.document == document && effective.is_some() && old.effective < effective)
             });
             let word = format!("unique{order}");
             held.push(Held { word, name, document, version, label, region, effective, expires, order });

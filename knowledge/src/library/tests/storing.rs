@@ -61,7 +61,11 @@ fn a_deleted_document_is_gone_at_once_from_every_index() {
     assert!(!desk.library.delete_document(&procedures(), ingested.document).unwrap());
     let left: i64 = desk
         .connection()
-        .query_row("SELECT (SELECT count(*) FROM chunks) + (SELECT count(*) FROM vectors) + (SELECT count(*) FROM documents)", [], |row| row.get(0))
+        .query_row(
+            "SELECT (SELECT count(*) FROM chunks) + (SELECT count(*) FROM vectors) + (SELECT count(*) FROM documents)",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(left, 0);
     desk.assert_sound();

@@ -9,7 +9,10 @@ fn of_several_versions_only_the_one_in_force_is_found() {
     let desk = Desk::new();
     desk.ingest("policy-1.md", &with("document: refill-policy\nversion: 1.9\neffective: 2025-01-01", "refill ancient"));
     desk.ingest("policy-3.md", &with("document: refill-policy\nversion: 2.0\neffective: 2026-06-01", "refill future"));
-    desk.ingest("policy-2.md", &with("document: refill-policy\nversion: 1.10\neffective: 2026-01-01", "refill present"));
+    desk.ingest(
+        "policy-2.md",
+        &with("document: refill-policy\nversion: 1.10\neffective: 2026-01-01", "refill present"),
+    );
     assert_eq!(desk.names(&staff(), "refill"), ["policy-2.md"]);
     assert_eq!(desk.names(&on("2025-06-01", &["staff"]), "refill"), ["policy-1.md"]);
     assert_eq!(desk.names(&on("2026-06-01", &["staff"]), "refill"), ["policy-3.md"]);
@@ -35,7 +38,13 @@ fn a_file_replaced_by_one_of_a_later_date_holds_until_then() {
     let text = |day: &str| {
         let scope = on(day, &["staff"]);
         let query = crate::testing::query("refill");
-        desk.library.search(&scope, &query).unwrap().passages.into_iter().map(|passage| passage.text).collect::<Vec<_>>()
+        desk.library
+            .search(&scope, &query)
+            .unwrap()
+            .passages
+            .into_iter()
+            .map(|passage| passage.text)
+            .collect::<Vec<_>>()
     };
     assert_eq!(text("2026-03-31"), ["refill seven"]);
     assert_eq!(text("2026-04-01"), ["refill three"]);
