@@ -106,7 +106,13 @@ pub(crate) fn chunk(text: &str, blocks: &[Block], ruler: &Ruler<'_>) -> Vec<Chun
 }
 
 /// Passages of a plain stretch of text: the answer of a pair.
-pub(crate) fn chunk_stretch(text: &str, start: usize, end: usize, headings: &[String], ruler: &Ruler<'_>) -> Vec<Chunk> {
+pub(crate) fn chunk_stretch(
+    text: &str,
+    start: usize,
+    end: usize,
+    headings: &[String],
+    ruler: &Ruler<'_>,
+) -> Vec<Chunk> {
     let mut blocks = Vec::new();
     let mut from = start;
     for line in text.get(start..end).unwrap_or_default().split_inclusive('\n') {

@@ -214,8 +214,10 @@ fn describe(db: &Connection, row: CollectionRow) -> Result<Collection, StoreErro
     Ok(Collection {
         documents: count("SELECT count(DISTINCT document) FROM versions WHERE collection = ?1 AND state = 'current'")?,
         passages: count("SELECT count(*) FROM chunks WHERE collection = ?1")?,
-        pairs: count("SELECT count(*) FROM pairs p JOIN versions v ON v.key = p.version
-                      WHERE v.collection = ?1 AND v.state = 'current'")?,
+        pairs: count(
+            "SELECT count(*) FROM pairs p JOIN versions v ON v.key = p.version
+                      WHERE v.collection = ?1 AND v.state = 'current'",
+        )?,
         model: collections::active(db, row.key)?.into(),
         building: collections::generation(db, row.key, Stage::Building)?.map(Into::into),
         previous: collections::generation(db, row.key, Stage::Old)?.map(Into::into),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use cloister_terms::{AccessLabel, CollectionId};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 /// What a search may see: collections, access labels, a moment, and metadata that must hold.
 ///

@@ -98,8 +98,7 @@ impl Store {
             None => ready(&self.connect)?,
         };
         let done = {
-            let transaction =
-                reader.transaction_with_behavior(TransactionBehavior::Deferred).doing("begin reading")?;
+            let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred).doing("begin reading")?;
             work(&transaction)
             // Dropping the transaction rolls back, which ends a reading without a trace.
         };

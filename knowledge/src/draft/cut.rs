@@ -94,7 +94,8 @@ pub(crate) fn cut(text: &str, blocks: &[Block], pairs: &[PairDraft], title: &str
             for (part, question) in (QUESTION_PARTS..).zip(&questions) {
                 let none = Wording { title: "", headings: &[] };
                 // A question longer than the model sees is known by its beginning.
-                cut.inputs.extend(windows(none, question, ruler).into_iter().take(1).map(|text| Input::new(at, part, text)));
+                cut.inputs
+                    .extend(windows(none, question, ruler).into_iter().take(1).map(|text| Input::new(at, part, text)));
             }
         }
         cut.chunks.push(ChunkDraft {

@@ -24,8 +24,11 @@ const FORMATS: &[&str] = &["%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d
 /// A date as people write it in front matter; a moment counts as its day.
 fn date(given: &str) -> Option<Date> {
     let given = given.trim();
-    let day = given.get(..10).filter(|_| given.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b' ')));
-    FORMATS.iter().find_map(|format| Date::strptime(format, day.unwrap_or(given)).ok())
+    let day = given.split_once('T').map_or(given, |(day, _)| day);
+    FORMATS
+        .iter()
+        .find_map(|format| Date::strptime(format, given).ok())
+        .or_else(|| Date::strptime("%Y-%m-%d", day).ok())
 }
 
 pub(super) fn optional_date(key: &'static str, given: Option<&String>) -> Result<Option<Date>, MetadataError> {

@@ -66,14 +66,7 @@ pub(crate) struct SegmentBuilder {
 
 impl SegmentBuilder {
     pub(crate) const fn new(dimensions: usize) -> Self {
-        Self {
-            dimensions,
-            chunks: Vec::new(),
-            starts: Vec::new(),
-            parts: Vec::new(),
-            numbers: Vec::new(),
-            open: 0,
-        }
+        Self { dimensions, chunks: Vec::new(), starts: Vec::new(), parts: Vec::new(), numbers: Vec::new(), open: 0 }
     }
 
     /// The passages whose vectors come next.
@@ -123,11 +116,7 @@ fn graph_failed(_: GraphError) -> StoreError {
 
 /// Merges small segments into their neighbours, so that there are never more than a few: each is more than twice as
 /// large as the one after it. Passages of versions that are gone are dropped on the way.
-pub(crate) fn merged(
-    segments: Vec<Arc<Segment>>,
-    dimensions: usize,
-    live: &dyn Fn(i64) -> bool,
-) -> Vec<Arc<Segment>> {
+pub(crate) fn merged(segments: Vec<Arc<Segment>>, dimensions: usize, live: &dyn Fn(i64) -> bool) -> Vec<Arc<Segment>> {
     let mut kept: Vec<Arc<Segment>> = Vec::with_capacity(segments.len());
     for segment in segments {
         kept.push(segment);

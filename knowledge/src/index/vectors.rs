@@ -187,7 +187,7 @@ mod tests {
         let exact = Vectors::Exact(numbers.clone());
         let graph = Vectors::new(numbers.clone(), dimensions).unwrap();
         assert!(matches!(graph, Vectors::Graph(_)));
-        let shows = |row: usize| row % 3 == 0;
+        let shows = |row: usize| row.is_multiple_of(3);
         let mut hits = 0;
         for row in 0..20 {
             let direction = &numbers[row * dimensions..(row + 1) * dimensions];

@@ -177,8 +177,8 @@ impl Library {
         send: SyncSender<Ready>,
     ) {
         while let Some(submission) = submissions.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = read(submission)
-                .and_then(|source| self.prepare(target, &source, &submission.overrides, parser));
+            let result =
+                read(submission).and_then(|source| self.prepare(target, &source, &submission.overrides, parser));
             if send.send(Ready { name: submission.name.clone(), result }).is_err() {
                 return;
             }

@@ -154,15 +154,8 @@ fn listed(db: &Connection, collection: i64) -> Result<Vec<(i64, DocumentId, Docu
         .doing("list the documents")?;
     let rows = statement
         .query_map([collection], |row| {
-            let texts: [String; 7] = [
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(8)?,
-                row.get(10)?,
-            ];
+            let texts: [String; 7] =
+                [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(8)?, row.get(10)?];
             Ok((row.get(0)?, texts, row.get(6)?, row.get(7)?, row.get::<_, i64>(9)?))
         })
         .doing("list the documents")?;
@@ -222,9 +215,8 @@ fn numbered(
     let version = version::load(db, key)?;
     let has_begun = version.effective.is_none_or(|first| first <= scope.day());
     let none = HashMap::new();
-    let is_shown = has_begun
-        && scope.labels().contains(&version.label)
-        && Visible::new(&none, scope).shows_whole(&version);
+    let is_shown =
+        has_begun && scope.labels().contains(&version.label) && Visible::new(&none, scope).shows_whole(&version);
     if is_shown { text(db, key) } else { Ok(None) }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Library;
 use crate::EmbedError;
 use crate::draft::Input;
-use crate::store::passages::{keep_spare, known_vector, pack};
 use crate::store::StoreError;
+use crate::store::passages::{keep_spare, known_vector, pack};
 
 /// Texts per call of the embedding model. It makes its own batches of like length; this bounds what waits in memory
 /// and how long the model is busy for others.

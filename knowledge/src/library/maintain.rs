@@ -109,11 +109,9 @@ impl Library {
                 let (own, others) = rest.split_at_checked(cut.inputs.len()).unwrap_or((rest, &[]));
                 rest = others;
                 let present: bool = db
-                    .query_row(
-                        "SELECT count(*) FROM versions WHERE key = ?1 AND state = 'current'",
-                        [version],
-                        |row| Ok(row.get::<_, i64>(0)? > 0),
-                    )
+                    .query_row("SELECT count(*) FROM versions WHERE key = ?1 AND state = 'current'", [version], |row| {
+                        Ok(row.get::<_, i64>(0)? > 0)
+                    })
                     .doing("find a document")?;
                 if !present {
                     continue;
@@ -147,8 +145,8 @@ fn stored_pairs(db: &Connection, version: i64) -> Result<Vec<(i64, PairDraft)>, 
         .doing("load pairs")?;
     rows.map(|row| {
         let (key, [id, question, also, answer], topic, [char, start, end]) = row.doing("load pairs")?;
-        let also = serde_json::from_str(&also)
-            .map_err(|_| StoreError::Damaged { what: "the wordings of a question" })?;
+        let also =
+            serde_json::from_str(&also).map_err(|_| StoreError::Damaged { what: "the wordings of a question" })?;
         // Only what cutting asks for is filled: where questions stand and from when a pair holds stay as stored.
         let pair = Pair {
             id,

@@ -29,7 +29,8 @@ impl Library {
     ) -> Result<(), MaintainError> {
         let (key, building) = self.begin_building(collection)?;
         loop {
-            let (chunks, total) = self.store.read(|db| Ok::<_, StoreError>((missing(db, key, &building)?, total(db, key)?)))?;
+            let (chunks, total) =
+                self.store.read(|db| Ok::<_, StoreError>((missing(db, key, &building)?, total(db, key)?)))?;
             if chunks.is_empty() {
                 // What was ingested since the look above shows here, under the lock.
                 let switched = self.store.write(|db| {
@@ -56,8 +57,8 @@ impl Library {
     /// [`IngestError::UnknownCollection`] where there is no such collection.
     pub fn forget_previous(&self, collection: &CollectionId) -> Result<bool, MaintainError> {
         Ok(self.store.write(|db| {
-            let row = collections::find(db, collection)?
-                .ok_or_else(|| IngestError::UnknownCollection(collection.clone()))?;
+            let row =
+                collections::find(db, collection)?.ok_or_else(|| IngestError::UnknownCollection(collection.clone()))?;
             let old = collections::generation(db, row.key, Stage::Old)?;
             if let Some(old) = &old {
                 collections::drop_generation(db, old.key)?;
@@ -69,8 +70,8 @@ impl Library {
     fn begin_building(&self, collection: &CollectionId) -> Result<(i64, Generation), MaintainError> {
         let (identity, now) = (self.embed.identity(), self.clock.now());
         Ok(self.store.write(|db| {
-            let row = collections::find(db, collection)?
-                .ok_or_else(|| IngestError::UnknownCollection(collection.clone()))?;
+            let row =
+                collections::find(db, collection)?.ok_or_else(|| IngestError::UnknownCollection(collection.clone()))?;
             let begun = collections::generation(db, row.key, Stage::Building)?;
             if let Some(same) = begun.as_ref().filter(|generation| generation.is_of(&identity)) {
                 return Ok((row.key, same.clone()));

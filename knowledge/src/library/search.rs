@@ -15,9 +15,9 @@ use crate::index::version::Version;
 use crate::query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
 use crate::retrieve::words::Terms;
 use crate::retrieve::{self, Hit, Question, RankError, Ranking};
+use crate::store::StoreError;
 use crate::store::collections::{self, CollectionRow};
 use crate::store::passages::{self, PairRow, PassageRow};
-use crate::store::StoreError;
 use crate::{EmbedError, Scope};
 
 /// The most passages that one search returns.

@@ -98,9 +98,8 @@ pub(super) fn coverage(
     find: &dyn Fn(i64) -> Option<Place>,
 ) -> Result<WordHits, StoreError> {
     let table = format!("words_{collection}");
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT rowid FROM {table} WHERE {table} MATCH ?1"))
-        .doing("count words")?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT rowid FROM {table} WHERE {table} MATCH ?1")).doing("count words")?;
     let mut coverage: HashMap<Place, f32> = HashMap::new();
     let mut idf_sum = 0.0;
     let mut known = 0.0;
@@ -138,7 +137,10 @@ mod tests {
 
     #[test]
     fn function_words_are_left_out_unless_there_is_nothing_else() {
-        assert_eq!(Terms::of("How do I refill a Schedule II prescription?").0, ["refill", "schedule", "ii", "prescription"]);
+        assert_eq!(
+            Terms::of("How do I refill a Schedule II prescription?").0,
+            ["refill", "schedule", "ii", "prescription"]
+        );
         assert_eq!(Terms::of("What is it?").0, ["what", "is", "it"]);
     }
 
@@ -147,7 +149,9 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE VIRTUAL TABLE words_1 USING fts5(a, b, c, d)").unwrap();
         connection.execute("INSERT INTO words_1 VALUES ('', '', '', 'near the end')", []).unwrap();
-        for hostile in ["NEAR(\"", "a: b* ^c", "\" OR \"", "NOT", "end)", "{a b}: c", "", "\u{0}", "end -near + ( 'x' ; --"] {
+        for hostile in
+            ["NEAR(\"", "a: b* ^c", "\" OR \"", "NOT", "end)", "{a b}: c", "", "\u{0}", "end -near + ( 'x' ; --"]
+        {
             matches(&connection, 1, &Terms::of(hostile), &|_| Some((0, 0))).unwrap();
             coverage(&connection, 1, &Terms::of(hostile), 1, &|_| Some((0, 0))).unwrap();
         }

@@ -142,9 +142,7 @@ pub(crate) fn delete(connection: &Connection, key: i64) -> Result<(), StoreError
 /// Empties the words index and fills it from the passages.
 pub(crate) fn rebuild_words(connection: &Connection, key: i64) -> Result<(), StoreError> {
     connection
-        .execute_batch(&format!(
-            "DROP TABLE IF EXISTS words_{key}; DROP VIEW IF EXISTS words_{key}_rows;"
-        ))
+        .execute_batch(&format!("DROP TABLE IF EXISTS words_{key}; DROP VIEW IF EXISTS words_{key}_rows;"))
         .doing("drop a words index")?;
     create_words(connection, key)?;
     connection
@@ -170,9 +168,7 @@ pub(crate) fn generation(
     stage: Stage,
 ) -> Result<Option<Generation>, StoreError> {
     connection
-        .prepare_cached(
-            "SELECT key, model, sha256, dimensions FROM generations WHERE collection = ?1 AND state = ?2",
-        )
+        .prepare_cached("SELECT key, model, sha256, dimensions FROM generations WHERE collection = ?1 AND state = ?2")
         .and_then(|mut statement| {
             statement
                 .query_row(params![collection, stage.word()], |row| {

@@ -190,7 +190,8 @@ fn remove(connection: &Connection, collection: i64, version: i64) -> Result<(), 
 
 /// Deletes every version that stands under a file name, retired ones too. Returns how many were in use.
 pub(crate) fn remove_name(connection: &Connection, collection: i64, name: &str) -> Result<usize, StoreError> {
-    let keys = keys(connection, "SELECT key, state FROM versions WHERE collection = ?1 AND name = ?2", collection, name)?;
+    let keys =
+        keys(connection, "SELECT key, state FROM versions WHERE collection = ?1 AND name = ?2", collection, name)?;
     remove_all(connection, collection, &keys)
 }
 
