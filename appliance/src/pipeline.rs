@@ -48,6 +48,8 @@ pub use settings::{Claim as ClaimSettings, SameQuestion, Settings};
 pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
 
+pub(crate) use sentence::cosine;
+
 use crate::session::Session;
 
 /// What the pipeline works with. Cheap to clone.
