@@ -6,7 +6,7 @@ mod metadata;
 mod structure;
 
 pub(crate) use cut::{ChunkDraft, Cut, Input, QUESTION_PARTS, cut};
-pub(crate) use metadata::{MetadataError, date};
+pub use metadata::MetadataError;
 pub(crate) use structure::Structure;
 
 use characters::Characters;

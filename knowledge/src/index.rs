@@ -30,6 +30,7 @@ pub(crate) struct Index {
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Mean of all vectors: what every passage has in common and no question asks for.
     pub(crate) mean: Vec<f32>,
+    chunks: usize,
 }
 
 impl Index {
@@ -78,6 +79,11 @@ impl Index {
         Ok(Self::of(collection, generation, versions, segments))
     }
 
+    /// How many passages the collection has, seen or not.
+    pub(crate) const fn live_chunks(&self) -> usize {
+        self.chunks
+    }
+
     fn of(
         collection: &CollectionRow,
         generation: Generation,
@@ -86,7 +92,12 @@ impl Index {
     ) -> Self {
         let segments = segment::merged(segments, generation.dimensions, &|version| versions.contains_key(&version));
         let mean = segment::mean(&segments, generation.dimensions);
-        Self { epoch: collection.epoch, changes: collection.changes, generation, versions, segments, mean }
+        let live = |segment: &Arc<Segment>| {
+            segment.chunks.iter().filter(|chunk| versions.contains_key(&chunk.version)).count()
+        };
+        let chunks = segments.iter().map(live).sum();
+        let (epoch, changes) = (collection.epoch, collection.changes);
+        Self { epoch, changes, generation, versions, segments, mean, chunks }
     }
 }
 

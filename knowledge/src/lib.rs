@@ -23,11 +23,24 @@
 //! - The schema keeps its own ledger (`knowledge_schema`) and leaves `user_version` alone: the tenant's database is
 //!   shared with other rooms, and one number cannot serve two of them.
 
+mod chunk;
+mod draft;
 mod embed;
+mod index;
+mod library;
 pub mod parse;
 mod query;
+mod retrieve;
 mod scope;
+mod store;
 
 pub use embed::{Embed, EmbedError, EmbedIdentity};
+pub use draft::MetadataError;
+pub use library::{
+    Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, IndexModel,
+    IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Report, SearchError,
+    Submission, SyncError, Verification,
+};
 pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
 pub use scope::Scope;
+pub use store::{Connect, StoreError};

@@ -3,7 +3,7 @@
 //! **What it is not:** it stores nothing, chunks nothing and opens no file. It takes bytes and returns a [`Parsed`]
 //! or says in a [`ParseError`] why not. Scans are reported, not read: there is no OCR here.
 //!
-//! ```ignore
+//! ```
 //! use cloister_knowledge::parse::{BlockKind, InProcess, Parse, Source};
 //! let source = Source { name: "refills.md".into(), bytes: b"# Refills\n\nCall seven days ahead.\n".to_vec() };
 //! let parsed = InProcess::default().parse(&source)?;
@@ -22,10 +22,26 @@
 //!   own in a chunk and a cell is never read under the wrong header.
 //! - Text is kept as its author wrote it: only line ends and control characters are normalised.
 
+mod archive;
+mod delimited;
 mod document;
+mod docx;
+mod encoding;
 mod error;
 mod format;
+mod html;
+mod jsonl;
 mod limits;
+mod mail;
+mod markdown;
+mod numerals;
+mod odt;
+mod plain;
+mod rtf;
+mod sheet;
+mod table;
+mod writer;
+mod xml;
 
 pub use document::{Block, BlockKind, Pair, Parsed};
 pub use error::{LineFault, ParseError};
@@ -69,8 +85,24 @@ impl InProcess {
 
 impl Parse for InProcess {
     fn parse(&self, source: &Source) -> Result<Parsed, ParseError> {
-        let _ = (&self.limits, source);
-        Err(ParseError::Unsupported { what: "every format".into(), mend: "wait for the parsers".into() })
+        let (bytes, limits) = (source.bytes.as_slice(), &self.limits);
+        if bytes.len() as u64 > limits.input_bytes {
+            return Err(ParseError::TooLarge { what: "the file in bytes".into(), limit: limits.input_bytes });
+        }
+        match Format::of(source)? {
+            Format::Markdown => markdown::parse(bytes, limits),
+            Format::Text => plain::parse(bytes, limits),
+            Format::Html => html::parse(bytes, limits),
+            Format::Docx => docx::parse(bytes, limits),
+            Format::Sheet => sheet::parse(bytes, limits),
+            Format::Csv => delimited::parse(bytes, limits),
+            Format::Pairs => jsonl::pairs(bytes, limits),
+            Format::Documents => jsonl::documents(bytes, limits),
+            Format::Email => mail::parse(bytes, limits),
+            Format::Odt => odt::parse(bytes, limits),
+            Format::Rtf => rtf::parse(bytes, limits),
+            Format::Pdf => Err(ParseError::Unsupported { what: "PDF".into(), mend: "wait".into() }),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //!   that matched by accident; that is how plain reciprocal rank fusion loses to meaning alone on consumer questions.
 
 pub(crate) mod fuse;
+pub(crate) mod pairs;
 pub(crate) mod words;
 
 use std::collections::HashMap;

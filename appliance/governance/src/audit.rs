@@ -103,6 +103,15 @@ impl Log {
     ///
     /// Entries that a living process holds open are left alone: every open log holds a shared lock beside the database.
     pub fn open(database: &Database, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, LogError> {
+        Self::with_room(database, clock, random, OPEN_ENTRIES)
+    }
+
+    fn with_room(
+        database: &Database,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        open_entries: usize,
+    ) -> Result<Self, LogError> {
         let mut connection = database.open().map_err(LogError::Store)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| LogError::Store(database.error(error)))?;
         table::migrate(&mut connection, database)?;
@@ -114,7 +123,7 @@ impl Log {
             0
         };
         let lock = share(database, lock)?;
-        let (sender, receiver) = mpsc::channel(2 * OPEN_ENTRIES);
+        let (sender, receiver) = mpsc::channel(2 * open_entries);
         let closed = Arc::new(AtomicBool::new(false));
         Writer::new(connection, receiver, closed.clone()).start().map_err(LogError::Thread)?;
         Ok(Self(Arc::new(Inner {

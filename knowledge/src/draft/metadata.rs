@@ -22,7 +22,7 @@ pub enum MetadataError {
 const FORMATS: &[&str] = &["%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y"];
 
 /// A date as people write it in front matter; a moment counts as its day.
-pub(crate) fn date(given: &str) -> Option<Date> {
+fn date(given: &str) -> Option<Date> {
     let given = given.trim();
     let day = given.get(..10).filter(|_| given.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b' ')));
     FORMATS.iter().find_map(|format| Date::strptime(format, day.unwrap_or(given)).ok())

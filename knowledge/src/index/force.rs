@@ -45,6 +45,13 @@ impl<'a> Visible<'a> {
         holds && self.scope.filters().iter().all(|(key, value)| matches(key, value))
     }
 
+    /// Whether the whole text of a version may be read: its metadata matches, and no pair in it carries a label that
+    /// the reader lacks.
+    pub(crate) fn shows_whole(&self, version: &Version) -> bool {
+        let labels = version.pairs.values().filter_map(|rule| rule.label.as_ref());
+        self.shows(version, None) && labels.into_iter().all(|label| self.scope.labels().contains(label))
+    }
+
     fn rule_holds(&self, rule: &PairRule) -> bool {
         rule.effective.is_none_or(|first| first <= self.day)
             && rule.expires.is_none_or(|end| self.day < end)

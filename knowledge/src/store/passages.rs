@@ -19,9 +19,13 @@ pub(crate) fn insert(
     pairs: &[i64],
     vectors: &[Vec<u8>],
 ) -> Result<(), StoreError> {
-    let keys = insert_chunks(connection, place, version, draft, pairs)?;
+    let keys = cut_chunks(connection, place.collection, version, &draft.text, &draft.chunks, pairs)?;
     insert_vectors(connection, place.generation, &keys, &draft.inputs, vectors)?;
-    let collection = place.collection;
+    index_words(connection, place.collection, version)
+}
+
+/// Puts the words of a version's passages into the words index.
+pub(crate) fn index_words(connection: &Connection, collection: i64, version: i64) -> Result<(), StoreError> {
     connection
         .execute(
             &format!(
@@ -32,16 +36,6 @@ pub(crate) fn insert(
         )
         .doing("index the words of a document")
         .map(drop)
-}
-
-fn insert_chunks(
-    connection: &Connection,
-    place: Place,
-    version: i64,
-    draft: &Draft,
-    pairs: &[i64],
-) -> Result<Vec<i64>, StoreError> {
-    cut_chunks(connection, place.collection, version, &draft.text, &draft.chunks, pairs)
 }
 
 /// Inserts passages without words or vectors; returns their keys. Rebuilding comes through here too.
@@ -131,11 +125,38 @@ pub(crate) fn known_vector(
     digest: &[u8; 16],
 ) -> Result<Option<Vec<u8>>, StoreError> {
     connection
-        .prepare_cached("SELECT vector FROM vectors WHERE generation = ?1 AND digest = ?2 LIMIT 1")
+        .prepare_cached(
+            "SELECT vector FROM vectors WHERE generation = ?1 AND digest = ?2
+             UNION ALL SELECT vector FROM spare_vectors WHERE generation = ?1 AND digest = ?2 LIMIT 1",
+        )
         .and_then(|mut statement| {
             statement.query_row(params![generation, digest.as_slice()], |row| row.get(0)).optional()
         })
         .doing("look for a known vector")
+}
+
+/// Keeps vectors of a document that is still being embedded.
+pub(crate) fn keep_spare(
+    connection: &Connection,
+    generation: i64,
+    vectors: &[([u8; 16], Vec<u8>)],
+) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR IGNORE INTO spare_vectors (generation, digest, vector) VALUES (?1, ?2, ?3)")
+        .doing("keep a vector")?;
+    for (digest, vector) in vectors {
+        statement.execute(params![generation, digest.as_slice(), vector.as_slice()]).doing("keep a vector")?;
+    }
+    Ok(())
+}
+
+/// Forgets them.
+pub(crate) fn drop_spare(connection: &Connection, generation: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM spare_vectors WHERE generation = ?1")
+        .and_then(|mut statement| statement.execute([generation]))
+        .doing("forget kept vectors")
+        .map(drop)
 }
 
 /// A passage as the index in memory knows it.

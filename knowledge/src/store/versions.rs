@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Doing, StoreError, collections, passages};
 use crate::draft::Draft;
+use crate::library::Outcome;
 
 /// Where a draft goes.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub(crate) struct Place {
 pub(crate) struct Stored {
     pub(crate) document: DocumentId,
     pub(crate) version: String,
-    pub(crate) replaced: bool,
+    pub(crate) outcome: Outcome,
 }
 
 /// A version that a file name has at present.
@@ -70,6 +71,10 @@ pub(crate) fn store(
     random: &dyn Random,
 ) -> Result<Stored, StoreError> {
     let before = present(connection, place.collection, &draft.name)?;
+    if let Some(same) = before.first().filter(|latest| latest.fingerprint == draft.fingerprint) {
+        // Somebody else stored the same file meanwhile.
+        return Ok(Stored { document: same.id, version: same.version.clone(), outcome: Outcome::Unchanged });
+    }
     let (document, id) = document(connection, place.collection, &draft.handle, random)?;
     for old in &before {
         let holds_until_the_new_one = draft.effective.is_some() && old.effective < draft.effective;
@@ -89,7 +94,8 @@ pub(crate) fn store(
     if !before.is_empty() {
         remove_documents_without_versions(connection, place.collection)?;
     }
-    Ok(Stored { document: id, version, replaced: !before.is_empty() })
+    let outcome = if before.is_empty() { Outcome::Added } else { Outcome::Replaced };
+    Ok(Stored { document: id, version, outcome })
 }
 
 fn insert(
@@ -167,12 +173,11 @@ fn insert_pairs(connection: &Connection, version: i64, draft: &Draft) -> Result<
     Ok(keys)
 }
 
-/// Takes a version's passages out of the indexes and keeps its text.
+/// Takes a version's passages out of the indexes and keeps its text, and its pairs for the labels that they carry.
 fn retire(connection: &Connection, collection: i64, version: i64) -> Result<(), StoreError> {
     passages::remove(connection, collection, version)?;
     connection
-        .execute("DELETE FROM pairs WHERE version = ?1", [version])
-        .and_then(|_| connection.execute("UPDATE versions SET state = 'retired' WHERE key = ?1", [version]))
+        .execute("UPDATE versions SET state = 'retired' WHERE key = ?1", [version])
         .doing("retire a document")
         .map(drop)
 }

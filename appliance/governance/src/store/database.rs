@@ -88,6 +88,8 @@ impl Database {
     }
 
     fn key(&self, connection: &Connection) -> rusqlite::Result<()> {
+        // SQLCipher would write its own lines to standard error; what went wrong comes back as an error anyway.
+        connection.execute_batch("PRAGMA cipher_log_level = NONE;")?;
         // Errors of this one statement are replaced, because SQLite's carry the statement, and it holds the key.
         let statement = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", self.0.key.digits().as_str()));
         connection

@@ -105,7 +105,7 @@ pub(crate) async fn ask(
         return streamed(&app, &caller, session, question).await.map_err(Problem::native);
     }
     governed::governed(&app, &caller, call, async |permit| {
-        let ports = app.ports(tenant(&caller)?)?;
+        let ports = app.ports(tenant(&caller)?)?.clone();
         let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
         Ok((Json(shown(&answer, caller.request, started)).into_response(), answer.outcome()))
     })
@@ -116,7 +116,7 @@ pub(crate) async fn ask(
 async fn streamed(app: &App, caller: &Caller, session: Session, question: Question) -> Result<Response, Stop> {
     let started = Instant::now();
     let (permit, entry) = governed::open(app, caller, call(caller, Action::Ask, Some(session.id()))).await?;
-    let ports = tenant(caller).and_then(|tenant| app.ports(tenant));
+    let ports = tenant(caller).and_then(|tenant| app.ports(tenant)).cloned();
     let request = caller.request;
     stream::begin(move |feed| async move {
         let mut units = Units(feed.clone());

@@ -54,7 +54,7 @@ pub struct Collection {
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
     let call = call(&caller, Action::ListCollections, None);
     governed(&app, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let readable = permit.collections().clone();
         let holdings = blocking(move || knowledge.holdings()).await?;
         let collections: Vec<Collection> = holdings
@@ -122,7 +122,7 @@ pub(crate) async fn documents(
 ) -> Result<impl IntoResponse, Problem> {
     let (call, collection) = on_collection(&caller, Action::ListCollections, &id).map_err(Problem::native)?;
     governed(&app, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let labels = labels(&permit);
         let listed = blocking(move || {
             present(knowledge.collections()?, &collection)?;

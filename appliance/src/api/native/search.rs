@@ -108,12 +108,12 @@ pub(crate) async fn search(
         if !(1..=MOST).contains(&top) {
             return Err(Stop::invalid("top", format!("`top` takes 1 to {MOST}")));
         }
-        let clean = guard::screen(&request.query, app.settings.question_characters, &[]);
+        let clean = guard::screen(&request.query, app.config.answer.question_characters, &[]);
         let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
         let query = Query { text, top, mode: request.mode.unwrap_or(Mode::Hybrid) };
         let scope = Scope::new(vec![collection.clone()], labels(&permit), app.clock.now());
         let scope = request.filter.iter().fold(scope, |scope, (key, value)| scope.filter(key, value));
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let found = blocking(move || {
             present(knowledge.collections()?, &collection)?;
             knowledge.search(&scope, &query)

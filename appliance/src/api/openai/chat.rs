@@ -145,7 +145,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     let session = Session::resume_or_begin(request.cloister.session, &*app.random);
     let question = Question { text: Phi::new(text), collections: request.cloister.collections };
     let call = call(caller, Action::Ask, Some(session.id()));
-    let ports = app.ports(tenant(caller)?);
+    let ports = app.ports(tenant(caller)?).cloned();
     let told = {
         let request = caller.request;
         move |answer: &Answer, started: Instant| {

@@ -112,3 +112,12 @@ CREATE TABLE vectors (
     PRIMARY KEY (chunk, generation, part)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX vectors_by_digest ON vectors (generation, digest);
+
+-- Vectors of a document too large to be embedded in one breath, kept until it is stored, so that an interrupted ingest
+-- goes on where it stopped. By digest alone: nothing here can be found by a search.
+CREATE TABLE spare_vectors (
+    generation INTEGER NOT NULL REFERENCES generations (key) ON DELETE CASCADE,
+    digest     BLOB NOT NULL,
+    vector     BLOB NOT NULL,
+    PRIMARY KEY (generation, digest)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,113 @@
+//! The one configuration file, `cloister.toml`: a struct per section, every key documented where it is declared.
+//!
+//! Defaults give way to the file, the file to `--set section.key=value`, and nothing else has a say: no environment
+//! variable and no database. A key that is not known is refused with the nearest one that is. The file holds no secrets,
+//! only the paths to them, so that it may be shown in full.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use cloister_terms::TenantId;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::Settings;
+
+mod complaint;
+mod load;
+mod models;
+mod origin;
+mod server;
+mod tenants;
+
+pub use complaint::{Complaint, ConfigError};
+pub use load::Loaded;
+pub use models::Models;
+pub use origin::{Origin, Setting};
+pub use server::{Limits, Server, Tls};
+pub use tenants::Tenant;
+
+/// Everything that can be configured. All of it has defaults: an empty file is a valid one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where data lives.
+    pub data: Data,
+    /// Where keys live.
+    pub keys: Keys,
+    /// The listener.
+    pub server: Server,
+    /// The certificate.
+    pub tls: Tls,
+    /// What one caller may ask of the machine.
+    pub limits: Limits,
+    /// Which models run, and how.
+    pub models: Models,
+    /// How questions are answered.
+    pub answer: Settings,
+    /// The tenants, by name.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+}
+
+/// `[data]`: where data lives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// The folder of the encrypted databases and of all that is made from them. Mode 0700.
+    /// Default: `/var/lib/cloister`.
+    pub folder: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { folder: PathBuf::from("/var/lib/cloister") }
+    }
+}
+
+/// `[keys]`: where keys live.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The file of the master key, mode 0600. Default: `master.key` in the data folder.
+    pub master: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads `file`, if one is named, and applies each of `sets`, written `section.key=value`.
+    pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
+        load::load(file, sets)
+    }
+
+    /// The file of the master key.
+    pub fn master_key(&self) -> PathBuf {
+        self.keys.master.clone().unwrap_or_else(|| self.data.folder.join("master.key"))
+    }
+
+    /// The folder of the encrypted databases.
+    pub fn store_folder(&self) -> PathBuf {
+        self.data.folder.join("store")
+    }
+
+    /// The folder of the local certificate authority.
+    pub fn tls_folder(&self) -> PathBuf {
+        self.data.folder.join("tls")
+    }
+
+    /// The folder of the models.
+    pub fn models_folder(&self) -> PathBuf {
+        self.models.folder.clone().unwrap_or_else(|| self.data.folder.join("models"))
+    }
+
+    /// What is wrong with values that are each well-formed: the key, and why. The first one found.
+    fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        self.tls
+            .contradiction()
+            .or_else(|| self.server.contradiction())
+            .or_else(|| self.limits.contradiction())
+            .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! `[models]`: which models run, and how.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[models]`: which models run, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// The folder of the registry. Default: `models` in the data folder.
+    pub folder: Option<PathBuf>,
+    /// The embedding model, by its name in the registry. Default: `all-minilm-l6-v2`.
+    pub embed: String,
+    /// The generation model, by its name in the registry. Leave it empty to answer from curated pairs and quotations alone.
+    /// Default: `smollm2-135m-instruct`.
+    pub generate: String,
+    /// Threads that each model computes with. 0 takes as many as the machine has cores. Default: 0.
+    pub threads: usize,
+    /// Requests that may wait for the embedding model; more are answered 429 with `Retry-After`. Default: 256.
+    pub embed_queue: usize,
+    /// Requests that may wait for the generation model; more are answered 429 with `Retry-After`. Default: 64.
+    pub generate_queue: usize,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            embed: "all-minilm-l6-v2".to_owned(),
+            generate: "smollm2-135m-instruct".to_owned(),
+            threads: 0,
+            embed_queue: 256,
+            generate_queue: 64,
+        }
+    }
+}
+
+impl Models {
+    pub(super) const fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        if self.embed.is_empty() {
+            Some(("models.embed", "must name a model: without embeddings nothing can be found"))
+        } else if self.embed_queue == 0 {
+            Some(("models.embed_queue", "must be at least 1"))
+        } else if self.generate_queue == 0 {
+            Some(("models.generate_queue", "must be at least 1"))
+        } else {
+            None
+        }
+    }
+}

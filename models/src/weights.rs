@@ -1,0 +1,2 @@
+//! Weights.
+pub(crate) mod gguf;
