@@ -23,6 +23,7 @@
 //! - Text is kept as its author wrote it: only line ends and control characters are normalised.
 
 mod archive;
+pub mod child;
 mod delimited;
 mod document;
 mod docx;
@@ -36,10 +37,13 @@ mod mail;
 mod markdown;
 mod numerals;
 mod odt;
+mod pdf;
 mod plain;
 mod rtf;
+mod sandbox;
 mod sheet;
 mod table;
+mod wire;
 mod writer;
 mod xml;
 
@@ -47,9 +51,7 @@ pub use document::{Block, BlockKind, Pair, Parsed};
 pub use error::{LineFault, ParseError};
 pub use format::Format;
 pub use limits::Limits;
-
-use std::ffi::OsString;
-use std::path::PathBuf;
+pub use sandbox::{Confinement, Sandbox};
 
 /// A file to parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,30 +103,7 @@ impl Parse for InProcess {
             Format::Email => mail::parse(bytes, limits),
             Format::Odt => odt::parse(bytes, limits),
             Format::Rtf => rtf::parse(bytes, limits),
-            Format::Pdf => Err(ParseError::Unsupported { what: "PDF".into(), mend: "wait".into() }),
+            Format::Pdf => pdf::parse(bytes, limits),
         }
-    }
-}
-
-/// Parses each file in a fresh child process that has no files, no network and bounded memory and time.
-#[derive(Debug, Clone)]
-pub struct Sandbox {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    limits: Limits,
-}
-
-impl Sandbox {
-    /// Children are started as `program arguments...`, which must call `child::main`.
-    #[must_use]
-    pub fn new(program: PathBuf, arguments: Vec<OsString>, limits: Limits) -> Self {
-        Self { program, arguments, limits }
-    }
-}
-
-impl Parse for Sandbox {
-    fn parse(&self, source: &Source) -> Result<Parsed, ParseError> {
-        let _ = (&self.program, &self.arguments, &self.limits, source);
-        Err(ParseError::Unsupported { what: "every format".into(), mend: "wait for the parsers".into() })
     }
 }

@@ -9,15 +9,15 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Wall-clock and processor time.
     pub seconds: u64,
-    /// Size of the file, and of any single part unpacked from it times four.
+    /// Size of the file; what is unpacked from it may be four times as large.
     pub input_bytes: u64,
-    /// Size of the reply: text, blocks and metadata together.
+    /// Size of the result: text, blocks and metadata together.
     pub output_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 1 GiB of memory, 60 s, 64 MiB in, 64 MiB out: ten times what the largest hospital manual needs.
+    /// 1 GiB of memory, 60 s, 64 MiB in, 32 MiB out: several times what the largest hospital manual needs.
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, seconds: 60, input_bytes: 64 << 20, output_bytes: 64 << 20 }
+        Self { memory_bytes: 1 << 30, seconds: 60, input_bytes: 64 << 20, output_bytes: 32 << 20 }
     }
 }
