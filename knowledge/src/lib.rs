@@ -26,6 +26,7 @@
 mod chunk;
 mod draft;
 mod embed;
+pub mod evaluate;
 mod index;
 mod library;
 pub mod parse;
@@ -33,6 +34,8 @@ mod query;
 mod retrieve;
 mod scope;
 mod store;
+#[cfg(test)]
+mod testing;
 
 pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use draft::MetadataError;
