@@ -18,7 +18,7 @@
 
 pub mod api;
 pub mod authority;
-mod cli;
+//LOCAL mod cli;
 pub mod config;
 pub mod cpu;
 pub mod edge;
@@ -28,4 +28,4 @@ pub mod pipeline;
 pub mod session;
 pub mod wiring;
 
-pub use cli::run;
+//LOCAL pub use cli::run;

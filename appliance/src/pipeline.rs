@@ -28,6 +28,8 @@ pub mod scripted;
 mod sentence;
 mod settings;
 pub mod stop;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::extract::FromRef;
 use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
 use cloister_knowledge::{
     Connect, Embed, Library,
@@ -13,6 +14,9 @@ use cloister_terms::{Clock, Random, TenantId};
 
 use crate::{
     config::Config,
+    edge::metrics::Metrics,
+    governed::Gate,
+    identity::Identity,
     pipeline::{Generate, Ports, Stop},
 };
 
@@ -43,11 +47,11 @@ pub struct App {
     /// The encrypted databases.
     pub store: Store,
     /// Who may call.
-    pub accounts: Accounts,
-    /// Who may do what.
-    pub policy: Policy,
-    /// What is recorded.
-    pub audit: Log,
+    pub identity: Identity,
+    /// Who may do what, and what is recorded.
+    pub gate: Gate,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The embedding model.
     pub embed: Arc<dyn Embed>,
     /// The generation model, where one is configured.
@@ -56,6 +60,18 @@ pub struct App {
     pub pools: Option<Pools>,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
+}
+
+impl AsRef<Gate> for App {
+    fn as_ref(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl FromRef<Arc<App>> for Identity {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.identity.clone()
+    }
 }
 
 /// The pools, for what they count.
@@ -91,10 +107,11 @@ impl App {
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate: generation(&config, random.as_ref())? };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
-        let policy = Policy::built_in();
-        let tenants = BTreeMap::new();
-        let mut app =
-            Self { config, clock, random, store, accounts, policy, audit, embed, generate, pools: Some(pools), tenants };
+        let metrics = Metrics::new();
+        let identity = Identity::new(accounts, &config.limits, metrics.clone());
+        let gate = Gate { policy: Policy::built_in(), audit };
+        let (pools, tenants) = (Some(pools), BTreeMap::new());
+        let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;
         Ok(app)
     }

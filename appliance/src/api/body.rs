@@ -18,8 +18,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let path = request.uri().path().to_owned();
-        let refuse = |message: String| Problem::at(&path, Stop::invalid(None, message));
+        let refuse = |message: String| Problem::from(Stop::invalid(None, message));
         let bytes = Bytes::from_request(request, app)
             .await
             .map_err(|rejection| refuse(format!("the body cannot be read: {}", rejection.status())))?;

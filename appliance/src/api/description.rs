@@ -18,7 +18,7 @@ use utoipa::{
 };
 
 use super::{call, native, openai};
-use crate::{edge::problem::Problem, governed::governed, identity::Caller, pipeline::Stop, wiring::App};
+use crate::{governed::governed, identity::Caller, pipeline::Stop, wiring::App};
 
 /// Every operation of the faces.
 #[derive(OpenApi)]
@@ -58,20 +58,18 @@ impl Modify for Keys {
 /// This description
 #[utoipa::path(get, path = "/api/openapi.json", tag = "native",
     responses((status = 200, description = "OpenAPI 3.1")))]
-pub(crate) async fn json(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::ReadApiDescription, None);
-    governed(&app, &caller, call, async |_permit| Ok((Json(Description::openapi()), Outcome::done())))
+pub(crate) async fn json(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::ReadApiDescription);
+    governed(&app.gate, &caller, call, async |_permit| Ok((Json(Description::openapi()), Outcome::done())))
         .await
-        .map_err(Problem::native)
 }
 
 /// This description as a page
 #[utoipa::path(get, path = "/api/docs", tag = "native", responses((status = 200, description = "HTML without scripts")))]
-pub(crate) async fn page(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::ReadApiDescription, None);
-    governed(&app, &caller, call, async |_permit| Ok((Html(rendered()?), Outcome::done())))
+pub(crate) async fn page(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::ReadApiDescription);
+    governed(&app.gate, &caller, call, async |_permit| Ok((Html(rendered()?), Outcome::done())))
         .await
-        .map_err(Problem::native)
 }
 
 /// The page.

@@ -30,7 +30,7 @@ enum Target {
 
 /// Finds what `name` stands for, for this caller.
 fn target(app: &App, caller: &Caller, name: &str) -> Result<Target, Stop> {
-    let tenancy = caller.principal.tenant.as_ref().and_then(|tenant| app.tenants.get(tenant));
+    let tenancy = caller.principal().tenant.as_ref().and_then(|tenant| app.tenants.get(tenant));
     if tenancy.is_some_and(|tenancy| tenancy.assistant == name) {
         return Ok(Target::Assistant);
     }

@@ -15,7 +15,12 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::{edge::problem, pipeline::Stop};
+use cloister_terms::RequestId;
+
+use crate::{
+    edge::problem::{self, Face, Problem},
+    pipeline::Stop,
+};
 
 /// One event of a stream.
 pub(super) enum Item {
@@ -49,7 +54,11 @@ pub(super) const NO_RETRY: (HeaderName, HeaderValue) =
 ///
 /// # Errors
 /// The early end, if that is the first event.
-pub(super) async fn begin<F>(work: impl FnOnce(Feed) -> F) -> Result<Response, Stop>
+pub(super) async fn begin<F>(
+    face: Face,
+    request: RequestId,
+    work: impl FnOnce(Feed) -> F,
+) -> Result<Response, Stop>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -59,7 +68,7 @@ where
         Some(Item::Failed(stop)) => return Err(stop),
         first => first,
     };
-    let bytes = stream::iter(first).chain(walk).map(|item| Ok::<_, Infallible>(written(item)));
+    let bytes = stream::iter(first).chain(walk).map(move |item| Ok::<_, Infallible>(written(item, face, request)));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -68,14 +77,18 @@ where
     Ok((headers, Body::from_stream(bytes)).into_response())
 }
 
-fn written(item: Item) -> Bytes {
+fn written(item: Item, face: Face, request: RequestId) -> Bytes {
     let text = match item {
         Item::Chunk(value) => format!("data: {value}\n\n"),
         Item::Named(name, value) => format!("event: {name}\ndata: {value}\n\n"),
         Item::Done => "data: [DONE]\n\n".to_owned(),
         Item::Failed(stop) => {
-            tracing::warn!(kind = stop.kind(), error = &stop as &dyn std::error::Error, "a stream ended early");
-            format!("event: error\ndata: {}\n\n", problem::envelope(&stop))
+            tracing::warn!(kind = stop.kind(), %request, "a stream ended early");
+            let problem = Problem::from(stop);
+            match face {
+                Face::OpenAi => format!("data: {}\n\n", problem::openai(&problem)),
+                Face::Native => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
+            }
         }
     };
     Bytes::from(text)

@@ -127,34 +127,31 @@ impl Settings {
         Duration::from_secs(self.seconds)
     }
 
-    /// What is wrong with the settings, in words for whoever wrote them.
-    ///
-    /// # Errors
-    /// The first value out of its range.
-    pub fn check(&self) -> Result<(), String> {
+    /// What is wrong with values that are each well-formed: the key, and why. The first one found.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let shares = [
-            ("evidence", self.evidence, 1.25),
-            ("sentence", self.sentence, 1.25),
-            ("same_question.similarity", self.same_question.similarity, 1.0),
-            ("same_question.words", self.same_question.words, 1.0),
-            ("claim.coverage", self.claim.coverage, 1.0),
-            ("claim.own", self.claim.own, 1.0),
+            ("answer.same_question.similarity", self.same_question.similarity),
+            ("answer.same_question.words", self.same_question.words),
+            ("answer.claim.coverage", self.claim.coverage),
+            ("answer.claim.own", self.claim.own),
         ];
-        if let Some((name, value, most)) = shares.iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            return Err(format!("answer.{name} is {value}: use a value from 0 to {most}"));
-        }
+        let weights = [("answer.evidence", self.evidence), ("answer.sentence", self.sentence)];
         let counts = [
-            ("question_characters", self.question_characters),
-            ("passages", self.passages),
-            ("sentences", self.sentences),
-            ("quotes", self.quotes),
-            ("prompt_tokens", self.prompt_tokens),
-            ("draft_tokens", self.draft_tokens),
+            ("answer.question_characters", self.question_characters),
+            ("answer.passages", self.passages),
+            ("answer.sentences", self.sentences),
+            ("answer.quotes", self.quotes),
+            ("answer.quote_characters", self.quote_characters),
+            ("answer.prompt_tokens", self.prompt_tokens),
+            ("answer.draft_tokens", self.draft_tokens),
         ];
-        if let Some((name, _)) = counts.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("answer.{name} is 0: use 1 or more"));
-        }
-        if self.seconds == 0 { Err("answer.seconds is 0: use 1 or more".to_owned()) } else { Ok(()) }
+        let outside = |values: &[(&'static str, f32)], most: f32, why: &'static str| {
+            values.iter().find(|(_, value)| !(0.0..=most).contains(value)).map(|(name, _)| (*name, why))
+        };
+        outside(&shares, 1.0, "must lie between 0 and 1")
+            .or_else(|| outside(&weights, 1.25, "must lie between 0 and 1.25"))
+            .or_else(|| counts.iter().find(|(_, count)| *count == 0).map(|(name, _)| (*name, "must be at least 1")))
+            .or_else(|| (self.seconds == 0).then_some(("answer.seconds", "must be at least 1")))
     }
 }
 
@@ -166,8 +163,8 @@ mod tests {
     fn an_unknown_setting_and_a_value_out_of_range_are_refused() {
         assert!(toml::from_str::<Settings>("temperature = 1.0").is_err());
         let odd: Settings = toml::from_str("evidence = 2.0").unwrap();
-        assert!(odd.check().unwrap_err().contains("answer.evidence"));
+        assert_eq!(odd.contradiction().unwrap().0, "answer.evidence");
         assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
-        Settings::default().check().unwrap();
+        assert_eq!(Settings::default().contradiction(), None);
     }
 }

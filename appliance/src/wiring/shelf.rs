@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloister_knowledge::{Collection, CollectionError, EmbedError, Found, Library, PairMatch, Query, Scope, SearchError};
+use cloister_knowledge::{Collection, CollectionError, Found, Library, PairMatch, Query, Scope, SearchError};
 use cloister_terms::CollectionId;
 
 use crate::pipeline::{
@@ -65,7 +65,7 @@ impl Knowledge for Shelf {
 /// A failed search as an early end.
 pub fn stopped(error: SearchError) -> Stop {
     match error {
-        SearchError::Embed(EmbedError::Busy { retry_after }) => Stop::busy("embedding", retry_after),
+        SearchError::Busy { retry_after } => Stop::busy("embedding", retry_after),
         SearchError::UnknownCollection(id) => Stop::not_found(format!("collection `{id}`")),
         SearchError::ModelMismatch { mend, .. } => {
             Failure::Unavailable { what: "the index of this collection".to_owned(), mend }.into()

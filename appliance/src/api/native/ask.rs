@@ -19,8 +19,8 @@ use crate::{
         stream::{self, Feed, Item},
         tenant,
     },
-    edge::problem::Problem,
-    governed,
+    edge::problem::Face,
+    governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{self, Answer, Citation, Claim, Lane, Passed, Question, Scores, Silent, Sink, Stop},
     session::Session,
@@ -96,40 +96,39 @@ pub(crate) async fn ask(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(request): Body<AskRequest>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Stop> {
     let started = Instant::now();
     let session = Session::resume_or_begin(request.session, &*app.random);
-    let call = call(&caller, Action::Ask, Some(session.id()));
+    let call = call(&caller, Action::Ask).within(session.id());
     let question = Question { text: Phi::new(request.question), collections: request.collections };
     if request.stream {
-        return streamed(&app, &caller, session, question).await.map_err(Problem::native);
+        return streamed(&app, &caller, session, question).await;
     }
-    governed::governed(&app, &caller, call, async |permit| {
+    governed::governed(&app.gate, &caller, call, async |permit| {
         let ports = app.ports(tenant(&caller)?)?.clone();
         let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
-        Ok((Json(shown(&answer, caller.request, started)).into_response(), answer.outcome()))
+        Ok((Json(shown(&answer, caller.request_id(), started)).into_response(), answer.outcome()))
     })
     .await
-    .map_err(Problem::native)
 }
 
 async fn streamed(app: &App, caller: &Caller, session: Session, question: Question) -> Result<Response, Stop> {
     let started = Instant::now();
-    let (permit, entry) = governed::open(app, caller, call(caller, Action::Ask, Some(session.id()))).await?;
+    let (permit, entry) = governed::open(&app.gate, caller, call(caller, Action::Ask).within(session.id())).await?;
     let ports = tenant(caller).and_then(|tenant| app.ports(tenant)).cloned();
-    let request = caller.request;
-    stream::begin(move |feed| async move {
+    let request = caller.request_id();
+    stream::begin(Face::Native, request, move |feed| async move {
         let mut units = Units(feed.clone());
         let answered = match ports {
             Ok(ports) => pipeline::answer(&ports, permit, session, question, &mut units).await,
             Err(stop) => Err(stop),
         };
-        let outcome = answered.as_ref().map_or_else(governed::stopped, Answer::outcome);
+        let outcome = answered.as_ref().map_or_else(Stop::outcome, Answer::outcome);
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         feed.put(match (entry.complete(outcome).await, answered) {
             (Ok(()), Ok(answer)) => Item::Named("answer", shown(&answer, request, started)),
             (Ok(()), Err(stop)) => Item::Failed(stop),
-            (Err(error), _) => Item::Failed(governed::unrecorded(error)),
+            (Err(error), _) => Item::Failed(Refusal::from(error).into()),
         });
     })
     .await

@@ -18,7 +18,6 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{call, tenant},
-    edge::problem::Problem,
     governed::{Call, governed},
     identity::Caller,
     pipeline::{Stop, knowledge::blocking},
@@ -51,9 +50,9 @@ pub struct Collection {
 /// Collections
 #[utoipa::path(get, path = "/api/collections", tag = "native",
     responses((status = 200, description = "The collections that the caller may read", body = Collections)))]
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::ListCollections, None);
-    governed(&app, &caller, call, async |permit| {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::ListCollections);
+    governed(&app.gate, &caller, call, async |permit| {
         let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let readable = permit.collections().clone();
         let holdings = blocking(move || knowledge.holdings()).await?;
@@ -72,7 +71,6 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
         Ok((Json(Collections { collections }), Outcome::done().with_count("collections", count)))
     })
     .await
-    .map_err(Problem::native)
 }
 
 /// The documents of a collection.
@@ -119,9 +117,9 @@ pub(crate) async fn documents(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
-) -> Result<impl IntoResponse, Problem> {
-    let (call, collection) = on_collection(&caller, Action::ListCollections, &id).map_err(Problem::native)?;
-    governed(&app, &caller, call, async |permit| {
+) -> Result<impl IntoResponse, Stop> {
+    let (call, collection) = on_collection(&caller, Action::ListCollections, &id)?;
+    governed(&app.gate, &caller, call, async |permit| {
         let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let labels = labels(&permit);
         let listed = blocking(move || {
@@ -148,14 +146,13 @@ pub(crate) async fn documents(
         Ok((Json(Documents { documents }), Outcome::done().with_count("documents", count)))
     })
     .await
-    .map_err(Problem::native)
 }
 
 /// A call on one collection of the caller's tenant. A name that cannot be one is a collection that is not there.
 pub(super) fn on_collection(caller: &Caller, action: Action, id: &str) -> Result<(Call, CollectionId), Stop> {
     let collection: CollectionId = id.parse().map_err(|_| Stop::not_found("the collection"))?;
     let resource = Resource::Collection(tenant(caller)?.clone(), collection.clone());
-    Ok((Call { action, resource, session: None }, collection))
+    Ok((Call::new(action, resource), collection))
 }
 
 /// The labels under which the permit's holder reads.

@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 use super::collections::{labels, on_collection, present};
 use crate::{
     api::{body::Body, tenant},
-    edge::problem::Problem,
     governed::governed,
     identity::Caller,
     pipeline::{Stop, knowledge::blocking},
@@ -101,9 +100,9 @@ pub(crate) async fn search(
     Path(id): Path<String>,
     caller: Caller,
     Body(request): Body<SearchRequest>,
-) -> Result<impl IntoResponse, Problem> {
-    let (call, collection) = on_collection(&caller, Action::Search, &id).map_err(Problem::native)?;
-    governed(&app, &caller, call, async |permit| {
+) -> Result<impl IntoResponse, Stop> {
+    let (call, collection) = on_collection(&caller, Action::Search, &id)?;
+    governed(&app.gate, &caller, call, async |permit| {
         let top = request.top.unwrap_or(TOP);
         if !(1..=MOST).contains(&top) {
             return Err(Stop::invalid("top", format!("`top` takes 1 to {MOST}")));
@@ -123,7 +122,6 @@ pub(crate) async fn search(
         Ok((Json(shown(found)), outcome))
     })
     .await
-    .map_err(Problem::native)
 }
 
 fn outcome(found: &Found) -> Outcome {

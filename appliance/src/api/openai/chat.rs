@@ -26,8 +26,8 @@ use crate::{
         stream::{self, Feed, Item},
         tenant,
     },
-    edge::problem::Problem,
-    governed,
+    edge::problem::Face,
+    governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{
         self, Answer, Lane, Passed, Ports, Question, Silent, Sink, Stop,
@@ -73,21 +73,21 @@ pub(crate) async fn chat(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(request): Body<ChatRequest>,
-) -> Result<Response, Problem> {
-    request.common.check().map_err(Problem::openai)?;
+) -> Result<Response, Stop> {
+    request.common.check()?;
     let frame = Frame {
         shape: Shape::Chat,
-        request: caller.request.to_string(),
+        request: caller.request_id().to_string(),
         created: app.clock.now().as_second(),
         model: request.model.clone(),
         tells_usage: request.common.tells_usage(),
     };
-    match target(&app, &caller, &request.model).map_err(Problem::openai)? {
-        Target::Assistant => assistant(&app, &caller, request, frame).await.map_err(Problem::openai),
+    match target(&app, &caller, &request.model)? {
+        Target::Assistant => assistant(&app, &caller, request, frame).await,
         Target::Raw(model) => {
-            let messages = messages(&request.messages).map_err(Problem::openai)?;
+            let messages = messages(&request.messages)?;
             let most = request.max_completion_tokens.or(request.common.max_tokens);
-            let sampling = request.common.sampling(most, model.context_tokens()).map_err(Problem::openai)?;
+            let sampling = request.common.sampling(most, model.context_tokens())?;
             let streams = request.common.streams();
             raw::reply(&app, &caller, Wish { model, prompt: PromptText::Chat(messages), sampling, frame, streams })
                 .await
@@ -144,10 +144,10 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     let ignored = ignored(&request, &messages);
     let session = Session::resume_or_begin(request.cloister.session, &*app.random);
     let question = Question { text: Phi::new(text), collections: request.cloister.collections };
-    let call = call(caller, Action::Ask, Some(session.id()));
+    let call = call(caller, Action::Ask).within(session.id());
     let ports = app.ports(tenant(caller)?).cloned();
     let told = {
-        let request = caller.request;
+        let request = caller.request_id();
         move |answer: &Answer, started: Instant| {
             let mut told = native::ask::shown(answer, request, started);
             if let Value::Object(fields) = &mut told {
@@ -158,7 +158,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
         }
     };
     if !request.common.streams() {
-        return governed::governed(app, caller, call, async |permit| {
+        return governed::governed(&app.gate, caller, call, async |permit| {
             let ports = ports?;
             let asked = ports.embed.count_tokens(question.text.expose());
             let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
@@ -171,8 +171,8 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
         })
         .await;
     }
-    let (permit, entry) = governed::open(app, caller, call).await?;
-    stream::begin(move |feed| async move {
+    let (permit, entry) = governed::open(&app.gate, caller, call).await?;
+    stream::begin(Face::OpenAi, caller.request_id(), move |feed| async move {
         let mut units = Units { feed: feed.clone(), frame: frame.clone(), begun: false };
         let answered = async {
             let ports = ports?;
@@ -182,7 +182,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
             Ok::<_, Stop>((answer, usage))
         }
         .await;
-        let outcome = answered.as_ref().map_or_else(governed::stopped, |(answer, _)| answer.outcome());
+        let outcome = answered.as_ref().map_or_else(Stop::outcome, |(answer, _)| answer.outcome());
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         match (entry.complete(outcome).await, answered) {
             (Ok(()), Ok((answer, usage))) => {
@@ -198,7 +198,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
                 feed.put(Item::Done);
             }
             (Ok(()), Err(stop)) => feed.put(Item::Failed(stop)),
-            (Err(error), _) => feed.put(Item::Failed(governed::unrecorded(error))),
+            (Err(error), _) => feed.put(Item::Failed(Refusal::from(error).into())),
         }
     })
     .await

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     api::body::Body,
-    edge::problem::Problem,
     identity::Caller,
     pipeline::{Stop, model::PromptText},
     wiring::App,
@@ -45,14 +44,14 @@ pub(crate) async fn complete(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(request): Body<CompletionRequest>,
-) -> Result<Response, Problem> {
-    request.common.check().map_err(Problem::openai)?;
-    let model = raw_model(&app, &request.model).map_err(Problem::openai)?;
-    let prompt = PromptText::Plain(text(&request.prompt).map_err(Problem::openai)?);
-    let sampling = request.common.sampling(request.common.max_tokens, DEFAULT_TOKENS).map_err(Problem::openai)?;
+) -> Result<Response, Stop> {
+    request.common.check()?;
+    let model = raw_model(&app, &request.model)?;
+    let prompt = PromptText::Plain(text(&request.prompt)?);
+    let sampling = request.common.sampling(request.common.max_tokens, DEFAULT_TOKENS)?;
     let frame = Frame {
         shape: Shape::Text,
-        request: caller.request.to_string(),
+        request: caller.request_id().to_string(),
         created: app.clock.now().as_second(),
         model: request.model,
         tells_usage: request.common.tells_usage(),

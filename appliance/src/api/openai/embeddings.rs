@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{body::Body, call},
-    edge::problem::Problem,
     governed::governed,
     identity::Caller,
     pipeline::{Failure, Stop, knowledge::blocking},
@@ -46,9 +45,9 @@ pub(crate) async fn embed(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(request): Body<EmbeddingRequest>,
-) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::Embed, None);
-    governed(&app, &caller, call, async |_permit| {
+) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::Embed);
+    governed(&app.gate, &caller, call, async |_permit| {
         let identity = app.embed.identity();
         let base64 = check(&request, &identity)?;
         let texts = texts(&request.input)?;
@@ -67,7 +66,6 @@ pub(crate) async fn embed(
         Ok((Json(reply), outcome(identity, count, tokens)))
     })
     .await
-    .map_err(Problem::openai)
 }
 
 /// Whether base64 is wanted.

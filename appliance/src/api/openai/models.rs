@@ -14,20 +14,19 @@ use cloister_governance::{
 use cloister_terms::Action;
 use serde_json::{Value, json};
 
-use crate::{api::call, edge::problem::Problem, governed::governed, identity::Caller, pipeline::Stop, wiring::App};
+use crate::{api::call, governed::governed, identity::Caller, pipeline::Stop, wiring::App};
 
 /// Models
 #[utoipa::path(get, path = "/v1/models", tag = "openai",
     responses((status = 200, description = "The tenant's assistant, and the raw models that the role may use")))]
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::ListModels, None);
-    governed(&app, &caller, call, async |permit| {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::ListModels);
+    governed(&app.gate, &caller, call, async |permit| {
         let models = usable(&app, &permit);
         let count = u64::try_from(models.len()).unwrap_or(u64::MAX);
         Ok((Json(json!({"object": "list", "data": models})), Outcome::done().with_count("models", count)))
     })
     .await
-    .map_err(Problem::openai)
 }
 
 /// One model
@@ -37,21 +36,20 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Path(model): Path<String>,
     caller: Caller,
-) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::ListModels, None);
-    governed(&app, &caller, call, async |permit| {
+) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::ListModels);
+    governed(&app.gate, &caller, call, async |permit| {
         let found = usable(&app, &permit).into_iter().find(|known| known.get("id").is_some_and(|id| id == &model));
         let found = found.ok_or_else(|| Stop::not_found("the model"))?;
         Ok((Json(found), Outcome::done()))
     })
     .await
-    .map_err(Problem::openai)
 }
 
 /// What this caller may name as a model.
 fn usable(app: &App, permit: &Permit) -> Vec<Value> {
     let resource = permit.tenant().cloned().map_or(Resource::Appliance, Resource::Tenant);
-    let may = |action| matches!(app.policy.decide(permit.principal(), action, &resource), Decision::Permit(_));
+    let may = |action| matches!(app.gate.policy.decide(permit.principal(), action, &resource), Decision::Permit(_));
     let created = app.clock.now().as_second();
     let shown = |id: &str, owner: &str, task: &str| json!({"id": id, "object": "model", "created": created, "owned_by": owner, "cloister": {"task": task}});
     let tenancy = permit.tenant().and_then(|tenant| Some((tenant, app.tenants.get(tenant)?)));

@@ -20,8 +20,8 @@ use crate::{
         call,
         stream::{self, Item, NO_RETRY},
     },
-    edge::problem::Problem,
-    governed,
+    edge::problem::Face,
+    governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{
         Failure, Generate, GenerateRequest, Stop,
@@ -43,7 +43,7 @@ pub(super) struct Wish {
 }
 
 /// Generates, whole or as a stream.
-pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Response, Problem> {
+pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Response, Stop> {
     let name = wish.model.identity().name;
     let Wish { model, prompt, sampling, frame, streams } = wish;
     let request = GenerateRequest { prompt, sampling, deadline: Instant::now() + PATIENCE, salt: salt(caller) };
@@ -58,45 +58,44 @@ pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Resp
     };
     let admit = || model.generate(request).map_err(|refused| refused.into_stop(&name));
     if !streams {
-        let written = governed::governed(app, caller, call(caller, Action::Generate, None), async |_permit| {
+        let written = governed::governed(&app.gate, caller, call(caller, Action::Generate), async |_permit| {
             let written = whole(admit()?, &name).await;
             // Once admitted, a failure must not make the client try again: the outcome of the try is returned as it is.
-            Ok(match written {
+            Ok::<_, Stop>(match written {
                 Ok(written) => {
                     let outcome = record(written.usage);
                     (Ok(written), outcome)
                 }
                 Err(stop) => {
-                    let outcome = governed::stopped(&stop);
+                    let outcome = stop.outcome();
                     (Err(stop), outcome)
                 }
             })
         })
-        .await
-        .map_err(Problem::openai)?;
+        .await?;
         return Ok(match written {
             Ok(written) => Json(frame.whole(&written.text, written.reason, written.usage)).into_response(),
-            Err(stop) => ([NO_RETRY], Problem::openai(stop)).into_response(),
+            Err(stop) => ([NO_RETRY], stop).into_response(),
         });
     }
     let (_permit, entry) =
-        governed::open(app, caller, call(caller, Action::Generate, None)).await.map_err(Problem::openai)?;
+        governed::open(&app.gate, caller, call(caller, Action::Generate)).await?;
     let events = match admit() {
         Ok(events) => events,
         Err(stop) => {
             entry
-                .complete(governed::stopped(&stop))
+                .complete(stop.outcome())
                 .await
-                .map_err(|error| Problem::openai(governed::unrecorded(error)))?;
-            return Err(Problem::openai(stop));
+                .map_err(Refusal::from)?;
+            return Err(stop);
         }
     };
     let record = record(Usage::default());
-    stream::begin(|feed| async move {
+    stream::begin(Face::OpenAi, caller.request_id(), |feed| async move {
         let ended = pour(events, &frame, &name, &feed).await;
         let outcome = match &ended {
             Ok((_, usage)) => counted(record, *usage),
-            Err(stop) => governed::stopped(stop),
+            Err(stop) => stop.outcome(),
         };
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         match (entry.complete(outcome).await, ended) {
@@ -106,12 +105,11 @@ pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Resp
                 feed.put(Item::Done);
             }
             (Ok(()), Err(stop)) => feed.put(Item::Failed(stop)),
-            (Err(error), _) => feed.put(Item::Failed(governed::unrecorded(error))),
+            (Err(error), _) => feed.put(Item::Failed(Refusal::from(error).into())),
         }
     })
     .await
-    .map_err(Problem::openai)
-    .or_else(|problem| Ok(([NO_RETRY], problem).into_response()))
+    .or_else(|stop| Ok(([NO_RETRY], stop).into_response()))
 }
 
 fn counted(outcome: Outcome, usage: Usage) -> Outcome {
@@ -124,9 +122,9 @@ fn counted(outcome: Outcome, usage: Usage) -> Outcome {
 /// Keeps the prefix caches of tenants, and of accounts without one, apart.
 fn salt(caller: &Caller) -> u64 {
     let mut hasher = DefaultHasher::new();
-    match &caller.principal.tenant {
+    match &caller.principal().tenant {
         Some(tenant) => tenant.as_str().hash(&mut hasher),
-        None => caller.principal.account.hash(&mut hasher),
+        None => caller.principal().account.hash(&mut hasher),
     }
     hasher.finish()
 }

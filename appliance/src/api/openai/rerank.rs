@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use super::embeddings::{known, outcome, vectors};
 use crate::{
     api::{body::Body, call},
-    edge::problem::Problem,
     governed::governed,
     identity::Caller,
     pipeline::{Stop, cosine},
@@ -45,9 +44,9 @@ pub(crate) async fn rerank(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(request): Body<RerankRequest>,
-) -> Result<impl IntoResponse, Problem> {
-    let call = call(&caller, Action::Rerank, None);
-    governed(&app, &caller, call, async |_permit| {
+) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::Rerank);
+    governed(&app.gate, &caller, call, async |_permit| {
         let identity = app.embed.identity();
         if let Some(model) = &request.model {
             known(model, &identity)?;
@@ -69,12 +68,11 @@ pub(crate) async fn rerank(
                 None => json!({"index": index, "relevance_score": score}),
             })
             .collect();
-        let reply = json!({"id": caller.request.to_string(), "model": identity.name, "results": results,
+        let reply = json!({"id": caller.request_id().to_string(), "model": identity.name, "results": results,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens}});
         Ok((Json(reply), outcome(identity, documents.len(), tokens)))
     })
     .await
-    .map_err(Problem::openai)
 }
 
 fn texts(request: &RerankRequest) -> Result<Vec<String>, Stop> {
