@@ -1,3 +1,7 @@
 //! Skeleton.
 
 pub mod config;
+pub mod cpu;
+pub mod edge;
+pub mod governed;
+pub mod identity;
