@@ -18,7 +18,7 @@
 
 pub mod api;
 pub mod authority;
-//LOCAL mod cli;
+mod cli;
 pub mod config;
 pub mod cpu;
 pub mod edge;
@@ -28,4 +28,4 @@ pub mod pipeline;
 pub mod session;
 pub mod wiring;
 
-//LOCAL pub use cli::run;
+pub use cli::run;
