@@ -16,10 +16,13 @@
 //!   other rooms to them, so that the whole walk is tested with scripted models.
 //! - No HTTP client is linked. `cloister ask` writes its one request to the one address that it is given.
 
-pub mod authority;
+pub mod api;
 mod cli;
 pub mod config;
 pub mod cpu;
+pub mod edge;
+pub mod governed;
+pub mod identity;
 pub mod pipeline;
 pub mod session;
 pub mod wiring;

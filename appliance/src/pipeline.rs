@@ -28,6 +28,8 @@ pub mod scripted;
 mod sentence;
 mod settings;
 pub mod stop;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub use screen::{Question, Screened};
 pub use settings::{Claim as ClaimSettings, SameQuestion, Settings};
 pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
+
+pub(crate) use sentence::cosine;
 
 use crate::session::Session;
 

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::extract::FromRef;
 use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
 use cloister_knowledge::{
-    Connect, Library,
+    Connect, Embed, Library,
     parse::{Limits, Sandbox},
 };
 use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Registry};
@@ -13,7 +14,10 @@ use cloister_terms::{Clock, Random, TenantId};
 
 use crate::{
     config::Config,
-    pipeline::{Generate, Ports},
+    edge::metrics::Metrics,
+    governed::Gate,
+    identity::Identity,
+    pipeline::{Generate, Ports, Stop},
 };
 
 mod embedding;
@@ -43,17 +47,40 @@ pub struct App {
     /// The encrypted databases.
     pub store: Store,
     /// Who may call.
-    pub accounts: Accounts,
-    /// Who may do what.
-    pub policy: Policy,
-    /// What is recorded.
-    pub audit: Log,
+    pub identity: Identity,
+    /// Who may do what, and what is recorded.
+    pub gate: Gate,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The embedding model.
+    pub embed: Arc<dyn Embed>,
+    /// The generation model, where one is configured.
+    pub generate: Option<Arc<dyn Generate>>,
+    /// The pools behind both, for `/metrics`; none where tests script the models.
+    pub pools: Option<Pools>,
+    /// The tenants, by name.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+}
+
+impl AsRef<Gate> for App {
+    fn as_ref(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl FromRef<Arc<App>> for Identity {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.identity.clone()
+    }
+}
+
+/// The pools, for what they count.
+#[derive(Clone)]
+pub struct Pools {
     /// The embedding pool.
     pub embed: PoolEmbed,
     /// The generation pool, where a generation model is configured.
     pub generate: Option<PoolGenerate>,
-    /// The tenants, by name.
-    pub tenants: BTreeMap<TenantId, Tenant>,
 }
 
 /// What one tenant brings.
@@ -77,26 +104,49 @@ impl App {
         let store = store(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
-        let embed = embedding(&config, QUESTION_PATIENCE)?;
-        let generate = generation(&config, random.as_ref())?;
-        let settings = Arc::new(config.answer.clone());
-        let mut tenants = BTreeMap::new();
-        for (name, tenant) in &config.tenants {
-            store.create_tenant(name)?;
-            let connect = connect(&store, name)?;
-            let library =
-                Arc::new(Library::open(connect, Arc::new(embed.clone()), Arc::clone(&clock), Arc::clone(&random))?);
+        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate: generation(&config, random.as_ref())? };
+        let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
+        let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
+        let metrics = Metrics::new();
+        let identity = Identity::new(accounts, &config.limits, metrics.clone());
+        let gate = Gate { policy: Policy::built_in(), audit };
+        let (pools, tenants) = (Some(pools), BTreeMap::new());
+        let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
+        app.open_tenants()?;
+        Ok(app)
+    }
+
+    /// Opens the library of every configured tenant; one that is new gets its database.
+    ///
+    /// # Errors
+    /// When a database cannot be made or opened.
+    pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
+        let settings = Arc::new(self.config.answer.clone());
+        for (name, tenant) in &self.config.tenants {
+            self.store.create_tenant(name)?;
+            let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
+            let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
+            let library = Arc::new(library);
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
-                embed: Arc::new(embed.clone()),
-                generate: generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>),
+                embed: Arc::clone(&self.embed),
+                generate: self.generate.clone(),
                 settings: Arc::clone(&settings),
-                clock: Arc::clone(&clock),
+                clock: Arc::clone(&self.clock),
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            tenants.insert(name.clone(), Tenant { assistant, library, ports });
+            self.tenants.insert(name.clone(), Tenant { assistant, library, ports });
         }
-        Ok(Self { config, clock, random, store, accounts, policy: Policy::built_in(), audit, embed, generate, tenants })
+        Ok(())
+    }
+
+    /// What answers a tenant's questions.
+    ///
+    /// # Errors
+    /// [`Stop`] when this machine has no such tenant.
+    pub fn ports(&self, tenant: &TenantId) -> Result<&Ports, Stop> {
+        let found = self.tenants.get(tenant).map(|tenant| &tenant.ports);
+        found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
     }
 }
 

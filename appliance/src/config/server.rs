@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::edge::names::is_name;
+
 /// `[server]`: the listener. A socket handed over by systemd takes the place of `listen` and `port`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +20,9 @@ pub struct Server {
     pub port: u16,
     /// Connections open at once; more wait to be accepted. Default: 1024.
     pub max_connections: usize,
+    /// Connections that one address may have open; more are closed at once, so that no address takes all of them. Raise it
+    /// behind a proxy. Default: 256.
+    pub max_connections_per_source: usize,
     /// Requests worked on at once; more are answered 503 with `Retry-After`. Default: 256.
     pub max_in_flight: usize,
     /// Seconds that a TLS handshake may take. Default: 10.
@@ -39,6 +44,7 @@ impl Default for Server {
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 8443,
             max_connections: 1024,
+            max_connections_per_source: 256,
             max_in_flight: 256,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 10,
@@ -79,6 +85,8 @@ impl Server {
         const NOT_ZERO: &str = "must be at least 1";
         if self.max_connections == 0 {
             Some(("server.max_connections", NOT_ZERO))
+        } else if self.max_connections_per_source == 0 {
+            Some(("server.max_connections_per_source", NOT_ZERO))
         } else if self.max_in_flight == 0 {
             Some(("server.max_in_flight", NOT_ZERO))
         } else if self.handshake_timeout_seconds == 0 {
@@ -109,7 +117,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub(super) const fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        if !self.names.iter().all(|name| is_name(name)) {
+            return Some(("tls.names", "may hold host names and addresses only"));
+        }
         match (&self.certificate, &self.key) {
             (Some(_), None) => Some(("tls.certificate", "needs `tls.key` beside it")),
             (None, Some(_)) => Some(("tls.key", "needs `tls.certificate` beside it")),

@@ -128,33 +128,30 @@ impl Settings {
     }
 
     /// What is wrong with values that are each well-formed: the key, and why. The first one found.
-    pub(crate) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
-        const SHARE: &str = "must lie between 0 and 1";
-        const STRENGTH: &str = "must lie between 0 and 1.25";
-        const NOT_ZERO: &str = "must be at least 1";
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let shares = [
-            ("answer.evidence", self.evidence, 1.25, STRENGTH),
-            ("answer.sentence", self.sentence, 1.25, STRENGTH),
-            ("answer.same_question.similarity", self.same_question.similarity, 1.0, SHARE),
-            ("answer.same_question.words", self.same_question.words, 1.0, SHARE),
-            ("answer.claim.coverage", self.claim.coverage, 1.0, SHARE),
-            ("answer.claim.own", self.claim.own, 1.0, SHARE),
+            ("answer.same_question.similarity", self.same_question.similarity),
+            ("answer.same_question.words", self.same_question.words),
+            ("answer.claim.coverage", self.claim.coverage),
+            ("answer.claim.own", self.claim.own),
         ];
+        let weights = [("answer.evidence", self.evidence), ("answer.sentence", self.sentence)];
         let counts = [
             ("answer.question_characters", self.question_characters),
             ("answer.passages", self.passages),
             ("answer.sentences", self.sentences),
             ("answer.quotes", self.quotes),
+            ("answer.quote_characters", self.quote_characters),
             ("answer.prompt_tokens", self.prompt_tokens),
             ("answer.draft_tokens", self.draft_tokens),
         ];
-        // A value that is not a number lies in no range.
-        let outside = shares.iter().find(|(_, value, most, _)| !(0.0..=*most).contains(value));
-        let zero = counts.iter().find(|(_, value)| *value == 0).map(|(key, _)| (*key, NOT_ZERO));
-        outside
-            .map(|(key, _, _, why)| (*key, *why))
-            .or(zero)
-            .or_else(|| (self.seconds == 0).then_some(("answer.seconds", NOT_ZERO)))
+        let outside = |values: &[(&'static str, f32)], most: f32, why: &'static str| {
+            values.iter().find(|(_, value)| !(0.0..=most).contains(value)).map(|(name, _)| (*name, why))
+        };
+        outside(&shares, 1.0, "must lie between 0 and 1")
+            .or_else(|| outside(&weights, 1.25, "must lie between 0 and 1.25"))
+            .or_else(|| counts.iter().find(|(_, count)| *count == 0).map(|(name, _)| (*name, "must be at least 1")))
+            .or_else(|| (self.seconds == 0).then_some(("answer.seconds", "must be at least 1")))
     }
 }
 

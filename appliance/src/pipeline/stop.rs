@@ -2,7 +2,10 @@
 
 use std::{error::Error, time::Duration};
 
+use cloister_governance::audit::{AuditError, Outcome, OutcomeKind};
 use cloister_terms::EntryId;
+
+use crate::governed::{End, Refusal};
 
 /// Why a request ended without what it asked for. A refusal is an outcome, not an error; `?` carries it to the one
 /// place that records it and to `edge/problem.rs`, which turns it into a response.
@@ -47,6 +50,8 @@ pub enum Denial {
     /// Policy does not permit this caller this action.
     #[error("{reason}")]
     Forbidden {
+        /// A stable word for programs and records.
+        code: &'static str,
         /// Policy's reason, in words for the caller.
         reason: String,
     },
@@ -121,8 +126,8 @@ impl Stop {
     }
 
     /// A denial by policy.
-    pub fn forbidden(reason: impl Into<String>) -> Self {
-        Self::Denied { denial: Denial::Forbidden { reason: reason.into() } }
+    pub fn forbidden(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Denied { denial: Denial::Forbidden { code, reason: reason.into() } }
     }
 
     /// A caller without a valid credential.
@@ -162,5 +167,33 @@ impl Stop {
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failed { failure }
+    }
+}
+
+/// What the wrapper refused.
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial) => Self::forbidden(denial.code(), denial.to_string()),
+            Refusal::Unrecorded(AuditError::Full { retry_after }) => Self::busy("the audit log", retry_after),
+            Refusal::Unrecorded(AuditError::Closed) => Failure::Unavailable {
+                what: "the audit log".to_owned(),
+                mend: "nothing is done that cannot be recorded: tell the operator".to_owned(),
+            }
+            .into(),
+            undeclared @ Refusal::Undeclared(_) => Self::internal("calling a route", undeclared),
+        }
+    }
+}
+
+impl End for Stop {
+    fn outcome(&self) -> Outcome {
+        let kind = match self {
+            Self::Denied { .. } => OutcomeKind::Denied,
+            Self::Blocked { .. } => OutcomeKind::Blocked,
+            Self::Held { .. } => OutcomeKind::Held,
+            Self::Failed { .. } => OutcomeKind::Failed,
+        };
+        Outcome::of(kind).with_code(self.kind())
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use cloister_knowledge::{Found, Library, PairMatch, Query, Scope, SearchError};
+use cloister_knowledge::{Collection, CollectionError, Found, Library, PairMatch, Query, Scope, SearchError};
 use cloister_terms::CollectionId;
 
-use crate::pipeline::{Failure, Knowledge, Stop};
+use crate::pipeline::{
+    Failure, Knowledge, Stop,
+    knowledge::{Holding, Listed},
+};
 
 /// The library of one tenant behind the pipeline's port.
 #[derive(Clone)]
@@ -15,6 +18,39 @@ impl Knowledge for Shelf {
     fn collections(&self) -> Result<Vec<CollectionId>, Stop> {
         let collections = self.0.collections().map_err(|fault| Stop::internal("listing the collections", fault))?;
         Ok(collections.into_iter().map(|collection| collection.id).collect())
+    }
+
+    fn holdings(&self) -> Result<Vec<Holding>, Stop> {
+        let collections = self.0.collections().map_err(|fault| Stop::internal("listing the collections", fault))?;
+        let holding = |c: Collection| Holding {
+            id: c.id,
+            title: c.title,
+            documents: c.documents,
+            passages: c.passages,
+            pairs: c.pairs,
+        };
+        Ok(collections.into_iter().map(holding).collect())
+    }
+
+    fn documents(&self, collection: &CollectionId) -> Result<Vec<Listed>, Stop> {
+        let documents = self.0.documents(collection).map_err(|fault| match fault {
+            CollectionError::Unknown(id) => Stop::not_found(format!("collection `{id}`")),
+            fault => Stop::internal("listing the documents", fault),
+        })?;
+        let versions = documents.into_iter().flat_map(|document| {
+            document.versions.into_iter().map(move |v| Listed {
+                document: document.id,
+                version: v.version,
+                name: v.name,
+                title: v.title,
+                label: v.label,
+                effective: v.effective,
+                expires: v.expires,
+                in_force: v.in_force,
+                ingested: v.ingested,
+            })
+        });
+        Ok(versions.collect())
     }
 
     fn match_pairs(&self, scope: &Scope, question: &str) -> Result<Vec<PairMatch>, Stop> {

@@ -1,0 +1,157 @@
+//! The one wrapper around every piece of work: intent, decision, work, outcome.
+//!
+//! [`governed`] does all four. [`open`] does the first two for a stream, which completes the entry itself before its last
+//! byte. Nothing is read before the intent is on the disk, and no answer leaves before the outcome is.
+
+use cloister_governance::{
+    audit::{self, AuditError, Entry, Intent, Outcome, Who},
+    policy::{Decision, Denial, Permit, Policy, Readable, Resource},
+};
+use cloister_terms::{Action, CollectionId, Purpose, SessionId};
+
+use crate::identity::Caller;
+
+/// What deciding and recording need.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The rules.
+    pub policy: Policy,
+    /// The log.
+    pub audit: audit::Log,
+}
+
+impl AsRef<Self> for Gate {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// One thing that a caller wants done.
+#[derive(Debug, Clone)]
+pub struct Call {
+    action: Action,
+    resource: Resource,
+    session: Option<SessionId>,
+    purpose: Option<Purpose>,
+}
+
+impl Call {
+    /// `action` on `resource`.
+    pub const fn new(action: Action, resource: Resource) -> Self {
+        Self { action, resource, session: None, purpose: None }
+    }
+
+    /// Within an interaction, whose id then stands on the record.
+    #[must_use]
+    pub const fn within(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// For a purpose that the caller named.
+    #[must_use]
+    pub const fn for_purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = Some(purpose);
+        self
+    }
+}
+
+/// Why work was not begun, or its answer may not leave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Policy said no. It is recorded.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The record could not be made durable.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
+    /// The handler does what its route was not registered for. A fault of ours.
+    #[error("the route was not registered for `{0}`")]
+    Undeclared(Action),
+}
+
+/// An early end of work, which says how it is recorded. Implemented by the pipeline's `Stop`, and by [`Refusal`] for work
+/// that has no early ends of its own.
+pub trait End: From<Refusal> {
+    /// The outcome to record.
+    fn outcome(&self) -> Outcome;
+}
+
+impl End for Refusal {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Denied(denial) => Outcome::denied(denial.code()),
+            Self::Unrecorded(_) => Outcome::failed("unrecorded"),
+            Self::Undeclared(_) => Outcome::failed("undeclared"),
+        }
+    }
+}
+
+/// Records the intent, decides, and hands out the permit with the open entry. A denial is recorded here.
+///
+/// The caller completes the entry before the last byte leaves; dropping it records that the work was abandoned.
+pub async fn open(gate: &impl AsRef<Gate>, caller: &Caller, call: Call) -> Result<(Permit, Entry), Refusal> {
+    let gate = gate.as_ref();
+    if let Some(context) = caller.context()
+        && !context.route().is_some_and(|route| route.declares(call.action))
+    {
+        tracing::error!(action = %call.action, "a handler did what its route was not registered for");
+        return Err(Refusal::Undeclared(call.action));
+    }
+    let entry = gate.audit.intent(intent(gate, caller, &call)).await?;
+    if let Some(context) = caller.context() {
+        context.govern();
+    }
+    match gate.policy.decide(caller.principal(), call.action, &call.resource) {
+        Decision::Permit(permit) => Ok((permit, entry)),
+        Decision::Deny { reason } => {
+            entry.complete(Outcome::denied(reason.code())).await?;
+            Err(reason.into())
+        }
+    }
+}
+
+/// Does `work` under a permit, with its intent recorded before and its outcome after.
+///
+/// `work` returns its result together with the outcome to record. When this returns, the outcome is on the disk; if it
+/// cannot be put there, the result is withheld.
+pub async fn governed<T, E: End>(
+    gate: &impl AsRef<Gate>,
+    caller: &Caller,
+    call: Call,
+    work: impl AsyncFnOnce(Permit) -> Result<(T, Outcome), E>,
+) -> Result<T, E> {
+    let (permit, entry) = open(gate, caller, call).await?;
+    match work(permit).await {
+        Ok((value, outcome)) => {
+            entry.complete(outcome).await.map_err(Refusal::from)?;
+            Ok(value)
+        }
+        Err(end) => {
+            entry.complete(end.outcome()).await.map_err(Refusal::from)?;
+            Err(end)
+        }
+    }
+}
+
+fn intent(gate: &Gate, caller: &Caller, call: &Call) -> Intent {
+    let principal = caller.principal();
+    let collections: Vec<CollectionId> = match (&call.resource, &principal.collections) {
+        (Resource::Collection(_, collection), _) => vec![collection.clone()],
+        (Resource::Tenant(_), Readable::These(these)) => these.iter().cloned().collect(),
+        (Resource::Tenant(_), Readable::All) | (Resource::Appliance, _) => Vec::new(),
+    };
+    Intent {
+        who: Who::from(principal),
+        action: call.action,
+        purpose: call.purpose,
+        tenant: call.resource.tenant().cloned(),
+        collections,
+        session: call.session,
+        request: caller.request_id(),
+        policy: gate.policy.version().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
