@@ -7,11 +7,16 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::cpu;
+
 mod account;
+#[cfg(any())]
 mod ask;
 mod config;
+#[cfg(any())]
 mod demo;
 mod doctor;
+#[cfg(any())]
 mod eval;
 mod kb;
 mod model;
@@ -33,8 +38,10 @@ enum Noun {
     /// Run the server
     Serve(serve::Arguments),
     /// Set up a site with sample documents, ask three questions and go on serving
+    #[cfg(any())]
     Demo(demo::Arguments),
     /// Ask a running server
+    #[cfg(any())]
     Ask(ask::Arguments),
     /// Check this machine and site, and say what to mend
     Doctor(doctor::Arguments),
@@ -47,6 +54,7 @@ enum Noun {
     /// Issue, list or revoke accounts
     Account(account::Arguments),
     /// Measure quality on questions and documents of your own
+    #[cfg(any())]
     Eval(eval::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
     #[command(hide = true)]
@@ -62,15 +70,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Err(unsuitable) = cpu::check() {
+        report(&unsuitable.into());
+        return ExitCode::from(3);
+    }
     let done = match arguments.noun {
         Noun::Serve(arguments) => serve::run(arguments),
+        #[cfg(any())]
         Noun::Demo(arguments) => demo::run(arguments),
+        #[cfg(any())]
         Noun::Ask(arguments) => ask::run(arguments),
         Noun::Doctor(arguments) => doctor::run(arguments),
         Noun::Config(arguments) => config::run(arguments),
         Noun::Model(arguments) => model::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
+        #[cfg(any())]
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
     };

@@ -122,4 +122,6 @@ async fn within(edge: &Edge, context: &Context, mut request: Request, next: Next
 }
 
 #[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,10 @@ use cloister_terms::{Clock, Random, TenantId};
 
 use crate::{
     config::Config,
-    edge::metrics::Metrics,
+    edge::{
+        health::{Check, Readiness},
+        metrics::Metrics,
+    },
     governed::Gate,
     identity::Identity,
     pipeline::{Generate, Ports, Stop},
@@ -26,7 +29,7 @@ mod shelf;
 mod system;
 
 pub use embedding::PoolEmbed;
-pub use generation::{Count, PoolGenerate};
+pub use generation::PoolGenerate;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -74,6 +77,37 @@ impl FromRef<Arc<App>> for Identity {
     }
 }
 
+impl FromRef<Arc<App>> for Gate {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.gate.clone()
+    }
+}
+
+impl FromRef<Arc<App>> for Metrics {
+    /// With the levels of the pools as they are now.
+    fn from_ref(app: &Arc<App>) -> Self {
+        if let Some(generate) = app.pools.as_ref().and_then(|pools| pools.generate.as_ref()) {
+            generate.observe();
+        }
+        app.metrics.clone()
+    }
+}
+
+impl FromRef<Arc<App>> for Readiness {
+    fn from_ref(app: &Arc<App>) -> Self {
+        let mut checks =
+            vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
+        if let Some(Pools { embed, generate }) = app.pools.clone() {
+            let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
+            checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));
+            if let Some(generate) = generate {
+                checks.push(Check::new("generation", move || stopped(generate.serving())));
+            }
+        }
+        Self::new(checks)
+    }
+}
+
 /// The pools, for what they count.
 #[derive(Clone)]
 pub struct Pools {
@@ -104,10 +138,11 @@ impl App {
         let store = store(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
-        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate: generation(&config, random.as_ref())? };
+        let metrics = Metrics::new();
+        let generate = generation(&config, random.as_ref(), &metrics)?;
+        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
-        let metrics = Metrics::new();
         let identity = Identity::new(accounts, &config.limits, metrics.clone());
         let gate = Gate { policy: Policy::built_in(), audit };
         let (pools, tenants) = (Some(pools), BTreeMap::new());
@@ -208,7 +243,7 @@ pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbe
     Ok(PoolEmbed::new(EmbedPool::start(verified, &options).with_context(mend)?, patience))
 }
 
-fn generation(config: &Config, random: &dyn Random) -> anyhow::Result<Option<PoolGenerate>> {
+fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<PoolGenerate>> {
     let name = &config.models.generate;
     if name.is_empty() {
         return Ok(None);
@@ -223,5 +258,5 @@ fn generation(config: &Config, random: &dyn Random) -> anyhow::Result<Option<Poo
         entropy: u64::from_le_bytes(entropy),
         ..PoolOptions::default()
     };
-    Ok(Some(PoolGenerate::new(GeneratePool::start(verified, &options).with_context(mend)?)))
+    Ok(Some(PoolGenerate::new(GeneratePool::start(verified, &options).with_context(mend)?, metrics.clone())))
 }

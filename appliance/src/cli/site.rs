@@ -12,8 +12,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
-    audit::{Intent, Log, Outcome, Who},
-    policy::{Decision, Policy, Principal, Resource},
+    audit::{Log, Outcome},
+    policy::{Policy, Resource},
     store::Store,
 };
 use cloister_knowledge::{Library, parse::Sandbox};
@@ -21,6 +21,8 @@ use cloister_terms::{Action, Clock, CollectionId, Random, RequestId, Role, Tenan
 
 use crate::{
     config::{Config, Loaded},
+    governed::{Call, Gate, governed_blocking},
+    identity::Caller,
     wiring::{self, PoolEmbed},
 };
 
@@ -54,8 +56,7 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) store: Store,
-    audit: Log,
-    policy: Policy,
+    gate: Gate,
     embed: OnceLock<PoolEmbed>,
 }
 
@@ -74,7 +75,8 @@ impl Desk {
         let random = wiring::random();
         let store = wiring::store(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
-        Ok(Self { config, clock, random, store, audit, policy: Policy::built_in(), embed: OnceLock::new() })
+        let gate = Gate { policy: Policy::built_in(), audit };
+        Ok(Self { config, clock, random, store, gate, embed: OnceLock::new() })
     }
 
     /// The tenant that is meant: the one that is named, or the only one there is.
@@ -124,7 +126,9 @@ impl Desk {
             Some(collection) => Resource::Collection(tenant.clone(), collection.clone()),
             None => Resource::Tenant(tenant.clone()),
         };
-        self.decide(&Principal::local(Role::KnowledgeManager, Some(tenant.clone())), action, &resource, work)
+        // The role that knowledge work needs: the person at the machine has no role of their own.
+        let caller = self.caller(Role::KnowledgeManager, Some(tenant.clone()));
+        governed_blocking(&self.gate, &caller, Call::new(action, resource), |_| work())
     }
 
     /// The same for the site as a whole.
@@ -133,44 +137,12 @@ impl Desk {
         action: Action,
         work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
     ) -> anyhow::Result<T> {
-        self.decide(&Principal::local(Role::Administrator, None), action, &Resource::Appliance, work)
+        let caller = self.caller(Role::Administrator, None);
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
     }
 
-    fn decide<T>(
-        &self,
-        principal: &Principal,
-        action: Action,
-        resource: &Resource,
-        work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
-    ) -> anyhow::Result<T> {
-        let collections = match resource {
-            Resource::Collection(_, collection) => vec![collection.clone()],
-            _ => Vec::new(),
-        };
-        let entry = self.audit.intent_blocking(Intent {
-            who: Who::from(principal),
-            action,
-            purpose: None,
-            tenant: resource.tenant().cloned(),
-            collections,
-            session: None,
-            request: RequestId::random(self.random.as_ref()),
-            policy: self.policy.version().to_owned(),
-        })?;
-        if let Decision::Deny { reason } = self.policy.decide(principal, action, resource) {
-            entry.complete_blocking(Outcome::denied(reason.code()))?;
-            return Err(reason.into());
-        }
-        match work() {
-            Ok((done, outcome)) => {
-                entry.complete_blocking(outcome)?;
-                Ok(done)
-            }
-            Err(error) => {
-                entry.complete_blocking(Outcome::failed("failed"))?;
-                Err(error)
-            }
-        }
+    fn caller(&self, role: Role, tenant: Option<TenantId>) -> Caller {
+        Caller::local(role, tenant, RequestId::random(self.random.as_ref()))
     }
 }
 

@@ -191,7 +191,7 @@ fn lasting(params: &mut CertificateParams, now: Timestamp, days: i32) {
 /// The certificate's part of a private file; it stands first.
 fn certificate_of(text: &str) -> &str {
     const END: &str = "-----END CERTIFICATE-----\n";
-    text.replace("\r\n", "\n").find(END).and_then(|at| text.get(..at + END.len())).unwrap_or("")
+    text.find(END).and_then(|at| text.get(..at + END.len())).unwrap_or("")
 }
 
 fn create_folder(folder: &Path) -> Result<(), AuthorityError> {

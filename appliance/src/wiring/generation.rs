@@ -11,56 +11,41 @@ use cloister_models::{
 };
 use futures_util::stream::{self, StreamExt};
 
-use crate::pipeline::model::{
-    self, Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, PromptText, Usage,
+use crate::{
+    edge::metrics::Metrics,
+    pipeline::model::{
+        self, Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, PromptText, Usage,
+    },
 };
 
-/// What the generation pool is doing, for `/metrics`.
-#[derive(Debug, Default)]
-pub struct Count {
-    running: AtomicU64,
-    cancelled: AtomicU64,
-    tokens: AtomicU64,
-}
-
-impl Count {
-    /// Generations that a worker has taken up and that are not over.
-    pub fn running(&self) -> u64 {
-        self.running.load(Ordering::Relaxed)
-    }
-
-    /// Generations whose caller left before the end.
-    pub fn cancelled(&self) -> u64 {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
-    /// Tokens written.
-    pub fn tokens(&self) -> u64 {
-        self.tokens.load(Ordering::Relaxed)
-    }
-}
+/// Generations whose caller left before the end.
+const CANCELLED: &str = "cloister_generations_cancelled_total";
+const PROMPT_TOKENS: &str = "cloister_prompt_tokens_total";
+const COMPLETION_TOKENS: &str = "cloister_completion_tokens_total";
 
 /// The generation pool behind the pipeline's port.
 #[derive(Clone)]
 pub struct PoolGenerate {
     pool: GeneratePool,
-    count: Arc<Count>,
+    running: Arc<AtomicU64>,
+    metrics: Metrics,
 }
 
 impl PoolGenerate {
-    /// Lends `pool`.
-    pub fn new(pool: GeneratePool) -> Self {
-        Self { pool, count: Arc::default() }
+    /// Lends `pool` and counts in `metrics`.
+    pub fn new(pool: GeneratePool, metrics: Metrics) -> Self {
+        for total in [CANCELLED, PROMPT_TOKENS, COMPLETION_TOKENS] {
+            metrics.count(total, 0, &[]);
+        }
+        Self { pool, running: Arc::default(), metrics }
     }
 
-    /// What it is doing.
-    pub fn count(&self) -> &Count {
-        &self.count
-    }
-
-    /// Requests that wait.
-    pub fn waiting(&self) -> usize {
-        self.pool.waiting()
+    /// Sets the levels that `/metrics` shows: generations that a worker has taken up, and those that wait.
+    pub fn observe(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
+        let (running, waiting) = (self.running.load(Ordering::Relaxed) as f64, self.pool.waiting() as f64);
+        self.metrics.level("cloister_generations_running", running, &[]);
+        self.metrics.level("cloister_generations_waiting", waiting, &[]);
     }
 
     /// Whether the worker still takes requests.
@@ -85,7 +70,7 @@ impl Generate for PoolGenerate {
 
     fn generate(&self, request: GenerateRequest) -> Result<Events, GenerateError> {
         let generation = self.pool.generate(asked(request)).map_err(refused)?;
-        let watched = Watched { generation, count: Arc::clone(&self.count), started: false, over: false };
+        let watched = Watched { generation, owner: self.clone(), started: false, over: false };
         Ok(stream::unfold(watched, |mut watched| async {
             let event = watched.next().await?;
             Some((event, watched))
@@ -97,7 +82,7 @@ impl Generate for PoolGenerate {
 /// A generation whose beginning and end are counted, the early end by dropping too.
 struct Watched {
     generation: Generation,
-    count: Arc<Count>,
+    owner: PoolGenerate,
     started: bool,
     over: bool,
 }
@@ -108,13 +93,14 @@ impl Watched {
         Some(match event {
             PoolEvent::Started { prompt_tokens, cached_tokens } => {
                 self.started = true;
-                self.count.running.fetch_add(1, Ordering::Relaxed);
+                self.owner.running.fetch_add(1, Ordering::Relaxed);
                 Event::Started { prompt_tokens, cached_tokens }
             }
             PoolEvent::Text(text) => Event::Text(text),
             PoolEvent::Finished { reason, usage } => {
                 self.over = true;
-                self.count.tokens.fetch_add(usage.completion_tokens as u64, Ordering::Relaxed);
+                self.owner.metrics.count(PROMPT_TOKENS, usage.prompt_tokens as u64, &[]);
+                self.owner.metrics.count(COMPLETION_TOKENS, usage.completion_tokens as u64, &[]);
                 let usage = Usage { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens };
                 Event::Finished { reason: reason_of(reason), usage }
             }
@@ -129,10 +115,10 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if self.started {
-            self.count.running.fetch_sub(1, Ordering::Relaxed);
+            self.owner.running.fetch_sub(1, Ordering::Relaxed);
         }
         if !self.over {
-            self.count.cancelled.fetch_add(1, Ordering::Relaxed);
+            self.owner.metrics.count(CANCELLED, 1, &[]);
         }
     }
 }

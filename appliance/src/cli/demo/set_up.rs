@@ -17,6 +17,7 @@ use super::say;
 use crate::{
     cli::{progress, site::Desk, site::write_secret},
     config::Config,
+    edge::{authority, names},
     wiring,
 };
 
@@ -65,8 +66,7 @@ pub(super) fn site(folder: &Path, models: &Path) -> anyhow::Result<Site> {
     say("the demo keeps its master key in a file beside the data: fit for trying, not for patients' data");
     let tenant: TenantId = TENANT.parse()?;
     Store::open(&config.store_folder(), key)?.create_tenant(&tenant)?;
-    let names = wiring::names(&config);
-    crate::authority::ensure(&config.tls_folder(), &names, wiring::clock().as_ref())?;
+    authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
     let desk = Desk::of(config)?;
     accounts(&desk, &site, &tenant)?;
     collections(&desk, &tenant)?;
