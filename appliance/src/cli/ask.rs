@@ -110,9 +110,8 @@ impl Target {
     fn of(arguments: &Arguments) -> anyhow::Result<Self> {
         let key = match (&arguments.key, &arguments.key_file) {
             (Some(key), _) => key.clone(),
-            (None, Some(file)) => {
-                std::fs::read_to_string(file).with_context(|| format!("the key cannot be read from {}", file.display()))?
-            }
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("the key cannot be read from {}", file.display()))?,
             (None, None) => bail!("no key was given: use --key-file"),
         };
         Ok(Self {
@@ -181,7 +180,9 @@ pub(super) fn shown(answer: &Answer) -> String {
         let (grounding, relevance) = (score("grounding"), score("relevance"));
         format!("{} · grounding {grounding:.2} · relevance {relevance:.2} · {} ms", answer.lane, answer.ms)
     });
-    lines.extend(answer.citations.iter().enumerate().map(|(index, citation)| format!("[{}] {}", index + 1, place(citation))));
+    lines.extend(
+        answer.citations.iter().enumerate().map(|(index, citation)| format!("[{}] {}", index + 1, place(citation))),
+    );
     lines.join("\n")
 }
 

@@ -96,7 +96,8 @@ fn retrieval(wanted: &Retrieval, embed: Arc<dyn Embed>) -> anyhow::Result<ExitCo
     let connect = evaluate::throw_away(folder.path(), random.as_ref());
     let library = Library::open(connect, embed, Arc::clone(&clock), random)?;
     ingest(&library, documents)?;
-    let mut shown = table::plain(["mode", "ndcg@10", "recall@1", "recall@5", "recall@10", "mrr", "n", "abstained", "p50", "p99"]);
+    let mut shown =
+        table::plain(["mode", "ndcg@10", "recall@1", "recall@5", "recall@10", "mrr", "n", "abstained", "p50", "p99"]);
     for mode in wanted.mode.modes() {
         let run = evaluate::rank(&library, &questions, *mode, clock.now())?;
         let path = beside(&wanted.ranked, *mode, wanted.mode);
@@ -133,7 +134,8 @@ fn beside(ranked: &Path, mode: Mode, wanted: By) -> PathBuf {
         Mode::Meaning if wanted == By::All => "meaning",
         Mode::Hybrid | Mode::Words | Mode::Meaning => return ranked.to_owned(),
     };
-    let extension = ranked.extension().map(|end| end.to_string_lossy().into_owned()).unwrap_or_else(|| "jsonl".to_owned());
+    let extension =
+        ranked.extension().map(|end| end.to_string_lossy().into_owned()).unwrap_or_else(|| "jsonl".to_owned());
     ranked.with_extension(format!("{word}.{extension}"))
 }
 
@@ -160,7 +162,9 @@ fn row(run: &Run, gold: &[Gold]) -> Vec<String> {
         Mode::Meaning => "meaning",
     };
     let wrong_and_right = match run.mode {
-        Mode::Hybrid => format!("{} of answerable, {} of the rest", abstained(figures.answerable), abstained(figures.unanswerable)),
+        Mode::Hybrid => {
+            format!("{} of answerable, {} of the rest", abstained(figures.answerable), abstained(figures.unanswerable))
+        }
         Mode::Words | Mode::Meaning => "-".to_owned(),
     };
     vec![

@@ -51,7 +51,8 @@ const TRIES: usize = 20;
 pub(super) async fn run(target: &Target, questions: &Path, out: &Path) -> anyhow::Result<ExitCode> {
     let unreadable = |path: &Path| format!("{} cannot be read", path.display());
     let text = std::fs::read_to_string(questions).with_context(|| unreadable(questions))?;
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(out).with_context(|| unreadable(out))?;
+    let mut file =
+        OpenOptions::new().read(true).append(true).create(true).open(out).with_context(|| unreadable(out))?;
     let done = answered(&mut file).with_context(|| unreadable(out))?;
     let lines: Vec<(usize, &str)> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     let bar = progress::count(lines.len() as u64);

@@ -46,7 +46,8 @@ impl Client {
     /// A client of `server`, an `https://` URL without a path. `authority` is a PEM file.
     pub(super) fn new(server: &str, authority: &Path, key: &str) -> anyhow::Result<Self> {
         let (host, port) = address(server)?;
-        let name = ServerName::try_from(host.clone()).with_context(|| format!("`{host}` is not a host name or address"))?;
+        let name =
+            ServerName::try_from(host.clone()).with_context(|| format!("`{host}` is not a host name or address"))?;
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("the key is not one: it reads `clk_...`");
         }
@@ -73,11 +74,10 @@ impl Client {
             .await
             .with_context(|| format!("{host} port {port} cannot be reached: is the server running?"))?;
         stream.set_nodelay(true)?;
-        let mut stream = self
-            .tls
-            .connect(self.name.clone(), stream)
-            .await
-            .with_context(|| format!("{host} is not trusted by the authority that --ca names, or speaks no TLS 1.3"))?;
+        let mut stream =
+            self.tls.connect(self.name.clone(), stream).await.with_context(|| {
+                format!("{host} is not trusted by the authority that --ca names, or speaks no TLS 1.3")
+            })?;
         let body = body.to_string();
         let head = Zeroizing::new(format!(
             "POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
@@ -139,7 +139,10 @@ fn read_whole(received: &[u8]) -> anyhow::Result<Option<Reply>> {
     let whole = if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         chunks(body)?
     } else {
-        let length: usize = value("content-length").context("the reply has no length")?.parse().context("the reply's length is no number")?;
+        let length: usize = value("content-length")
+            .context("the reply has no length")?
+            .parse()
+            .context("the reply's length is no number")?;
         body.get(..length).map(<[u8]>::to_vec)
     };
     Ok(whole.map(|body| Reply { status, wait, body }))
