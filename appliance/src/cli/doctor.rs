@@ -1,7 +1,12 @@
 //! `cloister doctor`: is this machine and this site as they must be? Every check has a code, what it found, and what
 //! mends it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::Args;
 use cloister_governance::{keys::MasterKey, store::Store};
@@ -121,11 +126,7 @@ fn machine() -> Vec<Finding> {
         .as_warning(),
         Finding::of(
             "egress",
-            if way_out {
-                Err("this network namespace has a default route".to_owned())
-            } else {
-                Ok("no way out".to_owned())
-            },
+            if way_out { Err("this network namespace has a default route".to_owned()) } else { Ok("no way out".to_owned()) },
             "run the server under the systemd unit: its namespace has no route",
         )
         .as_warning(),
@@ -143,17 +144,9 @@ fn of_site(config: &Config) -> Vec<Finding> {
                 tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
                 Ok(format!("{} tenants", tenants.len()))
             });
-            findings.push(Finding::of(
-                "store",
-                tenants.map_err(|e| e.to_string()),
-                "restore it, or bring the key it was made with",
-            ));
+            findings.push(Finding::of("store", tenants.map_err(|e| e.to_string()), "restore it, or bring the key it was made with"));
         }
-        Err(error) => findings.push(Finding::of(
-            "master-key",
-            Err(error.to_string()),
-            "restore the key file; without it the data cannot be read",
-        )),
+        Err(error) => findings.push(Finding::of("master-key", Err(error.to_string()), "restore the key file; without it the data cannot be read")),
     }
     findings.push(certificate(config));
     findings.extend(models(config));
@@ -192,11 +185,7 @@ fn certificate(config: &Config) -> Finding {
         None if own.is_none() => Ok("made at the first start".to_owned()),
         None => Err(format!("{} cannot be read", path.display())),
     };
-    Finding::of(
-        "certificate",
-        found,
-        "install a new one and send SIGHUP; the local authority renews its own at the next start",
-    )
+    Finding::of("certificate", found, "install a new one and send SIGHUP; the local authority renews its own at the next start")
 }
 
 fn models(config: &Config) -> Vec<Finding> {
