@@ -10,13 +10,10 @@ use clap::{Parser, Subcommand};
 use crate::cpu;
 
 mod account;
-#[cfg(any())]
 mod ask;
 mod config;
-#[cfg(any())]
 mod demo;
 mod doctor;
-#[cfg(any())]
 mod eval;
 mod kb;
 mod model;
@@ -38,10 +35,8 @@ enum Noun {
     /// Run the server
     Serve(serve::Arguments),
     /// Set up a site with sample documents, ask three questions and go on serving
-    #[cfg(any())]
     Demo(demo::Arguments),
     /// Ask a running server
-    #[cfg(any())]
     Ask(ask::Arguments),
     /// Check this machine and site, and say what to mend
     Doctor(doctor::Arguments),
@@ -54,7 +49,6 @@ enum Noun {
     /// Issue, list or revoke accounts
     Account(account::Arguments),
     /// Measure quality on questions and documents of your own
-    #[cfg(any())]
     Eval(eval::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
     #[command(hide = true)]
@@ -76,16 +70,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let done = match arguments.noun {
         Noun::Serve(arguments) => serve::run(arguments),
-        #[cfg(any())]
         Noun::Demo(arguments) => demo::run(arguments),
-        #[cfg(any())]
         Noun::Ask(arguments) => ask::run(arguments),
         Noun::Doctor(arguments) => doctor::run(arguments),
         Noun::Config(arguments) => config::run(arguments),
         Noun::Model(arguments) => model::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
-        #[cfg(any())]
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
     };

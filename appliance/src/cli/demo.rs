@@ -7,7 +7,6 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Context;
 use clap::Args;
 use cloister_models::{Registry, cache_dir};
 
