@@ -105,8 +105,7 @@ fn machine() -> Vec<Finding> {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::everything()),
     );
-    let memory = system.total_memory();
-    let swap = system.total_swap();
+    let (memory, swap) = system.map_or((0, 0), |system| (system.total_memory(), system.total_swap()));
     let gib = |bytes: u64| format!("{} GiB", bytes >> 30);
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let way_out = routes.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000"));
@@ -163,10 +162,7 @@ fn folder(path: &Path) -> Finding {
 }
 
 fn disk(path: &Path) -> Finding {
-    let disks = sysinfo::Disks::new_with_refreshed_list();
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let holds = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
-    let free = holds.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space);
+    let free = rustix::fs::statvfs(path).ok().map(|about| about.f_bavail * about.f_frsize);
     let found = match free {
         Some(free) if free >= LEAST_DISK => Ok(format!("{} GiB free", free >> 30)),
         Some(free) => Err(format!("{} MiB free", free >> 20)),
