@@ -17,6 +17,8 @@ pub mod native;
 pub mod openai;
 mod problem;
 pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

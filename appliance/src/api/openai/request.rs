@@ -76,8 +76,11 @@ pub struct Extension {
     pub collections: Option<Vec<CollectionId>>,
 }
 
+/// Whether a value asks for nothing.
+type Harmless = fn(&Value) -> bool;
+
 /// Fields that would change the reply and cannot be honoured, with the value that asks for nothing.
-const REFUSED: &[(&str, fn(&Value) -> bool)] = &[
+const REFUSED: &[(&str, Harmless)] = &[
     ("n", |value| value == 1),
     ("best_of", |value| value == 1),
     ("logprobs", |value| value == false),

@@ -1,0 +1,216 @@
+//! A site in a temporary folder.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use cloister_governance::{
+    accounts::{Accounts, NewAccount},
+    audit::{Body as Written, Log, RecordedOutcome},
+    keys::MasterKey,
+    policy::Policy,
+    store::Store,
+};
+use cloister_knowledge::{
+    CollectionSpec, Embed, EmbedError, EmbedIdentity,
+    parse::{InProcess, Source},
+};
+use cloister_terms::{Clock, FixedClock, Random, Role};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::{
+    config::{Config, Tenant},
+    edge::{Edge, health, metrics::Metrics, rig::Seeded},
+    governed::Gate,
+    identity::Identity,
+    pipeline::{
+        Generate,
+        scripted::{Script, Scripted},
+    },
+    wiring::App,
+};
+
+/// The document that questions are about.
+pub(super) const STORAGE: &str = "# Insulin storage\n\nStore unopened insulin pens in the refrigerator. Opened insulin \
+    pens keep at room temperature for 28 days. Do not freeze insulin pens.\n";
+
+const PAIRS: &str = r#"{"id": "refill", "question": "How do I refill a prescription?", "answer": "Call 555-0100 and press 2."}
+"#;
+
+pub(super) struct Site {
+    pub(super) app: Arc<App>,
+    pub(super) model: Arc<Scripted>,
+    router: axum::Router,
+    keys: BTreeMap<Role, String>,
+    _folder: tempfile::TempDir,
+}
+
+/// A reply, read to its end.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Reply {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The data of each event, in order.
+    pub(super) fn events(&self) -> Vec<&str> {
+        self.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: "))).collect()
+    }
+}
+
+impl Site {
+    /// A site whose model plays `scripts`, with the composed lane open.
+    pub(super) fn playing(scripts: Vec<Script>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
+        let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
+        let key = MasterKey::load_or_create(&folder.path().join("master.key"), &*random).unwrap();
+        let store = Store::open(&folder.path().join("store"), key).unwrap();
+        let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
+        let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
+        let mut config = Config::default();
+        config.answer.composed = true;
+        let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
+        config.tenants.insert("larkfield".parse().unwrap(), assistant);
+        let metrics = Metrics::new();
+        let model = Arc::new(Scripted::new(scripts));
+        let keys = keys(&accounts);
+        let mut app = App {
+            identity: Identity::new(accounts, &config.limits, metrics.clone()),
+            gate: Gate { policy: Policy::built_in(), audit },
+            metrics: metrics.clone(),
+            embed: Arc::new(Counting),
+            generate: Some(Arc::clone(&model) as Arc<dyn Generate>),
+            pools: None,
+            tenants: BTreeMap::new(),
+            config,
+            clock,
+            random,
+            store,
+        };
+        app.open_tenants().unwrap();
+        fill(&app);
+        let app = Arc::new(app);
+        let routes = super::super::routes().merge(health::routes());
+        let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));
+        let router = edge.guard(routes.into_router(Arc::clone(&app)));
+        Self { app, model, router, keys, _folder: folder }
+    }
+
+    /// A site whose model always says `text`.
+    pub(super) fn saying(text: &str) -> Self {
+        Self::playing(vec![Script::Say(text.split_inclusive(' ').map(str::to_owned).collect())])
+    }
+
+    pub(super) async fn get(&self, role: Role, path: &str) -> Reply {
+        self.read(self.request(Some(role), "GET", path, Bytes::new()).await).await
+    }
+
+    pub(super) async fn post(&self, role: Role, path: &str, body: &Value) -> Reply {
+        self.post_text(role, path, &body.to_string()).await
+    }
+
+    pub(super) async fn post_text(&self, role: Role, path: &str, body: &str) -> Reply {
+        self.read(self.request(Some(role), "POST", path, Bytes::from(body.to_owned())).await).await
+    }
+
+    /// The response, its body not yet read.
+    pub(super) async fn request(
+        &self,
+        role: Option<Role>,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> axum::response::Response {
+        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        if let Some(role) = role {
+            request = request.header("authorization", format!("Bearer {}", self.keys[&role]));
+        }
+        self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+    }
+
+    pub(super) async fn read(&self, response: axum::response::Response) -> Reply {
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Outcomes recorded so far, in order.
+    pub(super) async fn outcomes(&self) -> Vec<RecordedOutcome> {
+        self.app.gate.audit.flush().await.unwrap();
+        let records = self.app.gate.audit.since(0, 1000).unwrap();
+        let outcome = |written| match written {
+            Written::Outcome(outcome) => Some(outcome),
+            Written::Intent(_) => None,
+        };
+        records.into_iter().filter_map(|record| outcome(record.body)).collect()
+    }
+}
+
+fn keys(accounts: &Accounts) -> BTreeMap<Role, String> {
+    let issue = |role: Role| {
+        let tenant = (!cloister_governance::policy::site_wide(role)).then(|| "larkfield".parse().unwrap());
+        let labels = vec!["staff".parse().unwrap()];
+        let collections = (role == Role::Agent).then(|| vec!["procedures".parse().unwrap(), "pairs".parse().unwrap()]);
+        let (_, key) =
+            accounts.issue(NewAccount { tenant, labels, collections, ..NewAccount::of(role.as_str(), role) }).unwrap();
+        (role, key.expose().to_owned())
+    };
+    Role::ALL.iter().map(|role| issue(*role)).collect()
+}
+
+fn fill(app: &App) {
+    let library = &app.tenants.values().next().unwrap().library;
+    let files = [
+        ("procedures", "storage.md", STORAGE),
+        ("pairs", "pairs.jsonl", PAIRS),
+        ("secret", "s.md", "# S\n\nHidden words.\n"),
+    ];
+    for (collection, name, text) in files {
+        let id = collection.parse().unwrap();
+        library.create(CollectionSpec { id, title: collection.to_owned() }).unwrap();
+        let source = Source { name: name.to_owned(), bytes: text.as_bytes().to_vec() };
+        let parser = InProcess::default();
+        library.ingest(&collection.parse().unwrap(), &source, &BTreeMap::new(), &parser).unwrap();
+    }
+}
+
+/// Each word is a place in the vector: texts that share words are near each other.
+struct Counting;
+
+impl Embed for Counting {
+    fn identity(&self) -> EmbedIdentity {
+        EmbedIdentity { name: "counting".to_owned(), sha256: "11".repeat(32), dimensions: 256, max_tokens: 256 }
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if texts.iter().any(|text| text.contains("busy queue")) {
+            return Err(EmbedError::Busy { retry_after: std::time::Duration::from_millis(1500) });
+        }
+        Ok(texts.iter().map(|text| vector(text)).collect())
+    }
+}
+
+fn vector(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.001_f32; 256];
+    for stem in cloister_guardrails::words::stems(text) {
+        let place = stem.bytes().fold(7_usize, |hash, byte| (hash * 31 + usize::from(byte)) % 256);
+        vector[place] += 1.0;
+    }
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter().map(|x| x / length).collect()
+}
