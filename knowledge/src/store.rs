@@ -87,6 +87,14 @@ impl Store {
         Ok(done)
     }
 
+    /// As [`Store::read`], on a connection that has read nothing before.
+    pub(crate) fn read_afresh<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        view(&mut ready(&self.connect)?, work)
+    }
+
     /// Runs `work` on one unchanging view of the database.
     pub(crate) fn read<T, E: From<StoreError>>(
         &self,
@@ -97,17 +105,22 @@ impl Store {
             Some(reader) => reader,
             None => ready(&self.connect)?,
         };
-        let done = {
-            let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred).doing("begin reading")?;
-            work(&transaction)
-            // Dropping the transaction rolls back, which ends a reading without a trace.
-        };
+        let done = view(&mut reader, work);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_KEPT {
             readers.push(reader);
         }
         done
     }
+}
+
+/// Dropping the transaction rolls it back, which ends a reading without a trace.
+fn view<T, E: From<StoreError>>(
+    reader: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred).doing("begin reading")?;
+    work(&transaction)
 }
 
 fn ready(connect: &Connect) -> Result<Connection, StoreError> {

@@ -49,7 +49,9 @@ impl Library {
         let mut tell = |document: Option<DocumentId>, what: String| {
             verification.problems.push(Problem { collection: collection.clone(), document, what });
         };
-        let (versions, passages, vectors) = self.store.read(|db| {
+        // On a connection of its own: FTS5's part of the check goes by what the connection read of the words index at
+        // its last search, and takes an index that another program has changed since for a damaged one.
+        let (versions, passages, vectors) = self.store.read_afresh(|db| {
             let row = collections::find(db, collection)?.ok_or_else(|| CollectionError::Unknown(collection.clone()))?;
             check_file(db, &mut tell)?;
             let generation = collections::active(db, row.key)?;
