@@ -5,7 +5,8 @@
 //! `index.json` is a list of `{"file": "a.docx", "expected": "a.md"}`, paths relative to the folder, `expected`
 //! optional. Where there is an expected text, the share of its words that the parser found is measured: words are runs
 //! of letters and digits in lower case, counted as often as they occur; Markdown's own signs, link targets and comments
-//! are not words. A site uses this to see what its own documents lose.
+//! are not words. A site uses this to see what its own documents lose. With the name of a file in place of the folder,
+//! the blocks of that file are printed.
 #![expect(clippy::print_stdout, reason = "a program for people to read")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +47,13 @@ fn main() -> ExitCode {
     let first = arguments.next();
     match first.as_deref() {
         Some("parse-worker") => child::main(std::io::stdin(), std::io::stdout()),
+        Some(file) if Path::new(file).is_file() => match show(Path::new(file)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("refused: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Some(folder) => match report(Path::new(folder), arguments.any(|argument| argument == "--all")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -60,8 +68,24 @@ fn main() -> ExitCode {
     }
 }
 
+fn sandbox() -> Result<Sandbox, Box<dyn Error>> {
+    Ok(Sandbox::new(std::env::current_exe()?, vec!["parse-worker".into()], Limits::default()))
+}
+
+/// Prints the blocks of one file.
+fn show(file: &Path) -> Result<(), Box<dyn Error>> {
+    let source = Source { name: file.display().to_string(), bytes: std::fs::read(file)? };
+    let parsed = sandbox()?.parse(&source)?;
+    println!("{}, title {:?}, pages {:?}, {} pairs", parsed.format, parsed.title, parsed.pages, parsed.pairs.len());
+    println!("metadata {:?}\nwarnings {:?}\n", parsed.metadata, parsed.warnings);
+    for block in &parsed.blocks {
+        println!("{:?} page {:?} under {:?}\n  {}", block.kind, block.page, block.headings, parsed.block_text(block));
+    }
+    Ok(())
+}
+
 fn report(folder: &Path, all: bool) -> Result<(), Box<dyn Error>> {
-    let sandbox = Sandbox::new(std::env::current_exe()?, vec!["parse-worker".into()], Limits::default());
+    let sandbox = sandbox()?;
     println!("children are confined: {:?}\n", sandbox.probe()?);
     let entries: Vec<Entry> = serde_json::from_slice(&std::fs::read(folder.join("index.json"))?)?;
     let mut outcomes = Vec::new();

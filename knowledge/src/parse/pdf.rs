@@ -4,7 +4,9 @@
 //! lines of columns one after the other, `margins` finds what repeats at the edges of pages, `flow` joins lines into
 //! blocks. A page without any text is reported; a document without any is refused as a scan.
 
+mod cells;
 mod flow;
+mod look;
 mod margins;
 mod order;
 mod piece;

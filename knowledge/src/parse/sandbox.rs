@@ -86,7 +86,8 @@ impl Sandbox {
             let longest = wire::longest_reply(&self.limits);
             scope.spawn(move || {
                 let mut stdout = stdout;
-                sender.send(wire::read_reply(&mut stdout, longest))
+                // Nobody listens any more once the time is up.
+                let _ = sender.send(wire::read_reply(&mut stdout, longest));
             });
             let reply = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             // With an answer at hand the child has nothing left to do; without one it gets until the deadline to end.

@@ -78,9 +78,9 @@ pub(crate) fn parse(bytes: &[u8], format: Format, place: &str) -> Result<Element
         let at = reader.buffer_position();
         let fail = |why: &str| ParseError::Damaged { format, place: format!("{place}, byte {at}"), why: why.into() };
         match reader.read_event() {
-            Ok(Event::Start(start)) => tree.open(&start).map_err(|why| fail(why))?,
+            Ok(Event::Start(start)) => tree.open(&start).map_err(&fail)?,
             Ok(Event::Empty(start)) => {
-                tree.open(&start).map_err(|why| fail(why))?;
+                tree.open(&start).map_err(&fail)?;
                 tree.close();
             }
             Ok(Event::End(_)) => tree.close(),

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::Page;
-use super::piece::Line;
 
 /// Lines looked at from each edge of a page.
 const DEPTH: usize = 3;
 /// Share of a page's height, from each edge, in which such lines stand.
-const MARGIN: f32 = 0.12;
+const MARGIN: f32 = 0.14;
+/// A longer line, in characters, is text, however often it comes.
+const LONGEST: usize = 200;
 
 pub(super) fn remove(pages: &mut [Page]) {
     if pages.len() < 2 {
@@ -16,23 +17,24 @@ pub(super) fn remove(pages: &mut [Page]) {
     }
     let mut seen: HashMap<(bool, String), usize> = HashMap::new();
     for page in pages.iter() {
-        let mut keys: Vec<(bool, String)> =
-            edges(page).into_iter().map(|(top, index)| (top, key(page, index))).collect();
+        let mut keys: Vec<(bool, String)> = edges(page).map(|(top, index)| (top, key(page, index))).collect();
         keys.sort();
         keys.dedup();
         keys.into_iter().for_each(|key| *seen.entry(key).or_default() += 1);
     }
     // Left and right pages may differ, so that a running line is on half of them.
     let often = (pages.len() / 3).max(2);
+    let numbered =
+        pages.iter().filter(|page| outermost(page).any(|index| is_page_number(text(page, index), page.number)));
+    let numbered = numbered.count() * 2 >= pages.len();
     for page in pages {
-        let mut drop: Vec<usize> = Vec::new();
-        for (top, index) in edges(page) {
-            let count = seen.get(&(top, key(page, index))).copied().unwrap_or(0);
-            let text = page.lines.get(index).map_or("", |line| &line.text);
-            if (count >= often && count > 1 && text.chars().count() < 200) || is_page_number(text, page.number) {
-                drop.push(index);
-            }
-        }
+        let runs = |(top, index): &(bool, usize)| {
+            let count = seen.get(&(*top, key(page, *index))).copied().unwrap_or(0);
+            count >= often && text(page, *index).chars().count() < LONGEST
+        };
+        let mut drop: Vec<usize> = edges(page).filter(runs).map(|(_, index)| index).collect();
+        let own_number = |index: &usize| is_page_number(text(page, *index), page.number);
+        drop.extend(outermost(page).filter(|_| numbered).filter(own_number));
         let mut index = 0;
         page.lines.retain(|_| {
             index += 1;
@@ -41,22 +43,39 @@ pub(super) fn remove(pages: &mut [Page]) {
     }
 }
 
+/// The highest and the lowest line of a page.
+fn outermost(page: &Page) -> impl Iterator<Item = usize> {
+    let order = by_height(page);
+    [order.first().copied(), order.last().copied()].into_iter().flatten()
+}
+
+/// The lines of a page from the top.
+fn by_height(page: &Page) -> Vec<usize> {
+    let mut order: Vec<(usize, f32)> =
+        page.lines.iter().enumerate().map(|(index, line)| (index, line.bottom)).collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    order.into_iter().map(|(index, _)| index).collect()
+}
+
+fn text(page: &Page, index: usize) -> &str {
+    page.lines.get(index).map_or("", |line| &line.text)
+}
+
 /// The lines at the edges of a page, with whether they stand at the top.
-fn edges(page: &Page) -> Vec<(bool, usize)> {
-    let mut order: Vec<(usize, &Line)> = page.lines.iter().enumerate().collect();
-    order.sort_by(|a, b| b.1.bottom.total_cmp(&a.1.bottom));
-    let at_top = |line: &Line| line.bottom > page.height * (1.0 - MARGIN);
-    let at_bottom = |line: &Line| line.bottom < page.height * MARGIN;
-    let top = order.iter().take(DEPTH).filter(|(_, line)| at_top(line)).map(|(index, _)| (true, *index));
-    let bottom = order.iter().rev().take(DEPTH).filter(|(_, line)| at_bottom(line)).map(|(index, _)| (false, *index));
-    top.chain(bottom).collect()
+fn edges(page: &Page) -> impl Iterator<Item = (bool, usize)> {
+    let order = by_height(page);
+    let bottom = |index: &usize| page.lines.get(*index).map_or(0.0, |line| line.bottom);
+    let top: Vec<usize> =
+        order.iter().take(DEPTH).copied().filter(|index| bottom(index) > page.height * (1.0 - MARGIN)).collect();
+    let low: Vec<usize> =
+        order.iter().rev().take(DEPTH).copied().filter(|index| bottom(index) < page.height * MARGIN).collect();
+    top.into_iter().map(|index| (true, index)).chain(low.into_iter().map(|index| (false, index)))
 }
 
 /// A line without its numbers, so that `Page 3 of 9` is the same on every page.
 fn key(page: &Page, index: usize) -> String {
-    let text = page.lines.get(index).map_or("", |line| line.text.as_str());
     let mut out = String::new();
-    for char in text.chars() {
+    for char in text(page, index).chars() {
         if !char.is_ascii_digit() {
             out.extend(char.to_lowercase());
         } else if !out.ends_with('#') {
@@ -79,6 +98,7 @@ fn is_page_number(text: &str, page: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::piece::Line;
     use super::*;
 
     fn page(number: u32, texts: &[(&str, f32)]) -> Page {

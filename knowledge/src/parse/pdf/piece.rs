@@ -3,8 +3,11 @@
 use pdf_oxide::extractors::text::{ArtifactType, PaginationSubtype};
 use pdf_oxide::layout::{FontWeight, TextSpan};
 
-/// Pieces further apart than this many times the size of type stand in different columns or cells.
-const FAR: f32 = 1.6;
+/// Pieces further apart than this many times the size of type may stand in different columns; columns are set as
+/// close as that. Where they turn out not to, [`together`] joins them again.
+const FAR: f32 = 0.9;
+/// Pieces of a row further apart than this many times the size of type are different cells.
+const CELL: f32 = 1.6;
 /// Pieces nearer than this many times the size of type belong to one word.
 const NEAR: f32 = 0.12;
 /// Smaller type is not meant to be read.
@@ -63,6 +66,12 @@ pub(super) fn gather(spans: &[TextSpan]) -> Vec<Line> {
         lines.extend(join(&row));
     }
     lines
+}
+
+/// Whether two neighbours in a row belong to one cell; in loosely set lines words stand far apart.
+pub(super) fn together(left: &Line, right: &Line) -> bool {
+    let gap = right.left - left.right;
+    gap < CELL * left.size.max(right.size) && gap > -left.size
 }
 
 /// A piece with its place.
@@ -155,7 +164,8 @@ fn text(group: &[&Piece<'_>]) -> String {
     let (right_to_left, left_to_right) =
         (all().filter(|char| is_right_to_left(*char)).count(), all().filter(char::is_ascii_alphabetic).count());
     let mut pieces: Vec<&Piece<'_>> = group.to_vec();
-    if right_to_left > left_to_right {
+    let reversed = right_to_left > left_to_right;
+    if reversed {
         pieces.reverse();
     }
     let mut out = String::new();
@@ -163,7 +173,10 @@ fn text(group: &[&Piece<'_>]) -> String {
     for piece in pieces {
         if let Some(last) = before {
             let gap = if last.left <= piece.left { piece.left - last.right } else { last.left - piece.right };
-            let apart = gap > NEAR * last.size.max(piece.size);
+            // Turned round, a piece's own white space is on its other side.
+            let spaced = |text: &str| text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+            let turned_space = reversed && (spaced(&last.span.text) || spaced(&piece.span.text));
+            let apart = gap > NEAR * last.size.max(piece.size) || turned_space;
             if apart && !out.ends_with(char::is_whitespace) && !piece.span.text.starts_with(char::is_whitespace) {
                 out.push(' ');
             }

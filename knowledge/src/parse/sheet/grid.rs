@@ -105,12 +105,16 @@ impl Grid {
     }
 
     fn table(&self, mut region: Region, merges: &Merges, writer: &mut Writer) {
-        // Lone cells on top are titles.
-        while region.top < region.bottom && region.left < region.right {
+        // Lone cells on top are titles, and so is a cell that stands all alone.
+        let alone = region.top == region.bottom && region.left == region.right;
+        while alone || (region.top < region.bottom && region.left < region.right) {
             let cells = self.rows.get(&region.top).into_iter().flat_map(|row| row.range(region.left..=region.right));
             let cells: Vec<&Cell> = cells.map(|(_, cell)| cell).collect();
             let [lone] = cells.as_slice() else { break };
             writer.paragraph(&lone.text);
+            if alone {
+                return;
+            }
             region.top += 1;
         }
         let mut table = Table::default();
