@@ -87,3 +87,6 @@ pub(crate) fn threads(options: &PoolOptions) -> Result<rayon::ThreadPool, LoadEr
         .build()
         .map_err(|error| LoadError::Thread(std::io::Error::other(error.to_string())))
 }
+
+#[cfg(test)]
+pub(crate) use llama::tests as llama_tests;

@@ -4,7 +4,7 @@ mod random;
 mod stop;
 
 pub(crate) use random::{mix, unit};
-pub(crate) use stop::{Held, StopStrings};
+pub(crate) use stop::StopStrings;
 
 /// How the next token is chosen. The default is greedy, with at most 256 tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Default for Sampling {
 }
 
 /// Most stop strings a request may carry, and the most bytes each may have.
-pub const STOP_LIMITS: (usize, usize) = (16, 256);
+const STOP_LIMITS: (usize, usize) = (16, 256);
 
 impl Sampling {
     /// What is wrong with the settings, if anything.

@@ -286,4 +286,4 @@ impl StepTokens for Llama {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

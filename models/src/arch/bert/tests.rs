@@ -1,1 +1,150 @@
+use std::collections::HashMap;
 
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config as TheirConfig};
+
+use super::*;
+use crate::registry::{Import, Registry};
+
+const CONFIG: &str = r#"{"model_type":"bert","vocab_size":40,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":48,"hidden_act":"gelu","hidden_dropout_prob":0.1,"max_position_embeddings":32,"type_vocab_size":2,"initializer_range":0.02,"layer_norm_eps":1e-12,"pad_token_id":0,"position_embedding_type":"absolute"}"#;
+
+fn tensors(prefix: &str) -> HashMap<String, Tensor> {
+    let mut seed = 0u64;
+    let mut out = HashMap::new();
+    let mut add = |name: &str, shape: &[usize], around: f32| {
+        let count: usize = shape.iter().product();
+        let numbers: Vec<f32> = (0..count)
+            .map(|_| {
+                seed += 1;
+                around + (crate::sampling::unit(3, seed) as f32 - 0.5) * 0.4
+            })
+            .collect();
+        out.insert(format!("{prefix}{name}"), Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap());
+    };
+    for (name, rows) in [("word", 40), ("position", 32), ("token_type", 2)] {
+        add(&format!("embeddings.{name}_embeddings.weight"), &[rows, 32], 0.0);
+    }
+    let mut norms = vec!["embeddings.LayerNorm".to_owned()];
+    for layer in 0..2 {
+        let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+        for (part, rows, columns) in [
+            ("attention.self.query", 32, 32),
+            ("attention.self.key", 32, 32),
+            ("attention.self.value", 32, 32),
+            ("attention.output.dense", 32, 32),
+            ("intermediate.dense", 48, 32),
+            ("output.dense", 32, 48),
+        ] {
+            add(&format!("{}.weight", name(part)), &[rows, columns], 0.0);
+            add(&format!("{}.bias", name(part)), &[rows], 0.0);
+        }
+        norms.extend([name("attention.output.LayerNorm"), name("output.LayerNorm")]);
+    }
+    for norm in norms {
+        add(&format!("{norm}.weight"), &[32], 1.0);
+        add(&format!("{norm}.bias"), &[32], 0.0);
+    }
+    out
+}
+
+fn tokenizer() -> String {
+    let vocab: Vec<String> = (0..40)
+        .map(|n| {
+            format!(
+                "\"{}\":{n}",
+                ["[PAD]", "[CLS]", "[SEP]", "[UNK]"].get(n).map_or(format!("w{n}"), |s| (*s).to_owned())
+            )
+        })
+        .collect();
+    format!(
+        r###"{{"version":"1.0","truncation":{{"max_length":8,"strategy":"LongestFirst","stride":0,"direction":"Right"}},"padding":null,"added_tokens":[{{"id":1,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}},{{"id":2,"content":"[SEP]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}},{{"id":3,"content":"[UNK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}}],"normalizer":null,"pre_tokenizer":{{"type":"BertPreTokenizer"}},"post_processor":{{"type":"TemplateProcessing","single":[{{"SpecialToken":{{"id":"[CLS]","type_id":0}}}},{{"Sequence":{{"id":"A","type_id":0}}}},{{"SpecialToken":{{"id":"[SEP]","type_id":0}}}}],"pair":[],"special_tokens":{{"[CLS]":{{"id":"[CLS]","ids":[1],"tokens":["[CLS]"]}},"[SEP]":{{"id":"[SEP]","ids":[2],"tokens":["[SEP]"]}}}}}},"decoder":null,"model":{{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{{{}}}}}}}"###,
+        vocab.join(",")
+    )
+}
+
+/// A directory as people download it, imported.
+fn imported(config: &str, prefix: &str, pooling: Option<&str>) -> (tempfile::TempDir, Verified) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("tiny");
+    std::fs::create_dir_all(source.join("1_Pooling")).unwrap();
+    candle_core::safetensors::save(&tensors(prefix), source.join("model.safetensors")).unwrap();
+    std::fs::write(source.join("config.json"), config).unwrap();
+    std::fs::write(source.join("tokenizer.json"), tokenizer()).unwrap();
+    if let Some(pooling) = pooling {
+        std::fs::write(source.join("1_Pooling/config.json"), pooling).unwrap();
+        std::fs::write(source.join("sentence_bert_config.json"), r#"{"max_seq_length": 16}"#).unwrap();
+    }
+    let registry = Registry::open(folder.path().join("models")).unwrap();
+    let manifest = registry.import(&source, &Import::default()).unwrap();
+    let verified = registry.verify(&manifest.name).unwrap();
+    (folder, verified)
+}
+
+fn load(config: &str, prefix: &str, pooling: Option<&str>) -> Result<Bert, LoadError> {
+    let (_folder, model) = imported(config, prefix, pooling);
+    Bert::load(&model, 39, &PoolOptions { threads: 1, ..PoolOptions::default() })
+}
+
+/// What candle's own BERT says, pooled and normalised here.
+fn expected(sequence: &[u32], cls: bool) -> Vec<f32> {
+    let config: TheirConfig = serde_json::from_str(CONFIG).unwrap();
+    let builder = VarBuilder::from_tensors(tensors(""), DType::F32, &Device::Cpu);
+    let theirs = BertModel::load(builder, &config).unwrap();
+    let input = Tensor::new(sequence, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    let rows = theirs.forward(&input, &input.zeros_like().unwrap(), None).unwrap().squeeze(0).unwrap();
+    let pooled = if cls { rows.get(0).unwrap() } else { rows.mean(0).unwrap() };
+    let pooled: Vec<f32> = pooled.to_vec1().unwrap();
+    let length = pooled.iter().map(|x| x * x).sum::<f32>().sqrt();
+    pooled.iter().map(|x| x / length).collect()
+}
+
+fn near(found: &[f32], expected: &[f32]) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn vectors_are_those_of_candles_own_implementation_whatever_the_batch() {
+    let mut model = load(CONFIG, "", None).unwrap();
+    let batch = vec![vec![1, 5, 6, 7, 2], vec![1, 2], vec![1, 39, 8, 9, 10, 11, 12, 13, 14, 2]];
+    let together = model.encode(&batch).unwrap();
+    for (sequence, vector) in batch.iter().zip(&together) {
+        near(vector, &expected(sequence, false));
+        assert_eq!(&model.encode(&[sequence.clone()]).unwrap()[0], vector);
+    }
+}
+
+#[test]
+fn the_first_tokens_vector_is_taken_where_the_model_says_so() {
+    let mut model = load(CONFIG, "bert.", Some(r#"{"pooling_mode_cls_token": true}"#)).unwrap();
+    assert_eq!(model.max_tokens(), 16);
+    near(&model.encode(&[vec![1, 5, 6, 2]]).unwrap()[0], &expected(&[1, 5, 6, 2], true));
+}
+
+#[test]
+fn what_is_not_supported_or_does_not_fit_is_refused_by_name() {
+    for (from, to, word) in [
+        ("\"gelu\"", "\"relu\"", "relu"),
+        ("\"absolute\"", "\"relative_key\"", "absolute"),
+        ("\"num_attention_heads\":4", "\"num_attention_heads\":5", "sizes"),
+        ("\"num_hidden_layers\":2", "\"num_hidden_layers\":3", "encoder.layer.2"),
+        ("\"vocab_size\":40", "\"vocab_size\":39", "tokenizer"),
+        ("\"hidden_size\":32", "\"hidden_size\":64", "shape"),
+    ] {
+        let refusal = load(&CONFIG.replace(from, to), "", None).err().unwrap().to_string();
+        assert!(refusal.contains(word), "{refusal}");
+    }
+}
+
+#[test]
+fn a_text_is_framed_once_and_its_markup_is_text() {
+    let (_folder, model) = imported(CONFIG, "", None);
+    let loaded = crate::arch::load_embed(&model, &PoolOptions::default()).unwrap();
+    assert_eq!(loaded.tokens.encode_framed("w5 w6").unwrap(), [1, 5, 6, 2]);
+    // The brackets and the word are unknown here; what matters is that no token 2 stands in the middle.
+    assert_eq!(loaded.tokens.encode_framed("[SEP]").unwrap(), [1, 3, 3, 3, 2]);
+    // The file's own truncation to 8 is not applied.
+    assert_eq!(loaded.tokens.encode_framed(&"w5 ".repeat(20)).unwrap().len(), 22);
+}
