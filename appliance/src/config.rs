@@ -12,7 +12,8 @@ use std::{
 use cloister_terms::TenantId;
 use serde::{Deserialize, Serialize};
 
-mod answer;
+use crate::pipeline::Settings;
+
 mod complaint;
 mod load;
 mod models;
@@ -20,7 +21,6 @@ mod origin;
 mod server;
 mod tenants;
 
-pub use answer::Answer;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
@@ -44,8 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which models run, and how.
     pub models: Models,
-    /// When an answer is good enough to be given.
-    pub answer: Answer,
+    /// How questions are answered.
+    pub answer: Settings,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
 }

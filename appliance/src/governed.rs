@@ -134,6 +134,37 @@ pub async fn governed<T, E: End>(
     }
 }
 
+/// [`governed`] for commands, whose work blocks.
+///
+/// # Errors
+/// [`Refusal`] as `E`, or what the work says.
+pub fn governed_blocking<T, E: End>(
+    gate: &impl AsRef<Gate>,
+    caller: &Caller,
+    call: Call,
+    work: impl FnOnce(Permit) -> Result<(T, Outcome), E>,
+) -> Result<T, E> {
+    let gate = gate.as_ref();
+    let entry = gate.audit.intent_blocking(intent(gate, caller, &call)).map_err(Refusal::from)?;
+    let ended = match gate.policy.decide(caller.principal(), call.action, &call.resource) {
+        Decision::Permit(permit) => work(permit),
+        Decision::Deny { reason } => Err(E::from(reason.into())),
+    };
+    let outcome = match &ended {
+        Ok((_, outcome)) => outcome.clone(),
+        Err(end) => end.outcome(),
+    };
+    entry.complete_blocking(outcome).map_err(Refusal::from)?;
+    ended.map(|(value, _)| value)
+}
+
+/// A command's error: what it says goes to the person at the machine, the record says only that it failed.
+impl End for anyhow::Error {
+    fn outcome(&self) -> Outcome {
+        self.downcast_ref::<Refusal>().map_or_else(|| Outcome::failed("failed"), End::outcome)
+    }
+}
+
 fn intent(gate: &Gate, caller: &Caller, call: &Call) -> Intent {
     let principal = caller.principal();
     let collections: Vec<CollectionId> = match (&call.resource, &principal.collections) {

@@ -88,8 +88,8 @@ fn every_bound_is_enforced() {
         ("server.body_limit_bytes=0", "server.body_limit_bytes"),
         ("limits.burst=0", "limits.burst"),
         ("models.embed=\"\"", "models.embed"),
-        ("answer.abstain_below=1.5", "answer.abstain_below"),
-        ("answer.same_question=nan", "answer.same_question"),
+        ("answer.evidence=1.5", "answer.evidence"),
+        ("answer.same_question.words=nan", "answer.same_question.words"),
     ] {
         assert!(complaint("", &[set]).to_string().contains(key), "{set}");
     }

@@ -1,0 +1,318 @@
+//! Facts that must be exact: numbers with their units, times of day, dates, telephone numbers.
+
+#[cfg(test)]
+mod tests;
+mod token;
+
+use token::{Token, tokens};
+
+/// One exact fact of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What kind of fact.
+    pub kind: FactKind,
+    /// Its value in a common form: `500 mg`, `17:30`, `5550100`, `2026-03-05`. Facts are the same when kind and
+    /// value are.
+    pub value: String,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// Kinds of fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FactKind {
+    /// A number with a unit: dose, duration, money, percentage.
+    Measure,
+    /// A number without a unit that is known here.
+    Number,
+    /// A time of day.
+    Time,
+    /// A date, with or without its year.
+    Date,
+    /// A telephone number.
+    Phone,
+}
+
+impl Fact {
+    /// Whether `self`, found in a claim, stands in a text with the facts `held`. A bare number is content with the
+    /// same number under any unit; a measure wants its unit too; a date without a year is content with any year.
+    pub fn stands_in(&self, held: &[Self]) -> bool {
+        held.iter().any(|other| match (self.kind, other.kind) {
+            (FactKind::Number, FactKind::Measure) => other.value.split(' ').next() == Some(self.value.as_str()),
+            (FactKind::Date, FactKind::Date) => {
+                self.value == other.value || other.value.strip_suffix(self.value.trim_start_matches('-')).is_some()
+            }
+            (kind, held) => kind == held && self.value == other.value,
+        })
+    }
+}
+
+/// The facts of `text`, in order.
+pub fn facts(text: &str) -> Vec<Fact> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = tokens.get(at..).filter(|rest| !rest.is_empty()) {
+        let read = phone(rest).or_else(|| date(rest)).or_else(|| time(rest)).or_else(|| measure(rest));
+        let Some((kind, value, used)) = read else {
+            at += 1;
+            continue;
+        };
+        let span = rest.get(..used).and_then(|used| Some((used.first()?.start, used.last()?.end)));
+        if let Some((start, end)) = span {
+            found.push(Fact { kind, value, start, end });
+        }
+        at += used.max(1);
+    }
+    found
+}
+
+type Read = Option<(FactKind, String, usize)>;
+
+/// Groups of digits as telephone numbers are written: 3-3-4 with or without 1 before, or 3-4 with a hyphen.
+fn phone(tokens: &[Token<'_>]) -> Read {
+    let (mut groups, mut used, mut hyphens): (Vec<&str>, usize, usize) = (Vec::new(), 0, 0);
+    for (index, token) in tokens.iter().enumerate() {
+        match token.digits() {
+            Some(digits) if used == index && groups.len() < 4 => {
+                groups.push(digits);
+                used = index + 1;
+                if phone_shape(&groups).is_some_and(|whole| whole) {
+                    break;
+                }
+            }
+            None if matches!(token.text, "-" | "." | "(" | ")" | "+" | "/" | "\u{2011}" | "\u{2013}") => {
+                hyphens += usize::from(token.text == "-" || token.text == "\u{2011}");
+                used = index + 1;
+            }
+            _ => break,
+        }
+        phone_shape(&groups)?;
+    }
+    let local = groups.len() == 2;
+    let whole = phone_shape(&groups).is_some_and(|whole| whole) && (!local || hyphens > 0);
+    let number = groups.concat();
+    let number = if number.len() == 11 { number.strip_prefix('1').unwrap_or(&number).to_owned() } else { number };
+    whole.then_some((FactKind::Phone, number, used))
+}
+
+/// `Some(true)` for a whole telephone number, `Some(false)` for the beginning of one, `None` for neither.
+fn phone_shape(groups: &[&str]) -> Option<bool> {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let toll = groups.first() == Some(&"1");
+    match lengths.as_slice() {
+        [3, 4] | [3, 3, 4] | [10] => Some(true),
+        [1, 3, 3, 4] | [1, 10] if toll => Some(true),
+        [11] if groups.concat().starts_with('1') => Some(true),
+        [] | [3] | [3, 3] => Some(false),
+        [1] | [1, 3] | [1, 3, 3] if toll => Some(false),
+        _ => None,
+    }
+}
+
+fn date(tokens: &[Token<'_>]) -> Read {
+    let number = |index: usize| tokens.get(index).and_then(Token::digits);
+    let mark = |index: usize, marks: &[&str]| tokens.get(index).is_some_and(|token| marks.contains(&token.text));
+    let value = |text: &str, highest: u32| text.parse::<u32>().ok().filter(|n| (1..=highest).contains(n));
+    let year = |index: usize| number(index).filter(|text| text.len() == 4);
+    if let (Some(y), true, Some(m), true, Some(d)) = (year(0), mark(1, &["-"]), number(2), mark(3, &["-"]), number(4)) {
+        return written(Some(y), value(m, 12)?, value(d, 31)?, 5);
+    }
+    if let (Some(m), true, Some(d), true, Some(y)) = (number(0), mark(1, &["/"]), number(2), mark(3, &["/"]), number(4))
+    {
+        let y = if y.len() == 2 { format!("20{y}") } else { y.to_owned() };
+        return written(Some(&y), value(m, 12)?, value(d, 31)?, 5);
+    }
+    if let Some(month) = tokens.first().and_then(|token| month(token.text)) {
+        let stop = usize::from(mark(1, &["."]));
+        let day = number(1 + stop).and_then(|text| value(text, 31))?;
+        let comma = usize::from(mark(2 + stop, &[","]));
+        return match year(2 + stop + comma) {
+            Some(y) => written(Some(y), month, day, 3 + stop + comma),
+            None => written(None, month, day, 2 + stop),
+        };
+    }
+    let day = number(0).and_then(|text| value(text, 31))?;
+    let month = tokens.get(1).and_then(|token| month(token.text))?;
+    match year(2) {
+        Some(y) => written(Some(y), month, day, 3),
+        None => written(None, month, day, 2),
+    }
+}
+
+fn written(year: Option<&str>, month: u32, day: u32, used: usize) -> Read {
+    Some((FactKind::Date, format!("{}-{month:02}-{day:02}", year.unwrap_or_default()), used))
+}
+
+fn month(word: &str) -> Option<u32> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let word = word.to_lowercase();
+    let full =
+        |name: &&str| **name == word || (word.len() >= 3 && word != "mar" && name.get(..word.len()) == Some(&word));
+    let capital_matters = MONTHS.iter().position(full).or((word == "mar").then_some(2))?;
+    u32::try_from(capital_matters + 1).ok()
+}
+
+fn time(tokens: &[Token<'_>]) -> Read {
+    let first = tokens.first()?;
+    let clock = |hours: u32, minutes: u32| format!("{hours:02}:{minutes:02}");
+    match first.lower().as_str() {
+        "noon" => return Some((FactKind::Time, clock(12, 0), 1)),
+        "midnight" => return Some((FactKind::Time, clock(0, 0), 1)),
+        _ => {}
+    }
+    let hours: u32 = first.digits()?.parse().ok().filter(|h| *h < 25)?;
+    let colon = tokens.get(1).is_some_and(|token| token.text == ":" && token.start == first.end);
+    let minutes = tokens.get(2).and_then(Token::digits).filter(|text| colon && text.len() == 2);
+    let (minutes, used) = match minutes.and_then(|text| text.parse::<u32>().ok()).filter(|m| *m < 60) {
+        Some(minutes) => (minutes, 3),
+        None => (0, 1),
+    };
+    let (half, marks) = half_of_day(tokens.get(used..).unwrap_or_default());
+    match half {
+        Some(afternoon) if (1..=12).contains(&hours) => {
+            Some((FactKind::Time, clock(hours % 12 + if afternoon { 12 } else { 0 }, minutes), used + marks))
+        }
+        _ if used == 3 => Some((FactKind::Time, clock(hours, minutes), used)),
+        _ => None,
+    }
+}
+
+/// `am`, `a.m.`, `pm`, `p.m.`: whether it is the afternoon, and how many tokens say so.
+fn half_of_day(tokens: &[Token<'_>]) -> (Option<bool>, usize) {
+    let text = |index: usize| tokens.get(index).map(Token::lower).unwrap_or_default();
+    match text(0).as_str() {
+        "am" => (Some(false), 1),
+        "pm" => (Some(true), 1),
+        letter @ ("a" | "p") if text(1) == "." && text(2) == "m" => {
+            (Some(letter == "p"), if text(3) == "." { 4 } else { 3 })
+        }
+        _ => (None, 0),
+    }
+}
+
+fn measure(tokens: &[Token<'_>]) -> Read {
+    let first = tokens.first()?;
+    if first.text == "$" {
+        let amount = tokens.get(1)?.number()?;
+        return Some((FactKind::Measure, format!("{amount} $"), 2));
+    }
+    match first.lower().as_str() {
+        "once" if frequency(tokens.get(1)) => return Some((FactKind::Measure, "1 time".to_owned(), 1)),
+        "twice" => return Some((FactKind::Measure, "2 time".to_owned(), 1)),
+        _ => {}
+    }
+    let (number, in_words) = match first.number() {
+        Some(number) => (number, false),
+        None => (spelled(&first.lower())?.to_string(), true),
+    };
+    match unit_after(tokens, 1) {
+        Some((unit, used)) => Some((FactKind::Measure, format!("{number} {unit}"), used)),
+        None if in_words && number == "1" => None, // "one" is mostly a pronoun
+        None => Some((FactKind::Number, number, 1)),
+    }
+}
+
+/// Whether `once` counts, as in "once daily"; in "once signed in" it does not.
+fn frequency(next: Option<&Token<'_>>) -> bool {
+    next.is_some_and(|token| {
+        matches!(token.lower().as_str(), "a" | "per" | "every" | "each" | "daily" | "weekly" | "monthly")
+    })
+}
+
+/// The unit after a number; for the lower end of a range, the unit after its upper end. The second value is how many
+/// tokens the number and its own unit take.
+fn unit_after(tokens: &[Token<'_>], from: usize) -> Option<(String, usize)> {
+    let text = |index: usize| tokens.get(index).map(Token::lower).unwrap_or_default();
+    if matches!(text(from).as_str(), "-" | "\u{2013}" | "to" | "or") && tokens.get(from + 1)?.number().is_some() {
+        return unit_after(tokens, from + 2).map(|(unit, _)| (unit, from));
+    }
+    let at = from + usize::from(matches!(text(from).as_str(), "-" | "\u{2011}"));
+    let kind = text(at);
+    if matches!(kind.as_str(), "business" | "working" | "calendar" | "consecutive") {
+        return unit(&text(at + 1)).map(|unit| (format!("{kind} {unit}"), at + 2));
+    }
+    unit(&kind).map(|unit| (unit.to_owned(), at + 1))
+}
+
+fn unit(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "mg" | "milligram" | "milligrams" => "mg",
+        "mcg" | "µg" | "μg" | "ug" | "microgram" | "micrograms" => "mcg",
+        "g" | "gram" | "grams" | "gm" => "g",
+        "kg" | "kilogram" | "kilograms" => "kg",
+        "ml" | "milliliter" | "milliliters" | "millilitre" | "millilitres" | "cc" => "ml",
+        "l" | "liter" | "liters" | "litre" | "litres" => "l",
+        "unit" | "units" | "iu" => "unit",
+        "meq" => "meq",
+        "mmol" => "mmol",
+        "tablet" | "tablets" | "tab" | "tabs" => "tablet",
+        "capsule" | "capsules" | "cap" | "caps" => "capsule",
+        "pill" | "pills" => "pill",
+        "drop" | "drops" => "drop",
+        "puff" | "puffs" => "puff",
+        "patch" | "patches" => "patch",
+        "dose" | "doses" => "dose",
+        "teaspoon" | "teaspoons" | "tsp" => "teaspoon",
+        "refill" | "refills" => "refill",
+        "time" | "times" | "x" => "time",
+        "second" | "seconds" => "second",
+        "minute" | "minutes" | "min" | "mins" => "minute",
+        "hour" | "hours" | "hr" | "hrs" | "h" => "hour",
+        "day" | "days" => "day",
+        "week" | "weeks" | "wk" | "wks" => "week",
+        "month" | "months" => "month",
+        "year" | "years" | "yr" | "yrs" => "year",
+        "mile" | "miles" => "mile",
+        "inch" | "inches" => "inch",
+        "lb" | "lbs" | "pound" | "pounds" => "lb",
+        "oz" | "ounce" | "ounces" => "oz",
+        "%" | "percent" => "%",
+        "°c" | "celsius" => "°c",
+        "°f" | "fahrenheit" => "°f",
+        "°" | "degree" | "degrees" => "°",
+        "$" | "dollar" | "dollars" | "usd" => "$",
+        "cent" | "cents" => "cent",
+        _ => return None,
+    })
+}
+
+fn spelled(word: &str) -> Option<u32> {
+    Some(match word {
+        "one" => 1,
+        "two" => 2,
+        "three" => 3,
+        "four" => 4,
+        "five" => 5,
+        "six" => 6,
+        "seven" => 7,
+        "eight" => 8,
+        "nine" => 9,
+        "ten" => 10,
+        "eleven" => 11,
+        "twelve" => 12,
+        "fourteen" => 14,
+        "fifteen" => 15,
+        "twenty" => 20,
+        "thirty" => 30,
+        "sixty" => 60,
+        "ninety" => 90,
+        "hundred" => 100,
+        _ => return None,
+    })
+}

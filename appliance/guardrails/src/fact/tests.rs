@@ -1,0 +1,87 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn values(text: &str) -> Vec<(FactKind, String)> {
+    facts(text).into_iter().map(|fact| (fact.kind, fact.value)).collect()
+}
+
+#[test]
+fn measures_come_to_a_common_form() {
+    use FactKind::{Measure, Number};
+    for (text, kind, value) in [
+        ("500 mg", Measure, "500 mg"),
+        ("500mg", Measure, "500 mg"),
+        ("2.50 milligrams", Measure, "2.5 mg"),
+        (".5 mL", Measure, "0.5 ml"),
+        ("a 30-day supply", Measure, "30 day"),
+        ("thirty days", Measure, "30 day"),
+        ("$1,234.50", Measure, "1234.5 $"),
+        ("15%", Measure, "15 %"),
+        ("3 business days", Measure, "3 business day"),
+        ("36°F", Measure, "36 °f"),
+        ("36 °F", Measure, "36 °f"),
+        ("twice daily", Measure, "2 time"),
+        ("room 7", Number, "7"),
+    ] {
+        assert_eq!(values(text), [(kind, value.to_owned())], "{text}");
+    }
+    assert_eq!(values("this one is fine"), []);
+    assert_eq!(
+        values("15-20 mL or 5 to 7 days"),
+        [(Measure, "15 ml".into()), (Measure, "20 ml".into()), (Measure, "5 day".into()), (Measure, "7 day".into())]
+    );
+}
+
+#[test]
+fn telephone_numbers_are_one_fact_however_they_are_written() {
+    for text in ["(555) 010-2000", "555-010-2000", "555.010.2000", "1-555-010-2000", "+1 555 010 2000", "5550102000"] {
+        assert_eq!(values(text), [(FactKind::Phone, "5550102000".to_owned())], "{text}");
+    }
+    assert_eq!(
+        values("Call 555-0100, option 3."),
+        [(FactKind::Phone, "5550100".to_owned()), (FactKind::Number, "3".to_owned())]
+    );
+}
+
+#[test]
+fn times_and_dates_are_read_in_their_common_forms() {
+    for (text, value) in
+        [("9 a.m.", "09:00"), ("9:30 PM", "21:30"), ("17:00", "17:00"), ("12am", "00:00"), ("noon", "12:00")]
+    {
+        assert_eq!(values(text), [(FactKind::Time, value.to_owned())], "{text}");
+    }
+    for text in ["March 5, 2026", "5 March 2026", "2026-03-05", "03/05/2026", "Mar. 5, 2026"] {
+        assert_eq!(values(text), [(FactKind::Date, "2026-03-05".to_owned())], "{text}");
+    }
+    assert!(facts("March 5")[0].stands_in(&facts("by 5 March 2026")));
+    assert!(!facts("March 6")[0].stands_in(&facts("by 5 March 2026")));
+}
+
+#[test]
+fn a_number_wants_its_unit_and_a_bare_one_does_not() {
+    assert!(facts("500 mg")[0].stands_in(&facts("a dose of 500 milligrams")));
+    assert!(!facts("500 mg")[0].stands_in(&facts("a dose of 500 mcg")));
+    assert!(facts("500")[0].stands_in(&facts("a dose of 500 mcg")));
+    assert!(!facts("50 mg")[0].stands_in(&facts("a dose of 500 mg")));
+}
+
+proptest! {
+    #[test]
+    fn facts_know_their_place_in_any_text(text in "[ 0-9.,:/()$%+a-zé°-]{0,60}|\\PC{0,40}") {
+        let mut at = 0;
+        for fact in facts(&text) {
+            prop_assert!(fact.start >= at && fact.end > fact.start);
+            prop_assert!(text.get(fact.start..fact.end).is_some());
+            at = fact.end;
+        }
+    }
+
+    #[test]
+    fn every_fact_stands_in_its_own_text(text in "[ 0-9.,:/()$%+a-z-]{0,60}") {
+        let found = facts(&text);
+        for fact in &found {
+            prop_assert!(fact.stands_in(&found));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether evidence bears a claim.
+//!
+//! One sentence of evidence must bear the whole claim: its words (most of them, by stem), its exact facts (all of
+//! them), and its polarity.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    fact::{FactKind, facts},
+    polarity, words,
+};
+
+/// A sentence that may bear a claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The sentence. Facts must stand here.
+    pub text: &'a str,
+    /// What the sentence stands under: title and headings. Its words count as said, its numbers do not.
+    pub context: &'a str,
+}
+
+/// How much must be borne.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Least share of the claim's meaningful words that must stand in the sentence or its context.
+    pub coverage: f32,
+    /// Least share that must stand in the sentence itself.
+    pub own: f32,
+}
+
+impl Default for Limits {
+    /// 0.75 of the words, 0.5 in the sentence itself: a paraphrase that keeps the nouns passes, one that brings a new
+    /// subject or a new act does not.
+    fn default() -> Self {
+        Self { coverage: 0.75, own: 0.5 }
+    }
+}
+
+/// What the evidence says to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// One sentence bears it.
+    Supported,
+    /// None does.
+    Unsupported,
+    /// The sentence that speaks about the same says otherwise.
+    Contradicted,
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Support {
+    /// What the evidence says.
+    pub verdict: Verdict,
+    /// The sentence that says it, as an index into the evidence.
+    pub evidence: Option<usize>,
+    /// Share of the claim's meaningful words that the sentence and its context hold.
+    pub coverage: f32,
+    /// Kinds of the exact facts that the sentence lacks.
+    pub missing: Vec<FactKind>,
+}
+
+/// Checks `claim` against each sentence of `evidence`.
+///
+/// A claim without any meaningful word or fact ("Sure!") is unsupported: there is nothing that evidence could bear.
+pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
+    let (stems, held) = (words::stems(claim), facts(claim));
+    let nothing = Support { verdict: Verdict::Unsupported, evidence: None, coverage: 0.0, missing: Vec::new() };
+    if stems.is_empty() && held.is_empty() {
+        return nothing;
+    }
+    let weighed = evidence.iter().enumerate().map(|(index, sentence)| {
+        let (own, coverage) = cover(&stems, sentence);
+        let there = facts(sentence.text);
+        let missing = held.iter().filter(|fact| !fact.stands_in(&there)).map(|fact| fact.kind).collect::<Vec<_>>();
+        let near = coverage >= limits.coverage && own >= limits.own;
+        let verdict = if near && polarity::contradict(claim, sentence.text) {
+            Verdict::Contradicted
+        } else if near && missing.is_empty() {
+            Verdict::Supported
+        } else {
+            Verdict::Unsupported
+        };
+        Support { verdict, evidence: Some(index), coverage, missing }
+    });
+    weighed.fold(nothing, better)
+}
+
+/// Of two outcomes the one that decides: a verdict before none, the fuller coverage before the lesser, and on a tie
+/// the contradiction before the support.
+fn better(best: Support, next: Support) -> Support {
+    let rank = |support: &Support| match support.verdict {
+        Verdict::Unsupported => (0, support.coverage, 0),
+        Verdict::Supported => (1, support.coverage, 0),
+        Verdict::Contradicted => (1, support.coverage, 1),
+    };
+    if rank(&next).partial_cmp(&rank(&best)) == Some(std::cmp::Ordering::Greater) { next } else { best }
+}
+
+fn cover(stems: &BTreeSet<String>, sentence: &Evidence<'_>) -> (f32, f32) {
+    let own = words::stems(sentence.text);
+    let mut all = words::stems(sentence.context);
+    all.extend(own.iter().cloned());
+    (words::share(stems, &own), words::share(stems, &all))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STORE: Evidence<'static> =
+        Evidence { text: "Store opened pens at room temperature for up to 28 days.", context: "Insulin storage" };
+    const CRUSH: Evidence<'static> = Evidence { text: "Do not crush extended-release tablets.", context: "Metformin" };
+
+    fn verdict(claim: &str) -> Verdict {
+        check(claim, &[STORE, CRUSH], Limits::default()).verdict
+    }
+
+    #[test]
+    fn a_paraphrase_with_the_same_numbers_is_supported() {
+        let found = check(
+            "Opened insulin pens are stored at room temperature for 28 days.",
+            &[CRUSH, STORE],
+            Limits::default(),
+        );
+        assert_eq!(found.verdict, Verdict::Supported);
+        assert_eq!(found.evidence, Some(1));
+    }
+
+    #[test]
+    fn another_number_or_unit_is_not() {
+        assert_eq!(verdict("Store opened pens at room temperature for up to 42 days."), Verdict::Unsupported);
+        assert_eq!(verdict("Store opened pens at room temperature for up to 28 weeks."), Verdict::Unsupported);
+    }
+
+    #[test]
+    fn a_turned_statement_is_contradicted() {
+        assert_eq!(verdict("Crush extended-release tablets."), Verdict::Contradicted);
+    }
+
+    #[test]
+    fn a_new_subject_is_not_supported() {
+        assert_eq!(verdict("Store opened eye drops in the freezer."), Verdict::Unsupported);
+        assert_eq!(verdict("Sure!"), Verdict::Unsupported);
+    }
+
+    #[test]
+    fn a_number_in_the_heading_alone_does_not_count() {
+        let evidence = [Evidence { text: "Keep pens cool.", context: "Rule 7" }];
+        assert_eq!(check("Keep 7 pens cool.", &evidence, Limits::default()).verdict, Verdict::Unsupported);
+    }
+
+    #[test]
+    fn halves_of_two_sentences_do_not_make_one_claim() {
+        assert_eq!(verdict("Store extended-release tablets for up to 28 days."), Verdict::Unsupported);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sentence_bears_itself(words in prop::collection::vec("[a-z]{4,9}|[0-9]{1,3} mg|[0-9]{1,2} days", 2..9)) {
+            let text = words.join(" ");
+            let evidence = [Evidence { text: &text, context: "" }];
+            let found = check(&text, &evidence, Limits::default());
+            let empty = words::stems(&text).is_empty() && facts(&text).is_empty();
+            prop_assert!(empty || found.verdict == Verdict::Supported);
+        }
+    }
+}

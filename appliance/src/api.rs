@@ -1,0 +1,64 @@
+//! The faces of the program: thin handlers that extract, call `governed` and shape the reply.
+//!
+//! **What it is not:** no rules and no storage live here. What a question may see is decided by policy, how it is
+//! answered by the pipeline; a face only speaks its clients' language.
+//!
+//! # Why
+//! - **Unknown harmless fields are ignored, meaningful ones that cannot be honoured are refused by name.** A client that
+//!   asks for `n: 2` and silently gets one would be wrong without knowing.
+//! - **A body that cannot be read is described by place, not by content**: what a client sends may be a patient's, and
+//!   error texts travel into logs.
+//! - **The work of a streamed reply is polled by its body.** When the client leaves, the body is dropped, and with it
+//!   the generation and the audit entry: nothing runs on for nobody.
+
+pub(crate) mod body;
+pub mod description;
+pub mod native;
+pub mod openai;
+mod problem;
+pub(crate) mod stream;
+
+use std::sync::Arc;
+
+use cloister_governance::policy::Resource;
+use cloister_terms::{Action, TenantId};
+
+use crate::{
+    edge::router::{Routes, Verb},
+    governed::Call,
+    identity::Caller,
+    pipeline::Stop,
+    wiring::App,
+};
+
+/// Every route of the faces, with its action. A chat is one of two, by the model that it names.
+pub fn routes() -> Routes<Arc<App>> {
+    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadApiDescription, Rerank, Search};
+    use Verb::{Get, Post};
+    Routes::new()
+        .route(Get, "/v1/models", ListModels, openai::models::list)
+        .route(Get, "/v1/models/{model}", ListModels, openai::models::show)
+        .route(Post, "/v1/chat/completions", [Ask, Generate], openai::chat::chat)
+        .route(Post, "/v1/completions", Generate, openai::completions::complete)
+        .route(Post, "/v1/embeddings", Embed, openai::embeddings::embed)
+        .route(Post, "/v1/rerank", Rerank, openai::rerank::rerank)
+        .route(Post, "/rerank", Rerank, openai::rerank::rerank)
+        .route(Post, "/api/rerank", Rerank, openai::rerank::rerank)
+        .route(Post, "/api/ask", Ask, native::ask::ask)
+        .route(Get, "/api/collections", ListCollections, native::collections::list)
+        .route(Get, "/api/collections/{id}/documents", ListCollections, native::collections::documents)
+        .route(Post, "/api/collections/{id}/search", Search, native::search::search)
+        .route(Get, "/api/openapi.json", ReadApiDescription, description::json)
+        .route(Get, "/api/docs", ReadApiDescription, description::page)
+}
+
+/// A call on whatever the caller's account belongs to: its tenant, or the appliance for an account of the whole site.
+pub(crate) fn call(caller: &Caller, action: Action) -> Call {
+    Call::new(action, caller.principal().tenant.clone().map_or(Resource::Appliance, Resource::Tenant))
+}
+
+/// The caller's tenant; policy has already refused those without one where one is needed.
+pub(crate) fn tenant(caller: &Caller) -> Result<&TenantId, Stop> {
+    let tenant = caller.principal().tenant.as_ref();
+    tenant.ok_or_else(|| Stop::forbidden("no_tenant", "the account belongs to no tenant"))
+}

@@ -1,0 +1,159 @@
+//! `POST /api/collections/{id}/search`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::IntoResponse,
+};
+use cloister_governance::audit::{Document, Outcome};
+use cloister_guardrails::screen as guard;
+use cloister_knowledge::{Found, Mode, Query, Scope};
+use cloister_terms::{Action, CollectionId, DocumentId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::collections::{labels, on_collection, present};
+use crate::{
+    api::{body::Body, tenant},
+    governed::governed,
+    identity::Caller,
+    pipeline::{Stop, knowledge::blocking},
+    wiring::App,
+};
+
+/// A search.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// What is looked for.
+    pub query: String,
+    /// At most so many passages: 1 to 100, 10 by default.
+    pub top: Option<usize>,
+    /// `hybrid` (the default), `words` or `meaning`.
+    #[schema(value_type = Option<String>)]
+    pub mode: Option<Mode>,
+    /// Metadata that the document must carry, letter for letter.
+    #[serde(default)]
+    pub filter: BTreeMap<String, String>,
+}
+
+/// What was found.
+#[derive(Serialize, ToSchema)]
+pub struct SearchReply {
+    /// Best first.
+    passages: Vec<Passage>,
+    /// Best cosine, 0 to 1.
+    similarity: f32,
+    /// Share of the query's words in the best passages, 0 to 1.
+    coverage: f32,
+}
+
+/// A stretch of a document.
+#[derive(Serialize, ToSchema)]
+pub struct Passage {
+    /// Its collection.
+    #[schema(value_type = String)]
+    collection: CollectionId,
+    /// Its document, across versions.
+    #[schema(value_type = String)]
+    document: DocumentId,
+    /// The file that it came from.
+    name: String,
+    /// The document's title.
+    title: String,
+    /// The document's version.
+    version: String,
+    /// Headings above it, outermost first.
+    headings: Vec<String>,
+    /// Its page, from 1, for paged formats.
+    page: Option<u32>,
+    /// First character, in code points into the document's text.
+    start: usize,
+    /// One past the last character.
+    end: usize,
+    /// The text.
+    text: String,
+    /// Fused score; comparable within one search only.
+    score: f32,
+    /// Likeness of meaning.
+    cosine: f32,
+    /// Score by words.
+    words: f32,
+    /// The curated question that it answers, if it is a pair.
+    question: Option<String>,
+}
+
+/// Passages if the request does not say.
+const TOP: usize = 10;
+/// Passages at most.
+const MOST: usize = 100;
+
+/// Search
+#[utoipa::path(post, path = "/api/collections/{id}/search", tag = "native", request_body = SearchRequest,
+    params(("id" = String, Path, description = "The collection")),
+    responses((status = 200, description = "Passages, best first, with spans, headings, pages and scores", body = SearchReply),
+        (status = 404, description = "No such collection for this caller")))]
+pub(crate) async fn search(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Body(request): Body<SearchRequest>,
+) -> Result<impl IntoResponse, Stop> {
+    let (call, collection) = on_collection(&caller, Action::Search, &id)?;
+    governed(&app.gate, &caller, call, async |permit| {
+        let top = request.top.unwrap_or(TOP);
+        if !(1..=MOST).contains(&top) {
+            return Err(Stop::invalid("top", format!("`top` takes 1 to {MOST}")));
+        }
+        let clean = guard::screen(&request.query, app.config.answer.question_characters, &[]);
+        let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
+        let query = Query { text, top, mode: request.mode.unwrap_or(Mode::Hybrid) };
+        let scope = Scope::new(vec![collection.clone()], labels(&permit), app.clock.now());
+        let scope = request.filter.iter().fold(scope, |scope, (key, value)| scope.filter(key, value));
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
+        let found = blocking(move || {
+            present(knowledge.collections()?, &collection)?;
+            knowledge.search(&scope, &query)
+        })
+        .await?;
+        let outcome = outcome(&found);
+        Ok((Json(shown(found)), outcome))
+    })
+    .await
+}
+
+fn outcome(found: &Found) -> Outcome {
+    let count = u64::try_from(found.passages.len()).unwrap_or(u64::MAX);
+    let mut documents: Vec<_> =
+        found.passages.iter().map(|p| (p.collection.clone(), p.document, p.version.clone())).collect();
+    documents.sort();
+    documents.dedup();
+    documents
+        .into_iter()
+        .fold(Outcome::done().with_count("passages", count), |outcome, (collection, document, version)| {
+            outcome.with_document(Document { collection, document, version })
+        })
+}
+
+fn shown(found: Found) -> SearchReply {
+    let (similarity, coverage) = (found.strength.cosine.clamp(0.0, 1.0), found.strength.coverage.clamp(0.0, 1.0));
+    let passages = found.passages.into_iter().map(|p| Passage {
+        collection: p.collection,
+        document: p.document,
+        name: p.name,
+        title: p.title,
+        version: p.version,
+        headings: p.headings,
+        page: p.page,
+        start: p.start,
+        end: p.end,
+        text: p.text,
+        score: p.score,
+        cosine: p.cosine,
+        words: p.words,
+        question: p.pair.map(|pair| pair.question),
+    });
+    SearchReply { passages: passages.collect(), similarity, coverage }
+}

@@ -1,0 +1,138 @@
+//! `POST /v1/embeddings`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, response::IntoResponse};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use cloister_governance::audit::{Model, Outcome};
+use cloister_knowledge::{Embed, EmbedError, EmbedIdentity};
+use cloister_terms::Action;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    api::{body::Body, call},
+    governed::governed,
+    identity::Caller,
+    pipeline::{Failure, Stop, knowledge::blocking},
+    wiring::App,
+};
+
+/// Texts to embed.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct EmbeddingRequest {
+    /// The embedding model; see `/v1/models`.
+    pub model: String,
+    /// One text, or up to 2048 of them.
+    #[schema(value_type = Value)]
+    pub input: Value,
+    /// `float` (the default) or `base64`: little-endian 32-bit floats.
+    pub encoding_format: Option<String>,
+    /// Only the model's own number is taken.
+    pub dimensions: Option<usize>,
+}
+
+/// Most texts in one request, as OpenAI has it.
+const MOST_TEXTS: usize = 2048;
+
+/// Embeddings
+#[utoipa::path(post, path = "/v1/embeddings", tag = "openai", request_body = EmbeddingRequest,
+    responses((status = 200, description = "One embedding of unit length per text"),
+        (status = 400, description = "What cannot be honoured, by name; a text that is too long, with the limit"),
+        (status = 429, description = "Queue full; see Retry-After")))]
+pub(crate) async fn embed(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<EmbeddingRequest>,
+) -> Result<impl IntoResponse, Stop> {
+    let call = call(&caller, Action::Embed);
+    governed(&app.gate, &caller, call, async |_permit| {
+        let identity = app.embed.identity();
+        let base64 = check(&request, &identity)?;
+        let texts = texts(&request.input)?;
+        let count = texts.len();
+        let (vectors, tokens) = vectors(Arc::clone(&app.embed), texts).await?;
+        let data: Vec<Value> = vectors
+            .iter()
+            .enumerate()
+            .map(|(index, vector)| {
+                let embedding = if base64 { json!(encoded(vector)) } else { json!(vector) };
+                json!({"object": "embedding", "index": index, "embedding": embedding})
+            })
+            .collect();
+        let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+        let reply = json!({"object": "list", "data": data, "model": identity.name, "usage": usage});
+        Ok((Json(reply), outcome(identity, count, tokens)))
+    })
+    .await
+}
+
+/// Whether base64 is wanted.
+fn check(request: &EmbeddingRequest, identity: &EmbedIdentity) -> Result<bool, Stop> {
+    known(&request.model, identity)?;
+    if request.dimensions.is_some_and(|dimensions| dimensions != identity.dimensions) {
+        let message = format!("`dimensions` takes only {} with this model", identity.dimensions);
+        return Err(Stop::invalid("dimensions", message));
+    }
+    match request.encoding_format.as_deref() {
+        None | Some("float") => Ok(false),
+        Some("base64") => Ok(true),
+        Some(_) => Err(Stop::invalid("encoding_format", "`encoding_format` takes `float` or `base64`")),
+    }
+}
+
+/// Refuses any model but the embedding model.
+pub(super) fn known(model: &str, identity: &EmbedIdentity) -> Result<(), Stop> {
+    // The name is the caller's and is not repeated.
+    if model == identity.name { Ok(()) } else { Err(Stop::not_found("the embedding model")) }
+}
+
+fn texts(input: &Value) -> Result<Vec<String>, Stop> {
+    let text = |value: &Value| match value {
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        Value::Number(_) | Value::Array(_) => Err(Stop::invalid("input", "`input` takes texts, not token arrays")),
+        _ => Err(Stop::invalid("input", "`input` takes texts that are not empty")),
+    };
+    match input {
+        Value::Array(many) if many.is_empty() || many.len() > MOST_TEXTS => {
+            Err(Stop::invalid("input", format!("`input` takes 1 to {MOST_TEXTS} texts")))
+        }
+        Value::Array(many) => many.iter().map(text).collect(),
+        one => Ok(vec![text(one)?]),
+    }
+}
+
+/// Embeds, refusing what the model would not see whole. Returns the vectors and the tokens read.
+pub(super) async fn vectors(embed: Arc<dyn Embed>, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, usize), Stop> {
+    blocking(move || {
+        let identity = embed.identity();
+        let mut sum = 0;
+        for text in &texts {
+            let tokens = embed.count_tokens(text);
+            if tokens > identity.max_tokens {
+                return Err(Failure::TooLong { model: identity.name, tokens, limit: identity.max_tokens }.into());
+            }
+            sum += tokens;
+        }
+        match embed.embed(&texts) {
+            Ok(vectors) => Ok((vectors, sum)),
+            Err(EmbedError::Busy { retry_after }) => Err(Stop::busy("embedding", retry_after)),
+            Err(fault @ EmbedError::Failed(_)) => Err(Stop::internal("embedding", fault)),
+        }
+    })
+    .await
+}
+
+pub(super) fn outcome(identity: EmbedIdentity, texts: usize, tokens: usize) -> Outcome {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    Outcome::done()
+        .with_count("texts", count(texts))
+        .with_count("tokens", count(tokens))
+        .with_model(Model { name: identity.name, sha256: identity.sha256 })
+}
+
+fn encoded(vector: &[f32]) -> String {
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+    STANDARD.encode(bytes)
+}

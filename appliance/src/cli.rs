@@ -1,0 +1,105 @@
+//! The command line: one file per noun. Data goes to standard output, progress and advice to standard error.
+//!
+//! Exit codes: 0 done; 1 it did not succeed; 2 the command line or the configuration is wrong; 3 something checked is
+//! unhealthy.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::cpu;
+
+mod account;
+#[cfg(any())]
+mod ask;
+mod config;
+#[cfg(any())]
+mod demo;
+mod doctor;
+#[cfg(any())]
+mod eval;
+mod kb;
+mod model;
+mod progress;
+mod serve;
+mod site;
+mod table;
+
+/// Cloister answers from a site's own documents, cited and checked, and lets nothing leave the building.
+#[derive(Debug, Parser)]
+#[command(name = "cloister", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Run the server
+    Serve(serve::Arguments),
+    /// Set up a site with sample documents, ask three questions and go on serving
+    #[cfg(any())]
+    Demo(demo::Arguments),
+    /// Ask a running server
+    #[cfg(any())]
+    Ask(ask::Arguments),
+    /// Check this machine and site, and say what to mend
+    Doctor(doctor::Arguments),
+    /// Show or check the configuration
+    Config(config::Arguments),
+    /// Fetch, import, list, show, verify or remove models
+    Model(model::Arguments),
+    /// Create, fill, search, verify or rebuild collections
+    Kb(kb::Arguments),
+    /// Issue, list or revoke accounts
+    Account(account::Arguments),
+    /// Measure quality on questions and documents of your own
+    #[cfg(any())]
+    Eval(eval::Arguments),
+    /// The parsing child: reads one document from standard input, with no files and no network
+    #[command(hide = true)]
+    ParseWorker,
+}
+
+/// Runs the program with `arguments`, the first of which is its name. What `main` calls, and the suite too.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _shown = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    if let Err(unsuitable) = cpu::check() {
+        report(&unsuitable.into());
+        return ExitCode::from(3);
+    }
+    let done = match arguments.noun {
+        Noun::Serve(arguments) => serve::run(arguments),
+        #[cfg(any())]
+        Noun::Demo(arguments) => demo::run(arguments),
+        #[cfg(any())]
+        Noun::Ask(arguments) => ask::run(arguments),
+        Noun::Doctor(arguments) => doctor::run(arguments),
+        Noun::Config(arguments) => config::run(arguments),
+        Noun::Model(arguments) => model::run(arguments),
+        Noun::Kb(arguments) => kb::run(arguments),
+        Noun::Account(arguments) => account::run(arguments),
+        #[cfg(any())]
+        Noun::Eval(arguments) => eval::run(arguments),
+        Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
+    };
+    done.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// The whole chain of causes, one line each: what, where, what to do.
+#[expect(clippy::print_stderr, reason = "this is where a command tells its user what went wrong")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What commands share: which configuration, and a desk to work at on the site's own store.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use cloister_governance::{
+    accounts::Accounts,
+    audit::{Log, Outcome},
+    policy::{Policy, Resource},
+    store::Store,
+};
+use cloister_knowledge::{Library, parse::Sandbox};
+use cloister_terms::{Action, Clock, CollectionId, Random, RequestId, Role, TenantId};
+
+use crate::{
+    config::{Config, Loaded},
+    governed::{Call, Gate, governed_blocking},
+    identity::Caller,
+    wiring::{self, PoolEmbed},
+};
+
+/// Which configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Arguments {
+    /// The configuration file; defaults hold where there is none
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// One value over the file's, as in `server.port=9443`; may be given again
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+}
+
+impl Arguments {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// With the place marked, where something in it is wrong.
+    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
+        Config::load(self.config.as_deref(), &self.sets).map_err(|error| {
+            // The marked excerpt, not only the sentence.
+            anyhow::anyhow!("{:?}", miette::Report::new(error))
+        })
+    }
+}
+
+/// The site's store, opened by the person at the machine. What is done here is decided and recorded like any request.
+pub(super) struct Desk {
+    pub(super) config: Config,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) store: Store,
+    gate: Gate,
+    embed: OnceLock<PoolEmbed>,
+}
+
+impl Desk {
+    /// Opens the store that the configuration names.
+    ///
+    /// # Errors
+    /// When it or its key cannot be opened.
+    pub(super) fn open(arguments: &Arguments) -> anyhow::Result<Self> {
+        Self::of(arguments.load()?.config)
+    }
+
+    /// Opens the store of `config`.
+    pub(super) fn of(config: Config) -> anyhow::Result<Self> {
+        let clock = wiring::clock();
+        let random = wiring::random();
+        let store = wiring::store(&config)?;
+        let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
+        let gate = Gate { policy: Policy::built_in(), audit };
+        Ok(Self { config, clock, random, store, gate, embed: OnceLock::new() })
+    }
+
+    /// The tenant that is meant: the one that is named, or the only one there is.
+    pub(super) fn tenant(&self, named: Option<TenantId>) -> anyhow::Result<TenantId> {
+        let tenants = self.store.tenants()?;
+        match (named, tenants.as_slice()) {
+            (Some(named), _) if tenants.contains(&named) => Ok(named),
+            (Some(named), _) => bail!("there is no tenant `{named}`: the configuration and `cloister serve` make tenants"),
+            (None, [only]) => Ok(only.clone()),
+            (None, []) => bail!("there is no tenant yet: name one in the configuration as [tenants.NAME] and start the server once"),
+            (None, _) => bail!("there are several tenants: name one with --tenant"),
+        }
+    }
+
+    /// The accounts.
+    pub(super) fn accounts(&self) -> anyhow::Result<Accounts> {
+        Ok(Accounts::open(&self.store.fleet(), Arc::clone(&self.clock), Arc::clone(&self.random))?)
+    }
+
+    /// The library of a tenant. The embedding model is loaded at the first call.
+    pub(super) fn library(&self, tenant: &TenantId) -> anyhow::Result<Library> {
+        if self.embed.get().is_none() {
+            let _lost_a_race = self.embed.set(wiring::embedding(&self.config, wiring::INGEST_PATIENCE)?);
+        }
+        let embed = self.embed.get().context("the embedding model is not loaded")?.clone();
+        let connect = wiring::connect(&self.store, tenant)?;
+        Ok(Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?)
+    }
+
+    /// Parsers in a child process: this program again, as `parse-worker`.
+    pub(super) fn parser(&self) -> anyhow::Result<Sandbox> {
+        wiring::parser()
+    }
+
+    /// Does `work` on a tenant, or one of its collections, under policy and with a record of intent and outcome.
+    ///
+    /// # Errors
+    /// What policy, the audit log or the work says.
+    pub(super) fn govern<T>(
+        &self,
+        action: Action,
+        tenant: &TenantId,
+        collection: Option<&CollectionId>,
+        work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let resource = match collection {
+            Some(collection) => Resource::Collection(tenant.clone(), collection.clone()),
+            None => Resource::Tenant(tenant.clone()),
+        };
+        // The role that knowledge work needs: the person at the machine has no role of their own.
+        let caller = self.caller(Role::KnowledgeManager, Some(tenant.clone()));
+        governed_blocking(&self.gate, &caller, Call::new(action, resource), |_| work())
+    }
+
+    /// The same for the site as a whole.
+    pub(super) fn govern_site<T>(
+        &self,
+        action: Action,
+        work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let caller = self.caller(Role::Administrator, None);
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
+    }
+
+    fn caller(&self, role: Role, tenant: Option<TenantId>) -> Caller {
+        Caller::local(role, tenant, RequestId::random(self.random.as_ref()))
+    }
+}
+
+/// Writes a secret to a new file that its owner alone can read. An existing file is not touched.
+///
+/// # Errors
+/// When it is there already or cannot be written.
+pub(super) fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()
+}

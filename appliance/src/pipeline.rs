@@ -1,0 +1,91 @@
+//! One question, one direction: from a permit to a released answer.
+//!
+//! Each stage takes the value before it by value and its output owns it; only the stage's own module can make its
+//! output. So skipping a stage does not compile, and the last one holds the whole chain for the record.
+//!
+//! **What it is not:** it authenticates nobody and writes no audit entry; `governed` does both around it. It keeps no
+//! text after the answer is given.
+//!
+//! # Why
+//! - **The verdict is a fold over units.** A unit is a sentence, a step or a curated answer. A unit is released as
+//!   soon as it has passed; at the first that fails the draft is cut. So a streamed answer and an unstreamed one are
+//!   the same text, and no later check can regret what was already sent.
+//! - **A lane that yields nothing gives way to the next**, down to `abstain`, which needs nothing and cannot fail. A
+//!   busy generation queue therefore costs the composed lane, not the answer.
+//! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
+//!   taken out of the text.
+
+pub mod citation;
+mod generate;
+pub mod knowledge;
+pub mod model;
+mod prompt;
+mod quote;
+mod release;
+mod retrieve;
+mod screen;
+pub mod scripted;
+mod sentence;
+mod settings;
+pub mod stop;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::sync::Arc;
+
+use cloister_governance::policy::Permit;
+use cloister_knowledge::Embed;
+use cloister_terms::Clock;
+
+pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores};
+pub use generate::Draft;
+pub use knowledge::Knowledge;
+pub use model::{Generate, GenerateRequest};
+pub use prompt::Prompt;
+pub use release::Answer;
+pub use retrieve::Evidence;
+pub use screen::{Question, Screened};
+pub use settings::{Claim as ClaimSettings, SameQuestion, Settings};
+pub use stop::{Denial, Failure, Stop};
+pub use verify::{Passed, Silent, Sink, Verdict};
+
+pub(crate) use sentence::cosine;
+
+use crate::session::Session;
+
+/// What the pipeline works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Ports {
+    /// The tenant's documents.
+    pub knowledge: Arc<dyn Knowledge>,
+    /// The embedding model, to rank sentences.
+    pub embed: Arc<dyn Embed>,
+    /// The generation model, where there is one.
+    pub generate: Option<Arc<dyn Generate>>,
+    /// How to answer.
+    pub settings: Arc<Settings>,
+    /// What time it is: documents not yet or no longer in force are not evidence.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Answers a question. What has passed every check goes to `sink` unit by unit; the same units make up the answer.
+///
+/// Dropping the future ends the generation within one step of the model.
+///
+/// # Errors
+/// [`Stop`] when the question is refused or something that the answer needs fails. Finding nothing is no error.
+pub async fn answer(
+    ports: &Ports,
+    permit: Permit,
+    session: Session,
+    question: Question,
+    sink: &mut dyn Sink,
+) -> Result<Answer, Stop> {
+    let screened = screen::screen(ports, permit, session, question)?;
+    let evidence = retrieve::retrieve(ports, screened).await?;
+    let prompt = prompt::prompt(ports, evidence).await?;
+    let draft = generate::generate(ports, prompt);
+    let verdict = verify::verify(ports, draft, sink).await?;
+    Ok(release::release(ports, verdict))
+}

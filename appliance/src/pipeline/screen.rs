@@ -1,0 +1,82 @@
+//! First stage: nothing goes on but screened text.
+
+use std::time::Instant;
+
+use cloister_governance::policy::Permit;
+use cloister_guardrails::screen::{self as guard, Finding, Refusal};
+use cloister_terms::{CollectionId, Phi};
+
+use super::{
+    Ports,
+    stop::{Failure, Stop},
+};
+use crate::session::Session;
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The question, as it was sent.
+    pub text: Phi<String>,
+    /// Where to look; wherever the caller may read if `None`.
+    pub collections: Option<Vec<CollectionId>>,
+}
+
+/// A question that may be worked with.
+#[derive(Debug)]
+pub struct Screened {
+    permit: Permit,
+    session: Session,
+    question: Phi<String>,
+    collections: Option<Vec<CollectionId>>,
+    findings: Vec<Finding>,
+    deadline: Instant,
+}
+
+impl Screened {
+    /// What permits the work.
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// The interaction it belongs to.
+    pub const fn session(&self) -> Session {
+        self.session
+    }
+
+    /// The screened question.
+    pub fn question(&self) -> &str {
+        self.question.expose()
+    }
+
+    /// Where the caller wants to look.
+    pub fn collections(&self) -> Option<&[CollectionId]> {
+        self.collections.as_deref()
+    }
+
+    /// What screening found.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// When the answer must be there.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+/// Screens the question.
+pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: Question) -> Result<Screened, Stop> {
+    let deadline = Instant::now() + ports.settings.time();
+    let clean = guard::screen(question.text.expose(), ports.settings.question_characters, &[]).map_err(|refusal| {
+        let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
+        Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
+    })?;
+    Ok(Screened {
+        permit,
+        session,
+        question: Phi::new(clean.text),
+        collections: question.collections,
+        findings: clean.findings,
+        deadline,
+    })
+}

@@ -1,0 +1,137 @@
+//! The sentences of the evidence, ranked by how well they answer the question, and where they stand.
+
+use std::{collections::HashSet, sync::Arc};
+
+use cloister_guardrails::{
+    fact,
+    split::{self, Span},
+    words,
+};
+use cloister_knowledge::{Embed, EmbedError, Passage};
+
+use super::{Ports, citation::Citation, knowledge::blocking, stop::Stop};
+
+/// A sentence of a passage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sentence {
+    /// Which passage, as an index into the evidence.
+    pub(super) passage: usize,
+    /// Where in the passage's text, in bytes.
+    pub(super) span: Span,
+    /// How well it answers: cosine plus a quarter of the share of the question's words.
+    pub(super) score: f32,
+}
+
+/// As in the weight of passages, so that both are on one scale.
+const WORDS: f32 = 0.25;
+
+/// Sentences of `passages` that state something, in the order of the passages.
+fn candidates(passages: &[Passage]) -> Vec<Sentence> {
+    let mut seen = HashSet::new();
+    passages
+        .iter()
+        .enumerate()
+        .flat_map(|(passage, found)| split::sentences(&found.text).into_iter().map(move |span| (passage, found, span)))
+        .filter(|(_, found, span)| states_something(span.of(&found.text), &found.headings))
+        .filter(|(_, found, span)| seen.insert(span.of(&found.text).to_owned()))
+        .map(|(passage, _, span)| Sentence { passage, span, score: 0.0 })
+        .collect()
+}
+
+/// Not a heading, not a question, not a lone word.
+fn states_something(text: &str, headings: &[String]) -> bool {
+    let heading = text.starts_with('#') || headings.iter().any(|heading| heading == text);
+    let question = text.trim_end_matches(['"', '\'', ')', '*', '_']).ends_with('?');
+    !heading && !question && (words::content(text).len() > 1 || !fact::facts(text).is_empty())
+}
+
+/// What a sentence stands under: title and headings.
+pub(super) fn context(passage: &Passage) -> String {
+    std::iter::once(passage.title.as_str())
+        .chain(passage.headings.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The sentences of `passages`, the best first.
+///
+/// A sentence is compared together with the heading above it: a step like "Call 555-0100" says nothing about transfers
+/// by itself. A busy embedding queue leaves the passage's own cosine to rank by.
+pub(super) async fn rank(ports: &Ports, question: &str, passages: &[Passage]) -> Result<Vec<Sentence>, Stop> {
+    let asked = words::stems(question);
+    let mut ranked = candidates(passages);
+    for sentence in &mut ranked {
+        if let Some(passage) = passages.get(sentence.passage) {
+            let said = words::stems(&format!("{} {}", context(passage), sentence.span.of(&passage.text)));
+            sentence.score = WORDS.mul_add(words::share(&asked, &said), passage.cosine);
+        }
+    }
+    sort(&mut ranked);
+    ranked.truncate(ports.settings.sentences);
+    let texts = std::iter::once(question.to_owned()).chain(ranked.iter().map(|sentence| told(*sentence, passages)));
+    let Some(cosines) = compare(ports.embed.clone(), texts.collect()).await? else { return Ok(ranked) };
+    for (sentence, cosine) in ranked.iter_mut().zip(cosines) {
+        let own = passages.get(sentence.passage).map_or(0.0, |passage| passage.cosine);
+        // The passage's cosine went in above; the sentence's own takes its place.
+        sentence.score += cosine - own;
+    }
+    sort(&mut ranked);
+    Ok(ranked)
+}
+
+/// A sentence as it is compared: with the innermost heading, or the title.
+fn told(sentence: Sentence, passages: &[Passage]) -> String {
+    passages.get(sentence.passage).map_or_else(String::new, |passage| {
+        let above = passage.headings.last().unwrap_or(&passage.title);
+        format!("{above}: {}", sentence.span.of(&passage.text))
+    })
+}
+
+/// Cosines of the first text with each of the others; `None` when the queue is full.
+async fn compare(embed: Arc<dyn Embed>, texts: Vec<String>) -> Result<Option<Vec<f32>>, Stop> {
+    blocking(move || match embed.embed(&texts) {
+        Ok(vectors) => {
+            let Some((first, others)) = vectors.split_first() else { return Ok(None) };
+            Ok(Some(others.iter().map(|other| cosine(first, other)).collect()))
+        }
+        Err(EmbedError::Busy { .. }) => Ok(None),
+        Err(fault) => Err(Stop::internal("ranking sentences", fault)),
+    })
+    .await
+}
+
+/// Cosine of two vectors of length one.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn sort(sentences: &mut [Sentence]) {
+    // A score that is not a number sorts last; equal scores keep the order of the passages.
+    sentences.sort_by(|a, b| {
+        b.score
+            .is_nan()
+            .cmp(&a.score.is_nan())
+            .reverse()
+            .then(b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal))
+    });
+}
+
+/// The citation of a place in a passage.
+pub(super) fn cite(passage: &Passage, span: Span, score: f32) -> Citation {
+    let before = passage.text.get(..span.start).map_or(0, |text| text.chars().count());
+    let text = span.of(&passage.text);
+    let start = passage.start + before;
+    Citation {
+        collection: passage.collection.clone(),
+        document: passage.document,
+        name: passage.name.clone(),
+        title: passage.title.clone(),
+        version: passage.version.clone(),
+        headings: passage.headings.clone(),
+        page: passage.page,
+        start,
+        end: start + text.chars().count(),
+        text: text.to_owned(),
+        score: score.clamp(0.0, 1.0),
+    }
+}

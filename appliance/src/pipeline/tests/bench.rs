@@ -1,0 +1,190 @@
+//! A shelf that tests fill, and everything around it that one question needs.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use cloister_governance::policy::{Decision, Permit, Policy, Principal, Readable, Resource};
+use cloister_knowledge::{
+    Embed, EmbedError, EmbedIdentity, Found, PairMatch, PairRef, Passage, Query, Scope, Strength,
+};
+use cloister_terms::{Action, CollectionId, FixedClock, Phi, Role};
+
+use crate::{
+    pipeline::{
+        Answer, Generate, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer,
+        knowledge::{Holding, Listed},
+        scripted::Scripted,
+    },
+    session::Session,
+};
+
+pub(super) struct Bench {
+    shelf: Shelf,
+    pub(super) settings: Settings,
+    pub(super) model: Arc<Scripted>,
+}
+
+#[derive(Clone, Default)]
+struct Shelf {
+    passages: Vec<Passage>,
+    pairs: Vec<PairMatch>,
+    seen: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// A passage of collection `procedures` that begins at code point 100 of its document.
+pub(super) fn passage(name: &str, text: &str, cosine: f32, coverage: f32) -> Passage {
+    Passage {
+        collection: "procedures".parse().unwrap(),
+        document: 7.into(),
+        name: name.to_owned(),
+        title: "Storage".to_owned(),
+        version: "1".to_owned(),
+        effective: None,
+        headings: vec!["Insulin".to_owned()],
+        page: Some(3),
+        start: 100,
+        end: 100 + text.chars().count(),
+        text: text.to_owned(),
+        pair: None,
+        score: cosine,
+        cosine,
+        words: coverage,
+        coverage,
+    }
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let model = Arc::new(Scripted::new(Vec::new()));
+        Self { shelf: Shelf::default(), settings: Settings::default(), model }
+    }
+
+    pub(super) fn holding(mut self, passage: Passage) -> Self {
+        self.shelf.passages.push(passage);
+        self
+    }
+
+    pub(super) fn pair(mut self, question: &str, answer: &str, similarity: f32) -> Self {
+        let pair = PairRef { id: "p1".to_owned(), question: question.to_owned() };
+        self.shelf.pairs.push(PairMatch {
+            id: "p1".to_owned(),
+            matched: question.to_owned(),
+            question: question.to_owned(),
+            answer: answer.to_owned(),
+            similarity,
+            passage: Passage { pair: Some(pair), ..passage("pairs.jsonl", answer, 0.1, 0.1) },
+        });
+        self
+    }
+
+    pub(super) fn composing(mut self, model: Scripted) -> Self {
+        self.settings.composed = true;
+        self.model = Arc::new(model);
+        self
+    }
+
+    /// Names of the collections that were searched.
+    pub(super) fn seen(&self) -> Vec<String> {
+        self.shelf.seen.lock().unwrap().iter().cloned().collect()
+    }
+
+    pub(super) async fn ask(&self, question: &str) -> Result<Answer, Stop> {
+        self.ask_in(question, None).await
+    }
+
+    pub(super) async fn ask_in(&self, question: &str, within: Option<Vec<CollectionId>>) -> Result<Answer, Stop> {
+        self.ask_into(question, within, &mut Silent).await
+    }
+
+    pub(super) async fn ask_into(
+        &self,
+        question: &str,
+        within: Option<Vec<CollectionId>>,
+        sink: &mut dyn Sink,
+    ) -> Result<Answer, Stop> {
+        let ports = Ports {
+            knowledge: Arc::new(self.shelf.clone()),
+            embed: Arc::new(Counting),
+            generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
+            settings: Arc::new(self.settings.clone()),
+            clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
+        };
+        let session = Session::resume_or_begin(Some(9.into()), &NoRandom);
+        let question = Question { text: Phi::new(question.to_owned()), collections: within };
+        answer(&ports, permit(), session, question, sink).await
+    }
+}
+
+/// Permission to ask, with `procedures` and `nowhere` readable and `secret` not.
+fn permit() -> Permit {
+    let mut principal = Principal::local(Role::Agent, Some("larkfield".parse().unwrap()));
+    let readable = ["procedures", "nowhere"].iter().map(|name| name.parse().unwrap());
+    principal.collections = Readable::These(readable.collect());
+    let resource = Resource::Tenant("larkfield".parse().unwrap());
+    match Policy::built_in().decide(&principal, Action::Ask, &resource) {
+        Decision::Permit(permit) => permit,
+        Decision::Deny { reason } => panic!("{reason}"),
+    }
+}
+
+struct NoRandom;
+
+impl cloister_terms::Random for NoRandom {
+    fn fill(&self, _: &mut [u8]) {
+        panic!("the session is named")
+    }
+}
+
+impl Knowledge for Shelf {
+    fn collections(&self) -> Result<Vec<CollectionId>, Stop> {
+        Ok(vec!["procedures".parse().unwrap(), "secret".parse().unwrap()])
+    }
+
+    fn holdings(&self) -> Result<Vec<Holding>, Stop> {
+        Ok(Vec::new())
+    }
+
+    fn documents(&self, _: &CollectionId) -> Result<Vec<Listed>, Stop> {
+        Ok(Vec::new())
+    }
+
+    fn match_pairs(&self, scope: &Scope, _: &str) -> Result<Vec<PairMatch>, Stop> {
+        self.seen.lock().unwrap().extend(scope.collections().iter().map(ToString::to_string));
+        Ok(self.pairs.clone())
+    }
+
+    fn search(&self, scope: &Scope, query: &Query) -> Result<Found, Stop> {
+        self.seen.lock().unwrap().extend(scope.collections().iter().map(ToString::to_string));
+        let passages = self.passages.iter().take(query.top).cloned().collect();
+        Ok(Found { passages, strength: Strength::default() })
+    }
+}
+
+/// Each word is a place in the vector: texts that share words are near each other.
+struct Counting;
+
+impl Embed for Counting {
+    fn identity(&self) -> EmbedIdentity {
+        EmbedIdentity { name: "counting".to_owned(), sha256: "11".repeat(32), dimensions: 512, max_tokens: 256 }
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Ok(texts.iter().map(|text| vector(text)).collect())
+    }
+}
+
+fn vector(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.0_f32; 512];
+    for stem in cloister_guardrails::words::stems(text) {
+        let place = stem.bytes().fold(7_usize, |hash, byte| (hash * 31 + usize::from(byte)) % 512);
+        vector[place] += 1.0;
+    }
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
+    vector.iter().map(|x| x / length).collect()
+}

@@ -1,0 +1,132 @@
+//! The fold itself: text in, units out, until one fails.
+
+use cloister_guardrails::{
+    split::next_sentence,
+    support::{self, Evidence, Limits, Verdict},
+};
+use cloister_knowledge::Passage;
+
+use super::{Judged, Passed};
+use crate::pipeline::{
+    citation::ClaimVerdict,
+    sentence::{Sentence, cite, context},
+};
+
+/// Judges a composed draft unit by unit. What it yields depends on the text alone, not on how it was cut into pieces.
+pub(super) struct Fold<'a> {
+    passages: &'a [Passage],
+    shown: &'a [Sentence],
+    contexts: Vec<String>,
+    limits: Limits,
+    text: String,
+    from: usize,
+    judged: Judged,
+}
+
+impl<'a> Fold<'a> {
+    pub(super) fn new(passages: &'a [Passage], shown: &'a [Sentence], limits: Limits) -> Self {
+        let contexts = shown.iter().map(|s| passages.get(s.passage).map(context).unwrap_or_default()).collect();
+        Self { passages, shown, contexts, limits, text: String::new(), from: 0, judged: Judged::default() }
+    }
+
+    pub(super) const fn is_cut(&self) -> bool {
+        self.judged.cut
+    }
+
+    pub(super) fn into_judged(self) -> Judged {
+        self.judged
+    }
+
+    /// Takes more text. Units whose end is certain are judged.
+    pub(super) fn push(&mut self, text: &str, passed: &mut (dyn FnMut(&Passed) + Send)) {
+        self.text.push_str(text);
+        self.judge(false, true, passed);
+    }
+
+    /// Takes the end of the text. Unless the model `finished` by itself, a last unit without an end mark is half a
+    /// sentence and is left out.
+    pub(super) fn end(&mut self, finished: bool, passed: &mut (dyn FnMut(&Passed) + Send)) {
+        self.judge(true, finished, passed);
+    }
+
+    fn judge(&mut self, ended: bool, finished: bool, passed: &mut (dyn FnMut(&Passed) + Send)) {
+        while !self.judged.cut {
+            let Some(span) = next_sentence(&self.text, self.from, ended) else { return };
+            let gap = self.text.get(self.from..span.start).unwrap_or_default();
+            let separator = match self.judged.units.is_empty() {
+                true => "",
+                false if gap.contains('\n') => "\n",
+                false => " ",
+            };
+            self.from = span.end;
+            let last = ended && self.text.get(span.end..).is_none_or(|rest| rest.trim().is_empty());
+            let unit = without_marks(span.of(&self.text));
+            if unit.is_empty() {
+                continue;
+            }
+            if last && !finished && !unit.ends_with(['.', '!', '?', '"', ')', '”']) {
+                self.judged.cut = true;
+                return;
+            }
+            if self.judged.units.iter().any(|before| before.text == unit) {
+                self.judged.cut = true; // a model that repeats itself has nothing more to say
+                return;
+            }
+            self.unit(separator, unit, passed);
+        }
+    }
+
+    fn unit(&mut self, separator: &'static str, unit: String, passed: &mut (dyn FnMut(&Passed) + Send)) {
+        let evidence: Vec<Evidence<'_>> = self
+            .shown
+            .iter()
+            .zip(&self.contexts)
+            .filter_map(|(s, context)| {
+                self.passages.get(s.passage).map(|p| Evidence { text: s.span.of(&p.text), context })
+            })
+            .collect();
+        let found = support::check(&unit, &evidence, self.limits);
+        let place = found.evidence.and_then(|index| self.shown.get(index));
+        let place = place.and_then(|sentence| Some((sentence, self.passages.get(sentence.passage)?)));
+        match (found.verdict, place) {
+            (Verdict::Supported, Some((sentence, passage))) => {
+                let citation = cite(passage, sentence.span, sentence.score);
+                let unit = Passed { separator, text: unit, citation };
+                passed(&unit);
+                self.judged.units.push(unit);
+            }
+            (verdict, _) => {
+                let contradicted = verdict == Verdict::Contradicted;
+                self.judged.failed =
+                    Some(if contradicted { ClaimVerdict::Contradicted } else { ClaimVerdict::Unsupported });
+                self.judged.cut = true;
+            }
+        }
+    }
+}
+
+/// A unit without the source marks that a model wrote into it (`[1]`, `[2, 3]`): citations are the server's.
+fn without_marks(unit: &str) -> String {
+    let mut kept = String::with_capacity(unit.len());
+    let mut rest = unit;
+    while let Some(open) = rest.find('[') {
+        let (before, from) = rest.split_at(open);
+        let mark = from.find(']').and_then(|close| from.get(1..close).map(|inside| (inside, close + 1)));
+        let is_mark = |inside: &str| {
+            !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | '-'))
+        };
+        match mark.filter(|(inside, _)| is_mark(inside)) {
+            Some((_, length)) => {
+                kept.push_str(before.trim_end());
+                rest = from.get(length..).unwrap_or_default();
+            }
+            None => {
+                kept.push_str(before);
+                kept.push('[');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    kept.push_str(rest);
+    kept.trim().to_owned()
+}

@@ -1,0 +1,262 @@
+//! From the configuration to running parts, and the adapters that lend one room's parts to another's ports.
+
+use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::extract::FromRef;
+use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
+use cloister_knowledge::{
+    Connect, Embed, Library,
+    parse::{Limits, Sandbox},
+};
+use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Registry};
+use cloister_terms::{Clock, Random, TenantId};
+
+use crate::{
+    config::Config,
+    edge::{
+        health::{Check, Readiness},
+        metrics::Metrics,
+    },
+    governed::Gate,
+    identity::Identity,
+    pipeline::{Generate, Ports, Stop},
+};
+
+mod embedding;
+mod generation;
+mod shelf;
+mod system;
+
+pub use embedding::PoolEmbed;
+pub use generation::PoolGenerate;
+pub use shelf::{Shelf, stopped};
+pub use system::{SystemClock, SystemRandom};
+
+/// How long a question may wait for its vector.
+pub const QUESTION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one batch of an ingest may take: a thousand long chunks on one slow core.
+pub const INGEST_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Everything that runs. Handlers share it behind an `Arc`.
+pub struct App {
+    /// What was configured.
+    pub config: Config,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
+    /// The encrypted databases.
+    pub store: Store,
+    /// Who may call.
+    pub identity: Identity,
+    /// Who may do what, and what is recorded.
+    pub gate: Gate,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The embedding model.
+    pub embed: Arc<dyn Embed>,
+    /// The generation model, where one is configured.
+    pub generate: Option<Arc<dyn Generate>>,
+    /// The pools behind both, for `/metrics`; none where tests script the models.
+    pub pools: Option<Pools>,
+    /// The tenants, by name.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+}
+
+impl AsRef<Gate> for App {
+    fn as_ref(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl FromRef<Arc<App>> for Identity {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.identity.clone()
+    }
+}
+
+impl FromRef<Arc<App>> for Gate {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.gate.clone()
+    }
+}
+
+impl FromRef<Arc<App>> for Metrics {
+    /// With the levels of the pools as they are now.
+    fn from_ref(app: &Arc<App>) -> Self {
+        if let Some(generate) = app.pools.as_ref().and_then(|pools| pools.generate.as_ref()) {
+            generate.observe();
+        }
+        app.metrics.clone()
+    }
+}
+
+impl FromRef<Arc<App>> for Readiness {
+    fn from_ref(app: &Arc<App>) -> Self {
+        let mut checks =
+            vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
+        if let Some(Pools { embed, generate }) = app.pools.clone() {
+            let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
+            checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));
+            if let Some(generate) = generate {
+                checks.push(Check::new("generation", move || stopped(generate.serving())));
+            }
+        }
+        Self::new(checks)
+    }
+}
+
+/// The pools, for what they count.
+#[derive(Clone)]
+pub struct Pools {
+    /// The embedding pool.
+    pub embed: PoolEmbed,
+    /// The generation pool, where a generation model is configured.
+    pub generate: Option<PoolGenerate>,
+}
+
+/// What one tenant brings.
+#[derive(Clone)]
+pub struct Tenant {
+    /// The model name under which the OpenAI face offers its assistant.
+    pub assistant: String,
+    /// Its documents.
+    pub library: Arc<Library>,
+    /// What its answers are made with.
+    pub ports: Ports,
+}
+
+impl App {
+    /// Opens the store and the log, verifies and loads the models, opens the tenants' libraries.
+    ///
+    /// # Errors
+    /// The first thing that is not as it must be, with what to do about it.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let (clock, random) = (clock(), random());
+        let store = store(&config)?;
+        let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
+        let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
+        let metrics = Metrics::new();
+        let generate = generation(&config, random.as_ref(), &metrics)?;
+        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
+        let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
+        let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
+        let identity = Identity::new(accounts, &config.limits, metrics.clone());
+        let gate = Gate { policy: Policy::built_in(), audit };
+        let (pools, tenants) = (Some(pools), BTreeMap::new());
+        let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
+        app.open_tenants()?;
+        Ok(app)
+    }
+
+    /// Opens the library of every configured tenant; one that is new gets its database.
+    ///
+    /// # Errors
+    /// When a database cannot be made or opened.
+    pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
+        let settings = Arc::new(self.config.answer.clone());
+        for (name, tenant) in &self.config.tenants {
+            self.store.create_tenant(name)?;
+            let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
+            let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
+            let library = Arc::new(library);
+            let ports = Ports {
+                knowledge: Arc::new(Shelf(Arc::clone(&library))),
+                embed: Arc::clone(&self.embed),
+                generate: self.generate.clone(),
+                settings: Arc::clone(&settings),
+                clock: Arc::clone(&self.clock),
+            };
+            let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
+            self.tenants.insert(name.clone(), Tenant { assistant, library, ports });
+        }
+        Ok(())
+    }
+
+    /// What answers a tenant's questions.
+    ///
+    /// # Errors
+    /// [`Stop`] when this machine has no such tenant.
+    pub fn ports(&self, tenant: &TenantId) -> Result<&Ports, Stop> {
+        let found = self.tenants.get(tenant).map(|tenant| &tenant.ports);
+        found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
+    }
+}
+
+/// The system's clock.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The operating system's generator.
+pub fn random() -> Arc<dyn Random> {
+    Arc::new(SystemRandom)
+}
+
+/// The encrypted databases of the site, with the key that is there already.
+///
+/// # Errors
+/// When the key is missing, too widely readable, or not the one of these databases.
+pub fn store(config: &Config) -> anyhow::Result<Store> {
+    let key = MasterKey::load(&config.master_key())?;
+    Ok(Store::open(&config.store_folder(), key)?)
+}
+
+/// What opens the tenant's database for its library.
+///
+/// # Errors
+/// When there is no such tenant or its database cannot be opened.
+pub fn connect(store: &Store, tenant: &TenantId) -> anyhow::Result<Connect> {
+    let database = store.tenant(tenant)?;
+    Ok(Arc::new(move || database.connect()))
+}
+
+/// The parsers, each document in a child process: this program again, as `parse-worker`.
+///
+/// # Errors
+/// When the program's own file cannot be found.
+pub fn parser() -> anyhow::Result<Sandbox> {
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    Ok(Sandbox::new(program, vec![OsString::from("parse-worker")], Limits::default()))
+}
+
+/// The registry of the configured folder.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn registry(config: &Config) -> anyhow::Result<Registry> {
+    Ok(Registry::open(config.models_folder())?)
+}
+
+/// Verifies and loads the configured embedding model.
+///
+/// # Errors
+/// When it is missing, does not match its hashes, or the machine cannot carry it.
+pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbed> {
+    let name = &config.models.embed;
+    let mend = || format!("the embedding model `{name}` cannot be used: see `cloister model verify {name}`");
+    let verified = registry(config)?.verify(name).with_context(mend)?;
+    let options =
+        PoolOptions { queue: config.models.embed_queue, threads: config.models.threads, ..PoolOptions::default() };
+    Ok(PoolEmbed::new(EmbedPool::start(verified, &options).with_context(mend)?, patience))
+}
+
+fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<PoolGenerate>> {
+    let name = &config.models.generate;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let mend = || format!("the generation model `{name}` cannot be used: see `cloister model verify {name}`");
+    let verified = registry(config)?.verify(name).with_context(mend)?;
+    let mut entropy = [0; 8];
+    random.fill(&mut entropy);
+    let options = PoolOptions {
+        queue: config.models.generate_queue,
+        threads: config.models.threads,
+        entropy: u64::from_le_bytes(entropy),
+        ..PoolOptions::default()
+    };
+    Ok(Some(PoolGenerate::new(GeneratePool::start(verified, &options).with_context(mend)?, metrics.clone())))
+}

@@ -1,0 +1,50 @@
+//! The embedding pool as the port that `knowledge` owns.
+
+use std::time::{Duration, Instant};
+
+use cloister_knowledge::{Embed, EmbedError, EmbedIdentity};
+use cloister_models::{EmbedPool, PoolError, Truncate};
+
+/// The embedding pool behind `knowledge`'s port.
+#[derive(Clone)]
+pub struct PoolEmbed {
+    pool: EmbedPool,
+    patience: Duration,
+}
+
+impl PoolEmbed {
+    /// Lends `pool`; a call that takes longer than `patience` fails.
+    pub const fn new(pool: EmbedPool, patience: Duration) -> Self {
+        Self { pool, patience }
+    }
+
+    /// The pool itself, for the API faces that count tokens.
+    pub const fn pool(&self) -> &EmbedPool {
+        &self.pool
+    }
+}
+
+impl Embed for PoolEmbed {
+    fn identity(&self) -> EmbedIdentity {
+        let identity = self.pool.identity();
+        EmbedIdentity {
+            name: identity.name.clone(),
+            sha256: identity.sha256.clone(),
+            dimensions: self.pool.dimensions(),
+            max_tokens: self.pool.max_tokens(),
+        }
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.pool.count_tokens(text)
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        // The end of an over-long text is left out: chunks are cut to fit, and a long question begins with its point.
+        match self.pool.embed_blocking(texts, Truncate::End, Instant::now() + self.patience) {
+            Ok(done) => Ok(done.vectors),
+            Err(PoolError::QueueFull { retry_after }) => Err(EmbedError::Busy { retry_after }),
+            Err(fault) => Err(EmbedError::Failed(fault.to_string())),
+        }
+    }
+}

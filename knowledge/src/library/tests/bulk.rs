@@ -1,0 +1,120 @@
+use std::fs;
+
+use crate::parse::InProcess;
+use crate::testing::{Desk, on, procedures, staff};
+use crate::{Content, Outcome, Progress, Report, Submission, SyncError};
+
+fn sync(desk: &Desk, folder: &std::path::Path) -> Report {
+    desk.library.sync(&procedures(), folder, &InProcess::default(), &mut |_| {}).unwrap()
+}
+
+#[test]
+fn a_bad_file_fails_alone_and_is_reported_with_its_reason() {
+    let desk = Desk::new();
+    let submissions = (0..50)
+        .map(|number| {
+            let bytes =
+                if number == 7 { b"{ not json".to_vec() } else { format!("# T\n\nrefill number{number}\n").into() };
+            let name = if number == 7 { "7.jsonl".to_owned() } else { format!("{number}.md") };
+            Submission { name, content: Content::Bytes(bytes), overrides: Default::default() }
+        })
+        .collect();
+    let mut seen = Vec::new();
+    let mut texts = 0;
+    let report = desk
+        .library
+        .ingest_many(&procedures(), submissions, &InProcess::default(), &mut |progress| match progress {
+            Progress::File { done, total, report } => seen.push((done, total, report.name.clone())),
+            Progress::Embedded { texts: more } => texts += more,
+        })
+        .unwrap();
+    assert_eq!(report.count(Outcome::Added), 49);
+    assert_eq!(report.failed().map(|(name, _)| name).collect::<Vec<_>>(), ["7.jsonl"]);
+    assert_eq!(seen.len(), 50);
+    assert_eq!(seen.last().map(|(done, total, _)| (*done, *total)), Some((50, 50)));
+    assert_eq!(texts, 49);
+    assert_eq!(desk.names(&staff(), "number13"), ["13.md"]);
+    desk.assert_sound();
+}
+
+#[test]
+fn a_collection_becomes_equal_to_the_folder_deletions_included() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("procedures")).unwrap();
+    fs::write(root.join("procedures/a.md"), "# A\n\nrefill alpha\n").unwrap();
+    fs::write(root.join("b.md"), "# B\n\nrefill beta\n").unwrap();
+    let report = sync(&desk, root);
+    assert_eq!(report.count(Outcome::Added), 2);
+    fs::write(root.join("b.md"), "# B\n\nrefill changed\n").unwrap();
+    fs::remove_file(root.join("procedures/a.md")).unwrap();
+    fs::write(root.join("c.md"), "# C\n\nrefill gamma\n").unwrap();
+    let report = sync(&desk, root);
+    assert_eq!((report.count(Outcome::Added), report.count(Outcome::Replaced)), (1, 1));
+    assert_eq!(report.removed, ["procedures/a.md"]);
+    let mut names = desk.names(&staff(), "refill");
+    names.sort();
+    assert_eq!(names, ["b.md", "c.md"]);
+    assert!(desk.names(&staff(), "beta").is_empty());
+    assert_eq!(sync(&desk, root).count(Outcome::Unchanged), 2);
+    desk.assert_sound();
+}
+
+#[test]
+fn what_is_hidden_temporary_or_outside_the_folder_is_passed_over() {
+    let desk = Desk::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret.md"), "# S\n\nrefill secret\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("deep/.git")).unwrap();
+    for name in [".hidden.md", "~$draft.docx", "a.md~", "b.tmp", "c.part", "deep/.git/config.md", "Thumbs.db"] {
+        fs::write(root.join(name), "# H\n\nrefill hidden\n").unwrap();
+    }
+    fs::write(root.join("deep/real.md"), "# R\n\nrefill real\n").unwrap();
+    std::os::unix::fs::symlink(outside.path(), root.join("way-out")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("secret.md"), root.join("link.md")).unwrap();
+    std::os::unix::fs::symlink(root, root.join("deep/round")).unwrap();
+    std::os::unix::fs::symlink(root.join("nothing"), root.join("dangling.md")).unwrap();
+    let report = sync(&desk, root);
+    assert_eq!(desk.names(&staff(), "refill"), ["deep/real.md"]);
+    assert!(report.skipped.iter().any(|(name, why)| name == "way-out" && why.contains("out of the folder")));
+    assert!(report.skipped.iter().any(|(name, why)| name == "link.md" && why.contains("out of the folder")));
+}
+
+#[test]
+fn metadata_toml_says_what_the_files_do_not() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("a.md"), "# A\n\nrefill alpha\n").unwrap();
+    fs::write(root.join("b.md"), "# B\n\nrefill beta\n").unwrap();
+    let metadata = "[defaults]\naccess = \"managers\"\n[files.\"a.md\"]\naccess = \"staff\"\ntitle = \"Alpha\"\n\
+                    effective = 2026-02-01\nversion = 3\n[files.\"gone.md\"]\ntitle = \"Gone\"\n";
+    fs::write(root.join("metadata.toml"), metadata).unwrap();
+    let report = sync(&desk, root);
+    assert!(report.skipped.iter().any(|(name, _)| name == "gone.md"));
+    let found = desk.find("refill").passages;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].title.as_str(), found[0].version.as_str()), ("Alpha", "3"));
+    assert_eq!(found[0].effective, Some("2026-02-01".parse().unwrap()));
+    assert!(desk.names(&on("2026-01-31", &["staff"]), "refill").is_empty());
+    assert_eq!(desk.names(&on("2026-03-01", &["managers"]), "refill"), ["b.md"]);
+    fs::write(root.join("metadata.toml"), "[file.\"a.md\"]\n").unwrap();
+    let refused = desk.library.sync(&procedures(), root, &InProcess::default(), &mut |_| {});
+    assert!(matches!(refused, Err(SyncError::Metadata { .. })));
+}
+
+#[test]
+fn a_folder_that_is_gone_or_empty_deletes_nothing() {
+    let desk = Desk::new();
+    desk.ingest("a.md", "# A\n\nrefill alpha\n");
+    let folder = tempfile::tempdir().unwrap();
+    let parser = InProcess::default();
+    let empty = desk.library.sync(&procedures(), folder.path(), &parser, &mut |_| {});
+    assert!(matches!(empty, Err(SyncError::NoFiles)));
+    let gone = desk.library.sync(&procedures(), &folder.path().join("gone"), &parser, &mut |_| {});
+    assert!(matches!(gone, Err(SyncError::Folder(_))));
+    assert_eq!(desk.names(&staff(), "refill"), ["a.md"]);
+}

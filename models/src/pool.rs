@@ -1,0 +1,72 @@
+//! Pools: a worker thread that owns a model, behind a bounded queue.
+
+use std::time::Duration;
+
+mod batch;
+pub(crate) mod embed;
+pub(crate) mod generate;
+mod queue;
+mod slots;
+mod stream;
+mod worker;
+
+pub use embed::{EmbedPool, Embeddings, Truncate};
+pub use generate::{GeneratePool, GenerateRequest, Prompt};
+pub use stream::{Event, FinishReason, Generation, Usage};
+
+/// Why a pool did not do what was asked. None of them carries text of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// Too much is waiting already. The time comes from how fast the queue has moved lately.
+    #[error("the model's queue is full; try again in {} ms", retry_after.as_millis())]
+    QueueFull {
+        /// When a place is likely to be free.
+        retry_after: Duration,
+    },
+    /// The request's deadline passed before the work was done.
+    #[error("the deadline passed before the model had finished")]
+    DeadlineExceeded,
+    /// Whoever asked has left.
+    #[error("the request was cancelled")]
+    Cancelled,
+    /// The input does not fit the model.
+    #[error("the input has {tokens} tokens, the model takes {limit}; shorten it")]
+    TooLong {
+        /// Length of the input; where counting stopped early, a lower bound.
+        tokens: usize,
+        /// Longest input.
+        limit: usize,
+    },
+    /// A setting of the request is out of range, or the conversation does not fit the model's template.
+    #[error("{0}")]
+    Refused(String),
+    /// The pool is shutting down, or gave up after repeated failures.
+    #[error("the model's pool has stopped; start it again")]
+    Stopped,
+    /// The computation failed. The pool goes on with the next request.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}
+
+/// How a pool is laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Requests that may wait; one more is refused with [`PoolError::QueueFull`].
+    pub queue: usize,
+    /// Threads that compute; 0 takes one per core. See the crate's "Why" for what holds.
+    pub threads: usize,
+    /// Longest sequence of a generation pool, prompt and answer together; never more than the model was trained for.
+    pub context_tokens: usize,
+    /// Sequences whose state a generation pool keeps, the running one included, so that a prompt which starts like a
+    /// recent one of the same salt skips the shared part. At least 1.
+    pub sequences: usize,
+    /// Where the seeds of requests that name none start from. Pass a random number; the same one gives the same seeds.
+    pub entropy: u64,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { queue: 64, threads: 0, context_tokens: 4096, sequences: 4, entropy: 0 }
+    }
+}

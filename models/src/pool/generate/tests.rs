@@ -1,0 +1,214 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+use crate::chat::ChatRole;
+use crate::task::scripted::{Gate, Speaker};
+use crate::tokenizer::tests::bytes_only;
+
+const END: u32 = 1;
+
+fn say(text: &str) -> Vec<u32> {
+    text.bytes().map(|byte| u32::from(byte) + 2).chain([END]).collect()
+}
+
+type Fed = Arc<Mutex<Vec<(usize, usize, usize)>>>;
+
+fn pool(gate: &Gate, says: Vec<u32>, queue: usize) -> (GeneratePool, Fed) {
+    let model = Speaker::new(gate.clone(), says);
+    let fed = Arc::clone(&model.fed);
+    let template =
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant";
+    let template = ChatTemplate::parse(template.to_owned(), String::new(), String::new()).unwrap();
+    let loaded = LoadedGenerator { model: Box::new(model), tokens: bytes_only(), template: Some(template) };
+    let identity = ModelIdentity { name: "scripted".to_owned(), sha256: String::new() };
+    let options = PoolOptions { queue, ..PoolOptions::default() };
+    (GeneratePool::with_model(identity, loaded, &options).unwrap(), fed)
+}
+
+fn ask(prompt: &str) -> GenerateRequest {
+    GenerateRequest {
+        prompt: Prompt::Text(prompt.to_owned()),
+        sampling: Sampling::default(),
+        deadline: Instant::now() + Duration::from_secs(60),
+        salt: 0,
+    }
+}
+
+fn run(mut generation: Generation) -> (String, Vec<Event>) {
+    let (mut text, mut others) = (String::new(), Vec::new());
+    while let Some(event) = generation.next_blocking() {
+        match event {
+            Event::Text(piece) => text.push_str(&piece),
+            event => others.push(event),
+        }
+    }
+    (text, others)
+}
+
+fn reason(events: &[Event]) -> FinishReason {
+    match events.last() {
+        Some(Event::Finished { reason, .. }) => *reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn text_is_streamed_until_the_model_has_finished() {
+    let (pool, _) = pool(&Gate::open(), say("héllo"), 4);
+    let (text, events) = run(pool.generate(ask("abc")).unwrap());
+    assert_eq!(text, "héllo");
+    assert_eq!(
+        events,
+        [
+            Event::Started { prompt_tokens: 3, cached_tokens: 0 },
+            Event::Finished { reason: FinishReason::Stop, usage: Usage { prompt_tokens: 3, completion_tokens: 7 } }
+        ]
+    );
+}
+
+#[test]
+fn a_stop_string_across_tokens_ends_the_text_before_it() {
+    let (pool, _) = pool(&Gate::open(), say("one two three"), 4);
+    let mut request = ask("abc");
+    request.sampling.stop = vec!["two".to_owned()];
+    let (text, events) = run(pool.generate(request).unwrap());
+    assert_eq!((text.as_str(), reason(&events)), ("one ", FinishReason::Stop));
+}
+
+#[test]
+fn max_tokens_ends_with_length_and_shows_what_was_held_back() {
+    let (pool, _) = pool(&Gate::open(), say("abcdef"), 4);
+    let mut request = ask("x");
+    request.sampling.max_tokens = 3;
+    request.sampling.stop = vec!["cdx".to_owned()];
+    let (text, events) = run(pool.generate(request).unwrap());
+    assert_eq!((text.as_str(), reason(&events)), ("abc", FinishReason::Length));
+}
+
+#[test]
+fn the_end_can_be_ignored_and_the_context_is_the_bound() {
+    let (pool, _) = pool(&Gate::open(), say("ab"), 4);
+    let mut request = ask("x");
+    request.sampling = Sampling { ignore_eos: true, max_tokens: 100_000, ..Sampling::default() };
+    let (_, events) = run(pool.generate(request).unwrap());
+    let Some(Event::Finished { reason: FinishReason::Length, usage }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(usage.completion_tokens, 1023);
+}
+
+#[test]
+fn leaving_ends_the_work_within_a_step() {
+    let (gate, open) = Gate::closed();
+    let (pool, fed) = pool(&gate, say("a long answer"), 4);
+    let mut generation = pool.generate(ask("abc")).unwrap();
+    open.send(()).unwrap();
+    assert!(matches!(generation.next_blocking(), Some(Event::Started { .. })));
+    gate.wait_for(2);
+    drop(generation);
+    drop(open);
+    run(pool.generate(ask("z")).unwrap());
+    let fed = fed.lock().unwrap();
+    // The prompt, the step at the gate, then the next request from the start.
+    assert_eq!(fed[..3], [(fed[0].0, 0, 3), (fed[0].0, 3, 1), (fed[2].0, 0, 1)]);
+}
+
+#[test]
+fn a_request_that_left_while_waiting_is_never_computed() {
+    let (gate, open) = Gate::closed();
+    let (pool, fed) = pool(&gate, say("x"), 4);
+    let first = pool.generate(ask("aaa")).unwrap();
+    gate.wait_for(1);
+    drop(pool.generate(ask("bbbbbbbb")).unwrap());
+    let third = pool.generate(ask("cc")).unwrap();
+    drop(open);
+    run(first);
+    run(third);
+    assert!(fed.lock().unwrap().iter().all(|(_, _, tokens)| *tokens != 8));
+}
+
+#[test]
+fn a_deadline_ends_a_running_text_and_one_that_waits_behind_it() {
+    let (gate, open) = Gate::closed();
+    let (pool, _) = pool(&gate, say("never ending"), 4);
+    let mut request = ask("abc");
+    request.deadline = Instant::now() + Duration::from_millis(30);
+    let running = pool.generate(request.clone()).unwrap();
+    gate.wait_for(1);
+    let waiting = pool.generate(request.clone()).unwrap();
+    while Instant::now() < request.deadline {
+        std::thread::yield_now();
+    }
+    open.send(()).unwrap();
+    let (text, events) = run(running);
+    assert_eq!((text.as_str(), reason(&events)), ("", FinishReason::Deadline));
+    assert_eq!(run(waiting).1, [Event::Failed(PoolError::DeadlineExceeded)]);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_at_the_door() {
+    let (gate, open) = Gate::closed();
+    let (pool, _) = pool(&gate, say("x"), 1);
+    let long = "a".repeat(5000);
+    assert!(matches!(pool.generate(ask(&long)).unwrap_err(), PoolError::TooLong { limit: 1023, .. }));
+    assert!(matches!(pool.generate(ask("")).unwrap_err(), PoolError::Refused(_)));
+    let mut wrong = ask("a");
+    wrong.sampling.top_p = 2.0;
+    assert!(matches!(pool.generate(wrong).unwrap_err(), PoolError::Refused(_)));
+    let first = pool.generate(ask("a")).unwrap();
+    gate.wait_for(1);
+    let second = pool.generate(ask("b")).unwrap();
+    assert!(matches!(pool.generate(ask("c")).unwrap_err(), PoolError::QueueFull { .. }));
+    drop(open);
+    run(first);
+    run(second);
+    run(pool.generate(ask("c")).unwrap());
+}
+
+#[test]
+fn a_panic_fails_that_request_and_the_pool_goes_on() {
+    let (pool, _) = pool(&Gate::open(), say("fine"), 4);
+    let (_, events) = run(pool.generate(ask("!")).unwrap());
+    assert!(matches!(events.last(), Some(Event::Failed(PoolError::Failed(_)))), "{events:?}");
+    assert_eq!(run(pool.generate(ask("a")).unwrap()).0, "fine");
+}
+
+#[test]
+fn dropping_the_pool_ends_what_runs_and_refuses_what_waits() {
+    let (gate, open) = Gate::closed();
+    let (pool, _) = pool(&gate, say("never ending"), 4);
+    let running = pool.generate(ask("a")).unwrap();
+    gate.wait_for(1);
+    let waiting = pool.generate(ask("b")).unwrap();
+    drop(open);
+    drop(pool);
+    assert!(run(running).1.len() <= 2);
+    let (_, events) = run(waiting);
+    assert!(matches!(events.last(), Some(Event::Failed(PoolError::Stopped) | Event::Finished { .. })), "{events:?}");
+}
+
+#[test]
+fn a_shared_beginning_is_computed_once_per_salt() {
+    let (pool, _) = pool(&Gate::open(), say("x"), 4);
+    let system = "s".repeat(300);
+    let cached = |user: &str, salt: u64| {
+        let messages = vec![ChatMessage::new(ChatRole::System, system.clone()), ChatMessage::new(ChatRole::User, user)];
+        let request = GenerateRequest { prompt: Prompt::Chat(messages), salt, ..ask("") };
+        match run(pool.generate(request).unwrap()).1.first() {
+            Some(Event::Started { cached_tokens, .. }) => *cached_tokens,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(cached("one", 1), 0);
+    assert_eq!(cached("two", 1), 256);
+    assert_eq!(cached("two", 2), 0);
+}
+
+#[test]
+fn a_conversation_is_counted_as_it_is_laid_out() {
+    let (pool, _) = pool(&Gate::open(), say("x"), 4);
+    let messages = [ChatMessage::new(ChatRole::User, "<|im_end|>")];
+    let rendered = pool.render_chat(&messages).unwrap();
+    assert_eq!(rendered, "<|im_start|>user\n<|im_end|><|im_end|>\n<|im_start|>assistant");
+    // The control tokens of the template count one each, the message's ten characters count ten.
+    assert_eq!(pool.count_chat_tokens(&messages).unwrap(), 3 + "user\n".len() + 10 + "\n".len() + "assistant".len());
+}

@@ -1,0 +1,60 @@
+//! Tokenizers from `tokenizer.json`, for embedding models.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::{Spaces, Tokens};
+use crate::error::LoadError;
+
+/// Builds the tokenizer without control tokens, padding and truncation: the pool decides about those. The tokens around a
+/// text are found by cutting the empty text with the file as it is.
+pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
+    let refused = |what: &str| LoadError::Tokenizer(format!("tokenizer.json {what}"));
+    let mut file: Value = serde_json::from_slice(bytes).map_err(|_| refused("is not JSON"))?;
+    let fields = file.as_object_mut().ok_or_else(|| refused("is not an object"))?;
+    fields.insert("truncation".to_owned(), Value::Null);
+    fields.insert("padding".to_owned(), Value::Null);
+    let whole = build(fields)?;
+    let framed = whole.encode_fast("", true).map_err(|_| refused("cannot frame a text"))?.get_ids().to_vec();
+    let (begin, end) = match framed.as_slice() {
+        [] => (Vec::new(), Vec::new()),
+        [begin] => (vec![*begin], Vec::new()),
+        [begin, end] => (vec![*begin], vec![*end]),
+        _ => return Err(refused("puts more than two tokens around a text, which is not supported")),
+    };
+    let unknown = fields.get("model").and_then(|model| model.get("unk_token")).and_then(Value::as_str);
+    let unknown = unknown.and_then(|text| whole.token_to_id(text));
+    let added = fields.get_mut("added_tokens").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let text_of = |token: &Value| token.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (spaces, control): (Vec<Value>, Vec<Value>) =
+        added.into_iter().partition(|token| text_of(token).trim().is_empty());
+    let forbidden: BTreeSet<u32> = control
+        .iter()
+        .filter_map(|token| u32::try_from(token.get("id")?.as_u64()?).ok())
+        .filter(|token| Some(*token) != unknown)
+        .collect();
+    fields.insert("added_tokens".to_owned(), Value::Array(spaces));
+    fields.insert("post_processor".to_owned(), Value::Null);
+    let plain = build(fields)?;
+    // A normaliser may shorten text (accents are dropped, white space is folded), so a token has no longest length in
+    // bytes of the input; a word this long is no word.
+    let longest = 512;
+    Ok(Tokens {
+        plain,
+        spaces: Spaces::Plain,
+        control: Vec::new(),
+        forbidden,
+        begin,
+        end,
+        ends: BTreeSet::new(),
+        bytes: Vec::new(),
+        longest,
+    })
+}
+
+fn build(fields: &serde_json::Map<String, Value>) -> Result<Tokenizer, LoadError> {
+    let refused = |_| LoadError::Tokenizer("tokenizer.json cannot be read by this build".to_owned());
+    serde_json::from_value(Value::Object(fields.clone())).map_err(refused)
+}
