@@ -1,6 +1,6 @@
 //! The doctor: what stands in the way of serving, each with a code and what to do.
 //!
-//! It looks and changes nothing: it makes no file, opens no database and sends no packet.
+//! It looks and changes nothing: it makes no folder or key and sends no packet.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ use crate::config::Config;
 mod files;
 mod machine;
 mod network;
+
+pub use machine::processor;
 
 /// How a finding stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,6 +27,18 @@ pub enum State {
     Warning,
     /// The server cannot do its work.
     Bad,
+}
+
+impl State {
+    /// The word that tables show.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Bad => "PROBLEM",
+        }
+    }
 }
 
 /// One thing that was looked at.
@@ -81,10 +95,16 @@ impl Default for Machine {
 
 /// Looks at everything. `models` looks at the models.
 pub fn examine(config: &Config, machine: &Machine, now: Timestamp, models: Models<'_>) -> Vec<Finding> {
-    let mut findings = vec![machine::processor(), machine::memory(machine), machine::disk(&config.data.folder)];
-    findings.push(files::data_folder(&config.data.folder));
-    findings.push(files::master_key(&config.master_key()));
-    findings.push(files::certificate(config, now));
+    let mut findings = vec![
+        processor(),
+        machine::memory(machine),
+        machine::swap(machine),
+        machine::disk(&config.data.folder),
+        files::data_folder(&config.data.folder),
+        files::master_key(&config.master_key()),
+        files::store(config),
+        files::certificate(config, now),
+    ];
     findings.extend(models(config));
     findings.push(network::listener(&config.server));
     findings.push(network::egress(machine));

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cloister_governance::keys::{KeyError, MasterKey};
+use cloister_governance::{
+    keys::{KeyError, MasterKey},
+    store::Store,
+};
 use jiff::Timestamp;
 
 use super::Finding;
@@ -47,21 +50,42 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
 }
 
 pub(super) fn master_key(path: &Path) -> Finding {
-    let mend = match MasterKey::load(path) {
-        Ok(_) => return Finding::good("master_key", format!("{} is ours alone", path.display())),
-        Err(KeyError::Missing { .. }) => {
-            return Finding::note(
-                "master_key",
-                format!("{} is not there yet: the first start makes it", path.display()),
-            );
-        }
-        Err(KeyError::TooOpen { .. }) => format!("chmod 0600 {}", path.display()),
-        Err(KeyError::OtherOwner { .. }) => "run as the service's user, or `chown` the key".to_owned(),
-        Err(KeyError::Malformed { .. }) => "restore the key from your recovery copy".to_owned(),
-        Err(KeyError::Io { .. }) => "check who may read the file, and that it is no link".to_owned(),
+    let shown = path.display();
+    let error = match MasterKey::load(path) {
+        Ok(_) => return Finding::good("master_key", format!("{shown} is ours alone")),
+        Err(error) => error,
     };
-    let found = MasterKey::load(path).err().map(|error| error.to_string()).unwrap_or_default();
-    Finding::bad("master_key", found, mend)
+    let mend = match &error {
+        KeyError::Missing { .. } => {
+            return Finding::note("master_key", format!("{shown} is not there yet: the first start makes it"));
+        }
+        KeyError::TooOpen { .. } => format!("chmod 0600 {shown}"),
+        KeyError::OtherOwner { .. } => "run as the service's user, or `chown` the key".to_owned(),
+        KeyError::Malformed { .. } => "restore the key from your recovery copy".to_owned(),
+        KeyError::Io { .. } => "check who may read the file, and that it is no link".to_owned(),
+    };
+    Finding::bad("master_key", error.to_string(), mend)
+}
+
+/// Every database opens with the key. A store that is not there is left so.
+pub(super) fn store(config: &Config) -> Finding {
+    if !config.store_folder().join("fleet.db").exists() {
+        return Finding::note("store", "there is none yet: the first start makes it");
+    }
+    let Ok(key) = MasterKey::load(&config.master_key()) else {
+        return Finding::bad("store", "cannot be opened without the master key", "bring the key that it was made with");
+    };
+    let tenants = Store::open(&config.store_folder(), key).and_then(|store| {
+        let tenants = store.tenants()?;
+        tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
+        Ok(tenants.len())
+    });
+    match tenants {
+        Ok(count) => Finding::good("store", format!("opens, with the databases of {count} tenants")),
+        Err(error) => {
+            Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with")
+        }
+    }
 }
 
 pub(super) fn certificate(config: &Config, now: Timestamp) -> Finding {

@@ -13,7 +13,8 @@ const MEMORY_ENOUGH: u64 = 4 * GIB;
 const DISK_LEAST: u64 = GIB;
 const DISK_ENOUGH: u64 = 10 * GIB;
 
-pub(super) fn processor() -> Finding {
+/// Whether the processor has what the program is made of.
+pub fn processor() -> Finding {
     match cpu::check() {
         Ok(()) => Finding::good("cpu", "the processor has what the program is made of"),
         Err(unsuitable) => Finding::bad("cpu", unsuitable.to_string(), "run Cloister on a newer processor"),
@@ -22,7 +23,7 @@ pub(super) fn processor() -> Finding {
 
 pub(super) fn memory(machine: &Machine) -> Finding {
     let table = std::fs::read_to_string(machine.proc.join("meminfo")).unwrap_or_default();
-    let Some(free) = available(&table) else {
+    let Some(free) = bytes(&table, "MemAvailable:") else {
         return Finding::note("memory", "how much memory is free cannot be told");
     };
     let found = format!("{} of memory free", size(free));
@@ -34,9 +35,21 @@ pub(super) fn memory(machine: &Machine) -> Finding {
     }
 }
 
-/// Bytes that programs could still take: `MemAvailable` in kibibytes.
-fn available(table: &str) -> Option<u64> {
-    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+pub(super) fn swap(machine: &Machine) -> Finding {
+    let table = std::fs::read_to_string(machine.proc.join("meminfo")).unwrap_or_default();
+    match bytes(&table, "SwapTotal:") {
+        None | Some(0) => Finding::good("swap", "none"),
+        Some(swap) => Finding::warning(
+            "swap",
+            format!("{} of swap: patient text could reach the disk", size(swap)),
+            "run under the systemd unit (MemorySwapMax=0), or switch swap off",
+        ),
+    }
+}
+
+/// One figure of `/proc/meminfo`, which counts in kibibytes, in bytes.
+fn bytes(table: &str, name: &str) -> Option<u64> {
+    let line = table.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use cloister_governance::keys::MasterKey;
+use cloister_governance::{keys::MasterKey, store::Store};
 
 use super::*;
 use crate::edge::{authority, names, rig::Seeded};
@@ -26,7 +26,8 @@ fn bed() -> Bed {
     config.data.folder = data;
     config.server.listen = "127.0.0.1".parse().unwrap();
     config.server.port = 0;
-    MasterKey::load_or_create(&config.master_key(), &Seeded::new(1)).unwrap();
+    let key = MasterKey::load_or_create(&config.master_key(), &Seeded::new(1)).unwrap();
+    Store::open(&config.store_folder(), key).unwrap();
     authority::ensure(&config.tls_folder(), &names::of_this_host(&[]), now()).unwrap();
     std::fs::create_dir_all(folder.path().join("proc/net")).unwrap();
     std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 9 kB\nMemAvailable:   16777216 kB\n").unwrap();
@@ -59,16 +60,24 @@ fn a_healthy_site_has_nothing_to_mend() {
     let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
     assert_eq!(
         codes,
-        ["cpu", "memory", "disk", "data_folder", "master_key", "certificate", "models", "listener", "egress"]
+        [
+            "cpu", "memory", "swap", "disk", "data_folder", "master_key", "store", "certificate", "models", "listener",
+            "egress"
+        ]
     );
 }
 
 #[test]
 fn every_fault_has_something_to_do_about_it() {
     type Fault = (&'static str, State, fn(&mut Bed));
-    let faults: [Fault; 11] = [
+    let faults: [Fault; 13] = [
         ("memory", State::Bad, |bed| bed.proc("meminfo", "MemAvailable: 1024 kB\n")),
         ("memory", State::Warning, |bed| bed.proc("meminfo", "MemAvailable: 3145728 kB\n")),
+        ("swap", State::Warning, |bed| bed.proc("meminfo", "MemAvailable: 9000000 kB\nSwapTotal: 1024 kB\n")),
+        ("store", State::Bad, |bed| {
+            std::fs::remove_file(bed.config.master_key()).unwrap();
+            MasterKey::load_or_create(&bed.config.master_key(), &Seeded::new(2)).unwrap();
+        }),
         ("data_folder", State::Bad, |bed| mode(&bed.config.data.folder, 0o755)),
         ("data_folder", State::Bad, |bed| bed.config.data.folder = bed.folder.path().join("proc/meminfo")),
         ("master_key", State::Bad, |bed| mode(&bed.config.master_key(), 0o644)),
