@@ -33,7 +33,7 @@ use crate::{
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
-    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadApiDescription, Rerank, Search};
+    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadApiDescription, ReadDocument, Rerank, Search};
     use Verb::{Get, Post};
     Routes::new()
         .route(Get, "/v1/models", ListModels, openai::models::list)
@@ -47,6 +47,7 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Post, "/api/ask", Ask, native::ask::ask)
         .route(Get, "/api/collections", ListCollections, native::collections::list)
         .route(Get, "/api/collections/{id}/documents", ListCollections, native::collections::documents)
+        .route(Get, "/api/collections/{id}/documents/{document}", ReadDocument, native::document::read)
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
         .route(Get, "/api/openapi.json", ReadApiDescription, description::json)
         .route(Get, "/api/docs", ReadApiDescription, description::page)

@@ -95,8 +95,7 @@ impl FromRef<Arc<App>> for Metrics {
 
 impl FromRef<Arc<App>> for Readiness {
     fn from_ref(app: &Arc<App>) -> Self {
-        let mut checks =
-            vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
+        let mut checks = vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
         if let Some(Pools { embed, generate }) = app.pools.clone() {
             let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
             checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));

@@ -2,4 +2,5 @@
 
 pub mod ask;
 pub mod collections;
+pub mod document;
 pub mod search;

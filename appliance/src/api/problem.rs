@@ -20,7 +20,9 @@ impl From<Stop> for Problem {
             Stop::Denied { denial: Denial::Forbidden { code, reason } } => {
                 Self::new(StatusCode::FORBIDDEN, code, "Not allowed", reason)
             }
-            Stop::Blocked { .. } => Self { code: "content_filter", ..told(StatusCode::UNPROCESSABLE_ENTITY, "Blocked") },
+            Stop::Blocked { .. } => {
+                Self { code: "content_filter", ..told(StatusCode::UNPROCESSABLE_ENTITY, "Blocked") }
+            }
             Stop::Held { .. } => told(StatusCode::ACCEPTED, "Held for review"),
             Stop::Failed { failure } => match failure {
                 Failure::Invalid { field, .. } => {

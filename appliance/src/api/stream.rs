@@ -54,11 +54,7 @@ pub(super) const NO_RETRY: (HeaderName, HeaderValue) =
 ///
 /// # Errors
 /// The early end, if that is the first event.
-pub(super) async fn begin<F>(
-    face: Face,
-    request: RequestId,
-    work: impl FnOnce(Feed) -> F,
-) -> Result<Response, Stop>
+pub(super) async fn begin<F>(face: Face, request: RequestId, work: impl FnOnce(Feed) -> F) -> Result<Response, Stop>
 where
     F: Future<Output = ()> + Send + 'static,
 {

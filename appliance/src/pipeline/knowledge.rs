@@ -1,6 +1,6 @@
 //! The port through which the pipeline reaches a tenant's documents. `wiring` adapts the library; tests hold a shelf.
 
-use cloister_knowledge::{Found, PairMatch, Query, Scope};
+use cloister_knowledge::{DocumentText, Found, PairMatch, Query, Scope};
 use cloister_terms::{AccessLabel, CollectionId, DocumentId};
 use jiff::{Timestamp, civil::Date};
 
@@ -25,6 +25,12 @@ pub trait Knowledge: Send + Sync {
     /// # Errors
     /// [`Stop::Failed`] when the store fails or there is no such collection.
     fn documents(&self, collection: &CollectionId) -> Result<Vec<Listed>, Stop>;
+
+    /// A document's text: of the version named, else of the one in force. `None` where the scope does not show it.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] when the store fails.
+    fn text(&self, scope: &Scope, document: DocumentId, version: Option<&str>) -> Result<Option<DocumentText>, Stop>;
 
     /// Curated pairs whose question is like `question`, the likest first.
     ///

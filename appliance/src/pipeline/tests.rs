@@ -3,7 +3,6 @@
 mod bench;
 mod folding;
 
-
 use bench::{Bench, passage};
 use cloister_governance::audit::OutcomeKind;
 
@@ -54,10 +53,7 @@ async fn sentences_are_quoted_word_for_word_with_the_warning_beside_them() {
     let answer = storing().ask("How long do opened insulin pens keep at room temperature?").await.unwrap();
     assert_eq!(answer.lane(), Lane::Quoted);
     let [citation] = answer.citations() else { panic!("{:?}", answer.citations()) };
-    assert_eq!(
-        citation.text,
-        "Opened insulin pens keep at room temperature for 28 days. Do not freeze insulin pens."
-    );
+    assert_eq!(citation.text, "Opened insulin pens keep at room temperature for 28 days. Do not freeze insulin pens.");
     let text: String = INSULIN.chars().skip(citation.start - 100).take(citation.end - citation.start).collect();
     assert_eq!(text, citation.text, "the offsets find the text again");
     assert_eq!(answer.text(), citation.text);

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use cloister_models::{
-    ChatMessage, ChatRole, Event as PoolEvent, FinishReason as PoolReason, GeneratePool, GenerateRequest as PoolRequest,
-    Generation, PoolError, Prompt, Sampling as PoolSampling,
+    ChatMessage, ChatRole, Event as PoolEvent, FinishReason as PoolReason, GeneratePool,
+    GenerateRequest as PoolRequest, Generation, PoolError, Prompt, Sampling as PoolSampling,
 };
 use futures_util::stream::{self, StreamExt};
 
@@ -133,7 +133,8 @@ const fn reason_of(reason: PoolReason) -> FinishReason {
 }
 
 fn asked(request: GenerateRequest) -> PoolRequest {
-    let model::Sampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos } = request.sampling;
+    let model::Sampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos } =
+        request.sampling;
     let prompt = match request.prompt {
         PromptText::Plain(text) => Prompt::Text(text),
         PromptText::Chat(messages) => Prompt::Chat(messages.into_iter().map(message).collect()),

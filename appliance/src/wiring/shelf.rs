@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use cloister_knowledge::{Collection, CollectionError, Found, Library, PairMatch, Query, Scope, SearchError};
-use cloister_terms::CollectionId;
+use cloister_knowledge::{
+    Collection, CollectionError, DocumentText, Found, Library, PairMatch, Query, Scope, SearchError,
+};
+use cloister_terms::{CollectionId, DocumentId};
 
 use crate::pipeline::{
     Failure, Knowledge, Stop,
@@ -51,6 +53,10 @@ impl Knowledge for Shelf {
             })
         });
         Ok(versions.collect())
+    }
+
+    fn text(&self, scope: &Scope, document: DocumentId, version: Option<&str>) -> Result<Option<DocumentText>, Stop> {
+        self.0.document_text(scope, document, version).map_err(|fault| Stop::internal("reading a document", fault))
     }
 
     fn match_pairs(&self, scope: &Scope, question: &str) -> Result<Vec<PairMatch>, Stop> {

@@ -78,15 +78,11 @@ pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Resp
             Err(stop) => ([NO_RETRY], stop).into_response(),
         });
     }
-    let (_permit, entry) =
-        governed::open(&app.gate, caller, call(caller, Action::Generate)).await?;
+    let (_permit, entry) = governed::open(&app.gate, caller, call(caller, Action::Generate)).await?;
     let events = match admit() {
         Ok(events) => events,
         Err(stop) => {
-            entry
-                .complete(stop.outcome())
-                .await
-                .map_err(Refusal::from)?;
+            entry.complete(stop.outcome()).await.map_err(Refusal::from)?;
             return Err(stop);
         }
     };

@@ -7,9 +7,9 @@ use std::{
 
 use cloister_governance::policy::{Decision, Permit, Policy, Principal, Readable, Resource};
 use cloister_knowledge::{
-    Embed, EmbedError, EmbedIdentity, Found, PairMatch, PairRef, Passage, Query, Scope, Strength,
+    DocumentText, Embed, EmbedError, EmbedIdentity, Found, PairMatch, PairRef, Passage, Query, Scope, Strength,
 };
-use cloister_terms::{Action, CollectionId, FixedClock, Phi, Role};
+use cloister_terms::{Action, CollectionId, DocumentId, FixedClock, Phi, Role};
 
 use crate::{
     pipeline::{
@@ -148,6 +148,10 @@ impl Knowledge for Shelf {
 
     fn documents(&self, _: &CollectionId) -> Result<Vec<Listed>, Stop> {
         Ok(Vec::new())
+    }
+
+    fn text(&self, _: &Scope, _: DocumentId, _: Option<&str>) -> Result<Option<DocumentText>, Stop> {
+        Ok(None)
     }
 
     fn match_pairs(&self, scope: &Scope, _: &str) -> Result<Vec<PairMatch>, Stop> {
