@@ -20,6 +20,7 @@ pub mod api;
 mod cli;
 pub mod config;
 pub mod cpu;
+pub mod doctor;
 pub mod edge;
 pub mod governed;
 pub mod identity;
