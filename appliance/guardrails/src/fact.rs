@@ -33,6 +33,8 @@ pub enum FactKind {
     Date,
     /// A telephone number.
     Phone,
+    /// A drug's name. Found by [`support`](crate::support), not by [`facts`].
+    Drug,
 }
 
 impl Fact {

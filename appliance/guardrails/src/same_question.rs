@@ -102,6 +102,11 @@ pub fn veto(asked: &str, known: &str) -> Option<Veto> {
         .or(differs(nearly_same_wording(&a, &b), Veto::Wording))
 }
 
+/// The drugs that a text names, or words built like a drug's name, in their common form.
+pub(crate) fn drugs(text: &str) -> BTreeSet<String> {
+    words::lower(text).filter(|(_, word)| lexicon::is_drug_like(word)).map(|(_, word)| words::stem(&word)).collect()
+}
+
 struct Details {
     facts: Vec<Fact>,
     drugs: BTreeSet<String>,
@@ -115,7 +120,7 @@ impl Details {
         let words: Vec<String> = words::lower(question).map(|(_, word)| word).collect();
         Self {
             facts: facts(question),
-            drugs: words.iter().filter(|word| lexicon::is_drug_like(word)).map(|word| words::stem(word)).collect(),
+            drugs: drugs(question),
             populations: lexicon::populations(&words),
             polarity: Polarity::of(question),
             words,

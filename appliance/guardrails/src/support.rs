@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     fact::{FactKind, facts},
-    polarity, words,
+    polarity, same_question, words,
 };
 
 /// A sentence that may bear a claim.
@@ -64,7 +64,7 @@ pub struct Support {
 ///
 /// A claim without any meaningful word or fact ("Sure!") is unsupported: there is nothing that evidence could bear.
 pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
-    let (stems, held) = (words::stems(claim), facts(claim));
+    let (stems, held, named) = (words::stems(claim), facts(claim), same_question::drugs(claim));
     let nothing = Support { verdict: Verdict::Unsupported, evidence: None, coverage: 0.0, missing: Vec::new() };
     if stems.is_empty() && held.is_empty() {
         return nothing;
@@ -72,7 +72,10 @@ pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support 
     let weighed = evidence.iter().enumerate().map(|(index, sentence)| {
         let (own, coverage) = cover(&stems, sentence);
         let there = facts(sentence.text);
-        let missing = held.iter().filter(|fact| !fact.stands_in(&there)).map(|fact| fact.kind).collect::<Vec<_>>();
+        let mut missing = held.iter().filter(|fact| !fact.stands_in(&there)).map(|fact| fact.kind).collect::<Vec<_>>();
+        if !named.is_subset(&drugs(sentence)) {
+            missing.push(FactKind::Drug);
+        }
         let near = coverage >= limits.coverage && own >= limits.own;
         let verdict = if near && polarity::contradict(claim, sentence.text) {
             Verdict::Contradicted
@@ -95,6 +98,13 @@ fn better(best: Support, next: Support) -> Support {
         Verdict::Contradicted => (1, support.coverage, 1),
     };
     if rank(&next).partial_cmp(&rank(&best)) == Some(std::cmp::Ordering::Greater) { next } else { best }
+}
+
+/// The drugs that a sentence speaks of: its own, and those of the headings it stands under.
+fn drugs(sentence: &Evidence<'_>) -> BTreeSet<String> {
+    let mut drugs = same_question::drugs(sentence.text);
+    drugs.extend(same_question::drugs(sentence.context));
+    drugs
 }
 
 fn cover(stems: &BTreeSet<String>, sentence: &Evidence<'_>) -> (f32, f32) {
@@ -144,6 +154,15 @@ mod tests {
     fn a_new_subject_is_not_supported() {
         assert_eq!(verdict("Store opened eye drops in the freezer."), Verdict::Unsupported);
         assert_eq!(verdict("Sure!"), Verdict::Unsupported);
+    }
+
+    #[test]
+    fn another_drug_is_not_supported_however_alike_the_rest() {
+        let evidence = [Evidence { text: "Take amoxicillin tablets with a full glass of water after meals.", context: "" }];
+        let claim = |drug: &str| format!("Take {drug} tablets with a full glass of water after meals.");
+        assert_eq!(check(&claim("amoxicillin"), &evidence, Limits::default()).verdict, Verdict::Supported);
+        let swapped = check(&claim("ampicillin"), &evidence, Limits::default());
+        assert_eq!((swapped.verdict, swapped.missing), (Verdict::Unsupported, vec![FactKind::Drug]));
     }
 
     #[test]
