@@ -15,6 +15,23 @@
 //! assert_eq!(answer.vectors[0].len(), pool.dimensions());
 //! # Ok(()) }
 //! ```
+//!
+//! # Why
+//!
+//! - **No file is mapped into memory.** A mapped file can be changed or cut under its reader. Verifying keeps a hash per 256 KiB block,
+//!   and every later read is checked against it: what is parsed is what was hashed, without a second copy of the weights in memory. So this
+//!   crate has no `unsafe`.
+//! - **Headers are read by our own parsers** (GGUF, safetensors). candle's divides by an alignment that the file states, and its values take
+//!   32 bytes for one byte of an array.
+//! - **Messages never pass through the chat template.** It lays out marks, and text is put where they come out; control tokens are read only
+//!   in what the template wrote. A message cannot close its own turn.
+//! - **Activations keep 16 bits.** See the comment in `layers/blocks.rs` for what 8 bits cost SmolLM2.
+//! - **A cached prefix ends at a whole step, and holds prompt tokens only**, so that a prompt is computed in the same steps whether its
+//!   beginning was there already or not, and gives the same numbers to the last bit.
+//! - **Batches are not padded.** The sequences of a batch lie one after the other, so no mask is needed and none can be wrong.
+//! - **Threads.** `PoolOptions::threads` bounds what this crate computes itself and candle's floating-point products. candle's product for
+//!   K-quants (Q2 to Q6) and for Q5_0 and Q5_1 runs on a pool that all of the process shares; `CANDLE_NUM_THREADS` bounds that one.
+//! - **One sequence at a time** for generation, first come, first served. Batching them is work to come; the seam is `task::generate::StepTokens`.
 
 mod arch;
 mod cache;
