@@ -69,7 +69,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })?;
             match key_file {
                 Some(path) => {
-                    site::write_secret(&path, secret.expose()).with_context(|| format!("writing {}", path.display()))?;
+                    site::write_secret(&path, secret.expose())
+                        .with_context(|| format!("writing {}", path.display()))?;
                     say(&format!("{account}: the key is in {}", path.display()));
                 }
                 None => say(&format!("{account}: {}\nThis is the only time the key is shown.", secret.expose())),
@@ -87,8 +88,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn list(desk: &Desk) -> anyhow::Result<()> {
-    let accounts =
-        desk.govern_site(Action::ManageAccounts, || Ok((desk.accounts()?.list()?, Outcome::done().with_code("listed"))))?;
+    let accounts = desk
+        .govern_site(Action::ManageAccounts, || Ok((desk.accounts()?.list()?, Outcome::done().with_code("listed"))))?;
     let mut table = table::plain(["account", "name", "role", "tenant", "state", "last used"]);
     let now = desk.clock.now();
     for account in accounts {
@@ -100,7 +101,14 @@ fn list(desk: &Desk) -> anyhow::Result<()> {
         let principal = account.principal;
         let tenant = principal.tenant.map_or_else(|| "-".to_owned(), |tenant| tenant.to_string());
         let used = account.last_used.map_or_else(|| "never".to_owned(), |used| used.to_string());
-        table.add_row([principal.account.to_string(), principal.name, principal.role.to_string(), tenant, state.to_owned(), used]);
+        table.add_row([
+            principal.account.to_string(),
+            principal.name,
+            principal.role.to_string(),
+            tenant,
+            state.to_owned(),
+            used,
+        ]);
     }
     say(&table.to_string());
     Ok(())

@@ -49,7 +49,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.set_up_only {
         return Ok(ExitCode::SUCCESS);
     }
-    let config = site::Arguments { config: Some(site.config.clone()), sets: vec![format!("server.port={}", arguments.port)] };
+    let config =
+        site::Arguments { config: Some(site.config.clone()), sets: vec![format!("server.port={}", arguments.port)] };
     serve::with(config.load()?.config, async |server| {
         let well = questions::ask(&site, server.address(), began).await?;
         say(&instructions(&site, &folder, server.address().port()));

@@ -188,14 +188,20 @@ fn show(desk: &Desk, tenant: &TenantId, id: &CollectionId, json: bool) -> anyhow
         Ok(((library.show(id)?, library.documents(id)?), Outcome::done()))
     })?;
     if json {
-        let versions = documents.iter().flat_map(|document| document.versions.iter().map(|version| (document.id, version)));
+        let versions =
+            documents.iter().flat_map(|document| document.versions.iter().map(|version| (document.id, version)));
         let versions: Vec<_> = versions.map(|(id, version)| listed(id, version)).collect();
         say(&json!({ "collection": described(&collection), "documents": versions }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!(
         "{} ({}): {} documents, {} passages, {} pairs, indexed with {}",
-        collection.id, collection.title, collection.documents, collection.passages, collection.pairs, collection.model.name
+        collection.id,
+        collection.title,
+        collection.documents,
+        collection.passages,
+        collection.pairs,
+        collection.model.name
     ));
     let mut table = table::plain(["name", "title", "version", "effective", "state", "label"]);
     for version in documents.into_iter().flat_map(|document| document.versions) {
@@ -230,14 +236,26 @@ fn search(
             .to_string());
         } else {
             let place = passage.page.map(|page| format!(", page {page}")).unwrap_or_default();
-            say(&format!("{}. {} — {}{place}  ({:.3})", rank + 1, passage.name, passage.headings.join(" > "), passage.score));
+            say(&format!(
+                "{}. {} — {}{place}  ({:.3})",
+                rank + 1,
+                passage.name,
+                passage.headings.join(" > "),
+                passage.score
+            ));
             say(&format!("   {}\n", passage.text.replace('\n', "\n   ")));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn delete(desk: &Desk, tenant: &TenantId, id: &CollectionId, name: Option<String>, all: bool) -> anyhow::Result<ExitCode> {
+fn delete(
+    desk: &Desk,
+    tenant: &TenantId,
+    id: &CollectionId,
+    name: Option<String>,
+    all: bool,
+) -> anyhow::Result<ExitCode> {
     match (name, all) {
         (Some(name), false) => {
             desk.govern(Action::ManageDocuments, tenant, Some(id), || {
@@ -271,7 +289,10 @@ fn verify(desk: &Desk, tenant: &TenantId, id: Option<CollectionId>) -> anyhow::R
         let mut problems = Vec::new();
         for id in ids {
             let checked = library.verify(&id)?;
-            say(&format!("{id}: {} versions, {} passages, {} vectors checked", checked.versions, checked.passages, checked.vectors));
+            say(&format!(
+                "{id}: {} versions, {} passages, {} vectors checked",
+                checked.versions, checked.passages, checked.vectors
+            ));
             problems.extend(checked.problems.into_iter().map(described_problem));
         }
         let outcome = Outcome::done().with_count("problems", problems.len() as u64);
@@ -280,7 +301,11 @@ fn verify(desk: &Desk, tenant: &TenantId, id: Option<CollectionId>) -> anyhow::R
     for problem in &problems {
         say(&format!("PROBLEM {problem}"));
     }
-    say(if problems.is_empty() { "database and indexes agree" } else { "mend it with `cloister kb rebuild COLLECTION`" });
+    say(if problems.is_empty() {
+        "database and indexes agree"
+    } else {
+        "mend it with `cloister kb rebuild COLLECTION`"
+    });
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
@@ -298,7 +323,11 @@ fn rebuild(desk: &Desk, tenant: &TenantId, id: &CollectionId, embed: bool) -> an
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         };
-        if embed { library.reembed(id, &mut step)? } else { library.rebuild(id, &mut step)? };
+        if embed {
+            library.reembed(id, &mut step)?
+        } else {
+            library.rebuild(id, &mut step)?
+        };
         bar.finish_and_clear();
         Ok(((), Outcome::done()))
     })?;

@@ -146,7 +146,14 @@ fn list(registry: &Registry) -> anyhow::Result<()> {
                 table.add_row(cells.into_iter().chain([(bytes / 1_000_000).to_string(), "imported".to_owned()]));
             }
             Err(error) => {
-                table.add_row([listed.name, String::new(), String::new(), String::new(), String::new(), error.to_string()]);
+                table.add_row([
+                    listed.name,
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    error.to_string(),
+                ]);
             }
         }
     }
@@ -158,7 +165,13 @@ fn list_catalogue() {
     let mut table = table::plain(["name", "task", "licence", "MB to fetch", "about"]);
     for entry in catalogue::builtin() {
         let megabytes = (entry.download_bytes() / 1_000_000).to_string();
-        table.add_row([entry.name.clone(), entry.task.to_string(), entry.licence.clone(), megabytes, entry.about.clone()]);
+        table.add_row([
+            entry.name.clone(),
+            entry.task.to_string(),
+            entry.licence.clone(),
+            megabytes,
+            entry.about.clone(),
+        ]);
     }
     say(&table.to_string());
 }

@@ -93,7 +93,8 @@ fn certificate(config: &Config) -> anyhow::Result<Arc<tls::Certificate>> {
     if let (Some(chain), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         return Ok(tls::Certificate::load(chain, key)?);
     }
-    let issued = authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
+    let issued =
+        authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
     Ok(tls::Certificate::load(&issued.server, &issued.server)?)
 }
 

@@ -84,9 +84,13 @@ impl Desk {
         let tenants = self.store.tenants()?;
         match (named, tenants.as_slice()) {
             (Some(named), _) if tenants.contains(&named) => Ok(named),
-            (Some(named), _) => bail!("there is no tenant `{named}`: the configuration and `cloister serve` make tenants"),
+            (Some(named), _) => {
+                bail!("there is no tenant `{named}`: the configuration and `cloister serve` make tenants")
+            }
             (None, [only]) => Ok(only.clone()),
-            (None, []) => bail!("there is no tenant yet: name one in the configuration as [tenants.NAME] and start the server once"),
+            (None, []) => bail!(
+                "there is no tenant yet: name one in the configuration as [tenants.NAME] and start the server once"
+            ),
             (None, _) => bail!("there are several tenants: name one with --tenant"),
         }
     }

@@ -133,9 +133,10 @@ impl Tls {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Requests a minute that one account may make in the long run. Default: 600.
+    /// Requests a minute that one account may make in the long run. Default: 6000, which a runaway program
+    /// exceeds and a busy one does not; what the models can bear is the business of their queues.
     pub requests_per_minute: u32,
-    /// Requests that one account may make at once after a pause. Default: 120.
+    /// Requests that one account may make at once after a pause. Default: 600.
     pub burst: u32,
     /// Refused sign-ins a minute from one address before more are answered 429 and no longer logged one by one.
     /// Default: 20.
@@ -144,7 +145,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_minute: 600, burst: 120, refusals_per_minute: 20 }
+        Self { requests_per_minute: 6000, burst: 600, refusals_per_minute: 20 }
     }
 }
 

@@ -82,9 +82,7 @@ pub(super) fn store(config: &Config) -> Finding {
     });
     match tenants {
         Ok(count) => Finding::good("store", format!("opens, with the databases of {count} tenants")),
-        Err(error) => {
-            Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with")
-        }
+        Err(error) => Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with"),
     }
 }
 

@@ -61,7 +61,16 @@ fn a_healthy_site_has_nothing_to_mend() {
     assert_eq!(
         codes,
         [
-            "cpu", "memory", "swap", "disk", "data_folder", "master_key", "store", "certificate", "models", "listener",
+            "cpu",
+            "memory",
+            "swap",
+            "disk",
+            "data_folder",
+            "master_key",
+            "store",
+            "certificate",
+            "models",
+            "listener",
             "egress"
         ]
     );

@@ -41,3 +41,59 @@ pub fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, ListenError>
     socket.set_nonblocking(true).map_err(failed)?;
     tokio::net::TcpListener::from_std(socket).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    const CHILD: &str = "CLOISTER_TEST_INHERIT";
+
+    /// Runs in a child of the test below: it says which socket it would serve on.
+    #[tokio::test]
+    async fn child_says_where_it_listens() {
+        if std::env::var_os(CHILD).is_none() {
+            return;
+        }
+        let settings = config::Server { port: 0, ..config::Server::default() };
+        println!("listening {}", listener(&settings).unwrap().local_addr().unwrap());
+    }
+
+    #[test]
+    fn a_socket_that_was_handed_over_takes_the_place_of_the_configured_one() {
+        // What a service manager does: the socket as descriptor 3, its number and the process in the environment.
+        const HAND_OVER: &str = "
+import os, socket, sys
+socket_ = socket.create_server(('127.0.0.1', 0))
+print('bound', '%s:%d' % socket_.getsockname(), flush=True)
+os.dup2(socket_.fileno(), 3, inheritable=True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[1], sys.argv[1:])
+";
+        let mut child = Command::new("python3")
+            .args(["-c", HAND_OVER])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "edge::listen::tests::child_says_where_it_listens", "--nocapture"])
+            .env(CHILD, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said: Vec<String> = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+        assert!(child.wait().unwrap().success(), "{said:?}");
+        let word =
+            |name: &str| said.iter().find_map(|line| line.split_once(name).map(|(_, rest)| rest.trim().to_owned()));
+        assert!(word("bound ").is_some(), "{said:?}");
+        assert_eq!(word("listening "), word("bound "));
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_refused_by_name() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert!(bind(address).unwrap_err().to_string().contains(&address.to_string()));
+    }
+}

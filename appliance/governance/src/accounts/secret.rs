@@ -56,3 +56,39 @@ pub(super) fn random_letters(random: &dyn Random, count: usize) -> Zeroizing<Str
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::Seeded;
+
+    proptest! {
+        #[test]
+        fn a_key_reads_back_as_its_two_parts(seed: u64) {
+            let random = Seeded::new(seed);
+            let id = AccountId(random_letters(&random, ID_LENGTH).to_string());
+            let secret = Secret::random(&id, &random);
+            let (found, proof) = parse(secret.expose()).unwrap();
+            prop_assert_eq!(found, id.as_str());
+            prop_assert_eq!(proof.len(), PROOF_LENGTH);
+        }
+
+        #[test]
+        fn what_is_no_key_is_refused_and_never_panics(text: String) {
+            prop_assert!(parse(&text).is_none());
+            prop_assert!(parse(&format!("{PREFIX}{text}")).is_none());
+        }
+    }
+
+    #[test]
+    fn every_letter_is_drawn_about_equally_often() {
+        let text = random_letters(&Seeded::new(1), 62_000);
+        for letter in LETTERS {
+            let count = text.bytes().filter(|byte| byte == letter).count();
+            // 1000 expected, standard deviation 32: six of them.
+            assert!((800..1200).contains(&count), "{}: {count}", char::from(*letter));
+        }
+    }
+}

@@ -139,10 +139,8 @@ fn submissions() -> anyhow::Result<Vec<Submission>> {
     let mut submissions = Vec::new();
     for name in Sample::iter().filter(|name| name.starts_with("procedures/") || *name == "pairs.jsonl") {
         let described = about.get(name.as_ref()).and_then(toml::Value::as_table).unwrap_or(&empty);
-        let overrides: BTreeMap<String, String> = described
-            .iter()
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .collect();
+        let overrides: BTreeMap<String, String> =
+            described.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         let short = name.trim_start_matches("procedures/").to_owned();
         submissions.push(Submission { content: Content::Bytes(sample(&name)?), name: short, overrides });
     }

@@ -1,6 +1,11 @@
 //! Filling a collection: `kb ingest` and `kb sync`, with a bar, a line per file and a summary.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use cloister_governance::audit::Outcome;
