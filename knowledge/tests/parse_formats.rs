@@ -1,4 +1,5 @@
 //! One small document of each format, read as a person reads it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests say what went wrong by failing")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! Files made to do harm are refused with a reason, by limits that the parsers keep themselves.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests say what went wrong by failing")]
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};

@@ -67,7 +67,7 @@ impl Probe {
         // The header is a length of four bytes and as many bytes as that; what is read after it is read confined.
         let mut header = vec![0; 4];
         io::stdin().read_exact(&mut header).unwrap();
-        let length = u32::from_be_bytes(header[..4].try_into().unwrap());
+        let length = u32::from_be_bytes(header.as_slice().try_into().unwrap());
         io::stdin().take(length.into()).read_to_end(&mut header).unwrap();
         Self { ready: io::Cursor::new(header), attempt: Some(attempt) }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::writer::{Writer, one_line, tidy};
+use super::writer::{Writer, clean, one_line};
 use super::{Format, Limits, LineFault, Pair, ParseError, Parsed, encoding};
 
 /// Faults listed in an error; the rest are counted.
@@ -63,7 +63,7 @@ fn each_line(
 
 fn pair(mut line: Line, ids: &mut HashSet<String>, writer: &mut Writer) -> Result<(), String> {
     let question = one_line(&line.text("question")?.ok_or("`question` is missing")?);
-    let answer = tidy(&line.text("answer")?.ok_or("`answer` is missing")?);
+    let answer = clean(&line.text("answer")?.ok_or("`answer` is missing")?).trim().to_owned();
     if question.is_empty() || answer.is_empty() {
         return Err(format!("`{}` is empty", if question.is_empty() { "question" } else { "answer" }));
     }
@@ -81,7 +81,7 @@ fn pair(mut line: Line, ids: &mut HashSet<String>, writer: &mut Writer) -> Resul
         return Err("its `id` is that of an earlier line".into());
     }
     let Some((question_start, question_end)) = writer.heading(1, &question) else { return Ok(()) };
-    let Some((answer_start, answer_end)) = writer.paragraph(&answer) else { return Ok(()) };
+    let Some((answer_start, answer_end)) = writer.verbatim(&answer) else { return Ok(()) };
     let pair = Pair {
         id,
         question,

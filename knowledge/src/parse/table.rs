@@ -232,7 +232,10 @@ mod tests {
         parsed.text.lines().map(str::to_owned).collect()
     }
 
-    fn table(source: &[(RowMark, &[(&str, usize, usize)])]) -> Table {
+    /// Text, columns, rows.
+    type Cell = (&'static str, usize, usize);
+
+    fn table(source: &[(RowMark, &[Cell])]) -> Table {
         let mut table = Table::default();
         for (mark, cells) in source {
             table.begin_row(*mark);

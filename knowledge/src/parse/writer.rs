@@ -121,10 +121,20 @@ impl Writer {
         }
     }
 
+    /// Keeps an approved text as it was written, blank lines included; it must have passed [`clean`] and be trimmed.
+    pub(crate) fn verbatim(&mut self, text: &str) -> Option<(usize, usize)> {
+        self.put(BlockKind::Paragraph, text)
+    }
+
     /// Appends a block and returns where it stands; nothing where the text is blank or the limit is reached.
     pub(crate) fn push(&mut self, kind: BlockKind, text: &str) -> Option<(usize, usize)> {
-        let text =
-            if kind == BlockKind::Code { clean(text).trim_matches('\n').trim_end().to_owned() } else { tidy(text) };
+        match kind {
+            BlockKind::Code => self.put(kind, clean(text).trim_matches('\n').trim_end()),
+            _ => self.put(kind, &tidy(text)),
+        }
+    }
+
+    fn put(&mut self, kind: BlockKind, text: &str) -> Option<(usize, usize)> {
         if text.is_empty() {
             return None;
         }
@@ -140,7 +150,7 @@ impl Writer {
             self.text.push_str(if together { "\n" } else { "\n\n" });
         }
         let start = self.text.len();
-        self.text.push_str(&text);
+        self.text.push_str(text);
         let end = self.text.len();
         self.blocks.push(Block { kind, start, end, page: self.page, headings });
         Some((start, end))

@@ -6,10 +6,10 @@ fn parsed(source: &str) -> Result<Parsed, ParseError> {
 
 #[test]
 fn a_pair_knows_where_its_question_and_answer_stand() {
-    let source = r#"{"id":"q1","question":"How early may I refill?","answer":"Seven days.\nCall us.","also":["refill early?"],"topic":"Refills","effective":"2026-01-01","url":"x"}"#;
+    let source = r#"{"id":"q1","question":"How early may I refill?","answer":"Seven days.\n\n  Call us.\r\n","also":["refill early?"],"topic":"Refills","effective":"2026-01-01","url":"x"}"#;
     let parsed = parsed(source).unwrap();
     let pair = &parsed.pairs[0];
-    assert_eq!(&parsed.text[pair.answer_start..pair.answer_end], "Seven days.\nCall us.");
+    assert_eq!(&parsed.text[pair.answer_start..pair.answer_end], "Seven days.\n\n  Call us.");
     assert_eq!(&parsed.text[pair.question_start..pair.question_end], pair.question);
     assert_eq!((pair.topic.as_deref(), pair.effective), (Some("Refills"), Some(jiff::civil::date(2026, 1, 1))));
     assert_eq!((&*pair.also, &*pair.metadata["url"]), (&["refill early?".to_owned()][..], "x"));
