@@ -33,9 +33,12 @@ use crate::{
     wiring::App,
 };
 
+/// Why the description needs no account.
+const DESCRIBED: &str = "the same text for every site, made when the program was built; a browser has no account yet";
+
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
-    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadApiDescription, ReadDocument, Rerank, Search};
+    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadDocument, Rerank, Search};
     use Verb::{Get, Post};
     Routes::new()
         .route(Get, "/v1/models", ListModels, openai::models::list)
@@ -51,8 +54,8 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/collections/{id}/documents", ListCollections, native::collections::documents)
         .route(Get, "/api/collections/{id}/documents/{document}", ReadDocument, native::document::read)
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
-        .route(Get, "/api/openapi.json", ReadApiDescription, description::json)
-        .route(Get, "/api/docs", ReadApiDescription, description::page)
+        .open_route(Get, "/api/openapi.json", DESCRIBED, description::json)
+        .open_route(Get, "/api/docs", DESCRIBED, description::page)
 }
 
 /// A call on whatever the caller's account belongs to: its tenant, or the appliance for an account of the whole site.

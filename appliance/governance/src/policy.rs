@@ -264,8 +264,7 @@ const fn within_a_tenant(action: Action) -> bool {
         | Action::ManageModels
         | Action::ManageAccounts
         | Action::ReadAudit
-        | Action::ReadMetrics
-        | Action::ReadApiDescription => false,
+        | Action::ReadMetrics => false,
     }
 }
 
@@ -279,7 +278,6 @@ pub const fn allows(role: Role, action: Action) -> bool {
                 | Action::ListCollections
                 | Action::ReadDocument
                 | Action::ListModels
-                | Action::ReadApiDescription
         ),
         Role::KnowledgeManager => matches!(
             action,
@@ -292,20 +290,18 @@ pub const fn allows(role: Role, action: Action) -> bool {
                 | Action::MaintainIndex
                 | Action::Evaluate
                 | Action::ListModels
-                | Action::ReadApiDescription
         ),
-        Role::Compliance => matches!(action, Action::ReadAudit | Action::ReadMetrics | Action::ReadApiDescription),
+        Role::Compliance => matches!(action, Action::ReadAudit | Action::ReadMetrics),
         Role::Operator => matches!(
             action,
             Action::ManageModels
                 | Action::MaintainIndex
                 | Action::ListModels
                 | Action::ReadMetrics
-                | Action::ReadApiDescription
         ),
         Role::Administrator => matches!(
             action,
-            Action::ManageAccounts | Action::ListModels | Action::ReadMetrics | Action::ReadApiDescription
+            Action::ManageAccounts | Action::ListModels | Action::ReadMetrics
         ),
         Role::Service => matches!(
             action,
@@ -316,7 +312,6 @@ pub const fn allows(role: Role, action: Action) -> bool {
                 | Action::Rerank
                 | Action::ListCollections
                 | Action::ListModels
-                | Action::ReadApiDescription
         ),
     }
 }

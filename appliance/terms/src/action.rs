@@ -81,8 +81,6 @@ words!(
         ReadAudit = "read_audit",
         /// Read health and metrics.
         ReadMetrics = "read_metrics",
-        /// Read the description of the API.
-        ReadApiDescription = "read_api_description",
         /// Measure quality on a question set.
         Evaluate = "evaluate",
     }

@@ -18,7 +18,6 @@ const GRID: &str = "
     manage_accounts      -     -        -                 -          -        yes           -
     read_audit           -     -        -                 yes        -        -             -
     read_metrics         -     -        -                 yes        yes      yes           -
-    read_api_description yes   yes      yes               yes        yes      yes           yes
     evaluate             -     -        yes               -          -        -             -
 ";
 
