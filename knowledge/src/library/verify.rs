@@ -178,7 +178,7 @@ fn check_vectors(
     }
     let mut statement = db
         .prepare(
-            "SELECT v.vector FROM chunks c JOIN vectors v ON v.chunk = c.key AND v.generation = ?2
+            "SELECT v.vector FROM chunks c CROSS JOIN vectors v ON v.chunk = c.key AND v.generation = ?2
              WHERE c.collection = ?1",
         )
         .doing("read the vectors")?;

@@ -193,9 +193,10 @@ pub(crate) fn vectors_of(
     dimensions: usize,
     take: &mut dyn FnMut(VectorRow<'_>),
 ) -> Result<(), StoreError> {
+    // CROSS: passages first, then their vectors by key. Left to itself SQLite walks all vectors of the generation.
     let mut statement = connection
         .prepare_cached(
-            "SELECT v.chunk, v.part, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.key AND v.generation = ?2
+            "SELECT v.chunk, v.part, v.vector FROM chunks c CROSS JOIN vectors v ON v.chunk = c.key AND v.generation = ?2
              WHERE c.version = ?1 ORDER BY v.chunk, v.part",
         )
         .doing("load vectors")?;
