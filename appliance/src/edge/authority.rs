@@ -28,7 +28,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256,
 };
 use rustix::fs::{Mode, OFlags};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 use zeroize::Zeroizing;
 
@@ -112,7 +112,7 @@ struct Held {
 impl Held {
     fn parse(text: &str) -> Option<Self> {
         let held =
-            Self { der: CertificateDer::from_pem_slice(text.as_bytes()).ok()?, key: KeyPair::from_pem(text).ok()? };
+            Self { der: CertificateDer::from_pem_slice(text.as_bytes()).ok()?, key: key_of(text).ok()? };
         // A key that belongs to another certificate is as good as none.
         let belongs = held.x509()?.public_key().subject_public_key.data.as_ref() == held.key.public_key_raw();
         belongs.then_some(held)
@@ -164,7 +164,7 @@ fn make_authority(now: Timestamp) -> Result<Zeroizing<String>, rcgen::Error> {
 }
 
 fn make_server(authority: &str, names: &BTreeSet<String>, now: Timestamp) -> Result<Zeroizing<String>, rcgen::Error> {
-    let authority_key = KeyPair::from_pem(authority)?;
+    let authority_key = key_of(authority)?;
     let issuer = Issuer::from_ca_cert_pem(certificate_of(authority), authority_key)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
@@ -192,6 +192,12 @@ fn lasting(params: &mut CertificateParams, now: Timestamp, days: i32) {
 fn certificate_of(text: &str) -> &str {
     const END: &str = "-----END CERTIFICATE-----\n";
     text.find(END).and_then(|at| text.get(..at + END.len())).unwrap_or("")
+}
+
+/// The key's part of a private file, wherever it stands: `KeyPair::from_pem` would look at the first part alone.
+fn key_of(text: &str) -> Result<KeyPair, rcgen::Error> {
+    let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    KeyPair::try_from(&key)
 }
 
 fn create_folder(folder: &Path) -> Result<(), AuthorityError> {
