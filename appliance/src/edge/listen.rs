@@ -55,6 +55,7 @@ mod tests {
 
     /// Runs in a child of the test below: it says which socket it would serve on.
     #[tokio::test]
+    #[allow(clippy::print_stdout, reason = "the parent reads what this child prints")]
     async fn child_says_where_it_listens() {
         if std::env::var_os(CHILD).is_none() {
             return;
@@ -70,7 +71,9 @@ mod tests {
 import os, socket, sys
 socket_ = socket.create_server(('127.0.0.1', 0))
 print('bound', '%s:%d' % socket_.getsockname(), flush=True)
-os.dup2(socket_.fileno(), 3, inheritable=True)
+os.dup2(socket_.fileno(), 3)
+# Said apart: when it is descriptor 3 already, dup2 does nothing and it would close at exec.
+os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[1], sys.argv[1:])
 ";

@@ -12,6 +12,7 @@ const FOLDER: &str = "CLOISTER_TEST_AUDIT_FOLDER";
 
 /// Runs in a child of the test below, which it never leaves: it writes entries until it aborts.
 #[test]
+#[allow(clippy::print_stdout, reason = "the parent reads what this child prints")]
 fn child_writes_and_aborts() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let key = MasterKey::load(&folder.join("master.key")).unwrap();
