@@ -157,7 +157,7 @@ impl App {
     pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
         let settings = Arc::new(self.config.answer.clone());
         for (name, tenant) in &self.config.tenants {
-            self.store.create_tenant(name)?;
+            tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
             let library = Arc::new(library);
@@ -201,6 +201,17 @@ pub fn random() -> Arc<dyn Random> {
 pub fn store(config: &Config) -> anyhow::Result<Store> {
     let key = MasterKey::load(&config.master_key())?;
     Ok(Store::open(&config.store_folder(), key)?)
+}
+
+/// Sees to it that a tenant has its database.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn tenant_database(store: &Store, tenant: &TenantId) -> anyhow::Result<()> {
+    if !store.tenants()?.contains(tenant) {
+        store.create_tenant(tenant)?;
+    }
+    Ok(())
 }
 
 /// What opens the tenant's database for its library.

@@ -65,7 +65,7 @@ pub(super) fn site(folder: &Path, models: &Path) -> anyhow::Result<Site> {
     let key = MasterKey::load_or_create(&config.master_key(), wiring::random().as_ref())?;
     say("the demo keeps its master key in a file beside the data: fit for trying, not for patients' data");
     let tenant: TenantId = TENANT.parse()?;
-    Store::open(&config.store_folder(), key)?.create_tenant(&tenant)?;
+    wiring::tenant_database(&Store::open(&config.store_folder(), key)?, &tenant)?;
     authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
     let desk = Desk::of(config)?;
     accounts(&desk, &site, &tenant)?;
