@@ -27,8 +27,8 @@ pub struct Settings {
     /// declined, and 90 to 99 in 100 from another field. It tells another field; it cannot tell that the one sentence
     /// asked for is missing.
     pub evidence: f32,
-    /// Least score of a sentence to be quoted, on the same scale. Lower than `evidence`, since a sentence alone holds
-    /// fewer of the question's words than its passage.
+    /// Least score of a sentence to be quoted or shown to the generation model, on the same scale. As high as
+    /// `evidence`: what would not be enough to answer is not enough to be quoted.
     pub sentence: f32,
     /// When a curated question counts as the one asked.
     pub same_question: SameQuestion,
@@ -108,7 +108,7 @@ impl Default for Settings {
             question_characters: 4000,
             passages: 8,
             evidence: 0.50,
-            sentence: 0.40,
+            sentence: 0.50,
             same_question: SameQuestion::default(),
             claim: Claim::default(),
             sentences: 24,

@@ -60,7 +60,7 @@ impl<'a> Fold<'a> {
             };
             self.from = span.end;
             let last = ended && self.text.get(span.end..).is_none_or(|rest| rest.trim().is_empty());
-            let unit = without_marks(span.of(&self.text));
+            let unit = without_marks(without_lead(span.of(&self.text)));
             if unit.is_empty() {
                 continue;
             }
@@ -104,6 +104,18 @@ impl<'a> Fold<'a> {
         }
     }
 }
+
+/// A unit without the words with which a model announces that it answers. They claim nothing.
+fn without_lead(unit: &str) -> &str {
+    let lead = unit.find(':').and_then(|at| unit.split_at_checked(at + 1));
+    match lead.map(|(lead, rest)| (lead.to_lowercase(), rest)) {
+        Some((lead, rest)) if LEADS.contains(&lead.as_str()) => rest.trim_start(),
+        _ => unit,
+    }
+}
+
+/// The announcements that small instruction-tuned models begin with.
+const LEADS: [&str; 5] = ["answer:", "the answer is:", "the text is:", "the text says:", "the sentences are:"];
 
 /// A unit without the source marks that a model wrote into it (`[1]`, `[2, 3]`): citations are the server's.
 fn without_marks(unit: &str) -> String {
