@@ -178,7 +178,8 @@ fn joined(mut raw: &[u8]) -> Vec<u8> {
     while let Some(end) = raw.windows(2).position(|w| w == b"\r\n") {
         let (length, rest) = raw.split_at(end);
         let rest = rest.get(2..).unwrap_or_default();
-        let length = std::str::from_utf8(length).ok().and_then(|l| usize::from_str_radix(l.trim(), 16).ok()).unwrap_or(0);
+        let length =
+            std::str::from_utf8(length).ok().and_then(|l| usize::from_str_radix(l.trim(), 16).ok()).unwrap_or(0);
         if length == 0 {
             break;
         }

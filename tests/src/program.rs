@@ -112,6 +112,7 @@ impl Site {
     /// Runs a command of the program on this site's configuration.
     pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
         let config = self.config();
+        let arguments: Vec<&str> = arguments.into_iter().collect();
         self.program.run(arguments.into_iter().chain(["--config", config.as_str()]))
     }
 

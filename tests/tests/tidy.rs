@@ -20,14 +20,31 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knowledge", &["cloister-terms"]),
     ("models", &[]),
     ("models/fetch", &["cloister-models"]),
-    ("appliance", &["cloister-governance", "cloister-guardrails", "cloister-knowledge", "cloister-models", "cloister-terms"]),
+    (
+        "appliance",
+        &["cloister-governance", "cloister-guardrails", "cloister-knowledge", "cloister-models", "cloister-terms"],
+    ),
     (
         "benches",
-        &["cloister", "cloister-governance", "cloister-guardrails", "cloister-knowledge", "cloister-models", "cloister-terms"],
+        &[
+            "cloister",
+            "cloister-governance",
+            "cloister-guardrails",
+            "cloister-knowledge",
+            "cloister-models",
+            "cloister-terms",
+        ],
     ),
     (
         "tests",
-        &["cloister", "cloister-governance", "cloister-guardrails", "cloister-knowledge", "cloister-models", "cloister-terms"],
+        &[
+            "cloister",
+            "cloister-governance",
+            "cloister-guardrails",
+            "cloister-knowledge",
+            "cloister-models",
+            "cloister-terms",
+        ],
     ),
 ];
 
@@ -127,7 +144,9 @@ fn modules_are_nouns_of_the_field() {
 fn unsafe_code_is_allowed_only_in_kernels_and_mapped_weights() {
     for path in rust_files() {
         let shown = path.strip_prefix(root()).unwrap().display().to_string();
-        let may = shown.starts_with("models/src/kernel") || shown == "models/src/weights.rs" || shown == "models/src/weights/mapped.rs";
+        let may = shown.starts_with("models/src/kernel")
+            || shown == "models/src/weights.rs"
+            || shown == "models/src/weights/mapped.rs";
         let text = read(&path);
         let waives = text.lines().any(|line| {
             let line = line.trim_start();
@@ -167,7 +186,9 @@ fn the_program_links_no_http_client() {
     let crates = tree(&["normal", "--prefix", "none"]);
     let linked: BTreeSet<&str> = crates.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(linked.contains("hyper"), "the check reads the tree of another program");
-    for client in ["reqwest", "ureq", "isahc", "curl", "attohttpc", "hf-hub", "hyper-rustls", "awc", "minreq", "surf", "tonic"] {
+    for client in
+        ["reqwest", "ureq", "isahc", "curl", "attohttpc", "hf-hub", "hyper-rustls", "awc", "minreq", "surf", "tonic"]
+    {
         assert!(!linked.contains(client), "{client} is linked");
     }
     for of in ["hyper", "hyper-util"] {

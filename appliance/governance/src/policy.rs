@@ -273,11 +273,7 @@ pub const fn allows(role: Role, action: Action) -> bool {
     match role {
         Role::Agent | Role::Reviewer => matches!(
             action,
-            Action::Ask
-                | Action::Search
-                | Action::ListCollections
-                | Action::ReadDocument
-                | Action::ListModels
+            Action::Ask | Action::Search | Action::ListCollections | Action::ReadDocument | Action::ListModels
         ),
         Role::KnowledgeManager => matches!(
             action,
@@ -292,17 +288,10 @@ pub const fn allows(role: Role, action: Action) -> bool {
                 | Action::ListModels
         ),
         Role::Compliance => matches!(action, Action::ReadAudit | Action::ReadMetrics),
-        Role::Operator => matches!(
-            action,
-            Action::ManageModels
-                | Action::MaintainIndex
-                | Action::ListModels
-                | Action::ReadMetrics
-        ),
-        Role::Administrator => matches!(
-            action,
-            Action::ManageAccounts | Action::ListModels | Action::ReadMetrics
-        ),
+        Role::Operator => {
+            matches!(action, Action::ManageModels | Action::MaintainIndex | Action::ListModels | Action::ReadMetrics)
+        }
+        Role::Administrator => matches!(action, Action::ManageAccounts | Action::ListModels | Action::ReadMetrics),
         Role::Service => matches!(
             action,
             Action::Ask

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn another_drug_is_not_supported_however_alike_the_rest() {
-        let evidence = [Evidence { text: "Take amoxicillin tablets with a full glass of water after meals.", context: "" }];
+        let evidence =
+            [Evidence { text: "Take amoxicillin tablets with a full glass of water after meals.", context: "" }];
         let claim = |drug: &str| format!("Take {drug} tablets with a full glass of water after meals.");
         assert_eq!(check(&claim("amoxicillin"), &evidence, Limits::default()).verdict, Verdict::Supported);
         let swapped = check(&claim("ampicillin"), &evidence, Limits::default());

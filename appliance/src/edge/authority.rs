@@ -111,8 +111,7 @@ struct Held {
 
 impl Held {
     fn parse(text: &str) -> Option<Self> {
-        let held =
-            Self { der: CertificateDer::from_pem_slice(text.as_bytes()).ok()?, key: key_of(text).ok()? };
+        let held = Self { der: CertificateDer::from_pem_slice(text.as_bytes()).ok()?, key: key_of(text).ok()? };
         // A key that belongs to another certificate is as good as none.
         let belongs = held.x509()?.public_key().subject_public_key.data.as_ref() == held.key.public_key_raw();
         belongs.then_some(held)

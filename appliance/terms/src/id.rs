@@ -8,7 +8,9 @@ use crate::Random;
 
 /// A name that is not allowed as an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a valid {what}: use 1 to {longest} lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit")]
+#[error(
+    "`{given}` is not a valid {what}: use 1 to {longest} lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+)]
 pub struct InvalidName {
     what: &'static str,
     given: String,

@@ -15,7 +15,8 @@ fn a_question_close_to_a_curated_pair_gets_the_approved_answer_word_for_word() {
     let pairs = include_str!("../../../appliance/sample/pairs.jsonl");
     let demo = include_str!("../../../appliance/sample/demo.jsonl");
     let asked = demo.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let question = asked.filter(|q| q["expect"] == "verified").map(|q| q["question"].as_str().unwrap().to_owned()).next().unwrap();
+    let question =
+        asked.filter(|q| q["expect"] == "verified").map(|q| q["question"].as_str().unwrap().to_owned()).next().unwrap();
     let answer = ask(&question);
     assert_eq!(answer["lane"], "verified", "{answer}");
     let said = answer["answer"].as_str().unwrap();
@@ -33,7 +34,9 @@ fn a_question_that_no_document_answers_is_declined_without_a_guess() {
 
 #[test]
 fn every_citation_stands_word_for_word_in_the_cited_document() {
-    for question in ["At what temperature must vaccines be stored?", "How do I transfer a prescription to another pharmacy?"] {
+    for question in
+        ["At what temperature must vaccines be stored?", "How do I transfer a prescription to another pharmacy?"]
+    {
         let answer = ask(question);
         let citations = answer["citations"].as_array().unwrap();
         assert!(!citations.is_empty(), "{answer}");
@@ -44,7 +47,8 @@ fn every_citation_stands_word_for_word_in_the_cited_document() {
             assert_eq!(reply.status, 200, "{}", reply.text());
             let document = reply.json();
             let text: Vec<char> = document["text"].as_str().unwrap().chars().collect();
-            let (start, end) = (citation["start"].as_u64().unwrap() as usize, citation["end"].as_u64().unwrap() as usize);
+            let (start, end) =
+                (citation["start"].as_u64().unwrap() as usize, citation["end"].as_u64().unwrap() as usize);
             let quoted: String = text[start..end].iter().collect();
             assert_eq!(quoted, citation["text"].as_str().unwrap());
         }
@@ -53,7 +57,8 @@ fn every_citation_stands_word_for_word_in_the_cited_document() {
 
 #[test]
 fn a_superseded_procedure_is_never_found() {
-    let reply = client("agent").post("/api/collections/procedures/search", &json!({ "query": "early refill window days", "top": 50 }));
+    let reply = client("agent")
+        .post("/api/collections/procedures/search", &json!({ "query": "early refill window days", "top": 50 }));
     assert_eq!(reply.status, 200, "{}", reply.text());
     let passages = reply.json()["passages"].as_array().unwrap().clone();
     assert!(!passages.is_empty());
@@ -90,7 +95,10 @@ fn an_operator_cannot_ask_search_or_read() {
 #[test]
 fn errors_speak_the_dialect_of_their_face() {
     let agent = client("agent");
-    let openai = agent.post("/v1/chat/completions", &json!({ "model": "no-such-model", "messages": [{ "role": "user", "content": "hi" }] }));
+    let openai = agent.post(
+        "/v1/chat/completions",
+        &json!({ "model": "no-such-model", "messages": [{ "role": "user", "content": "hi" }] }),
+    );
     assert_eq!(openai.status, 404);
     assert!(openai.json()["error"]["message"].is_string(), "{}", openai.text());
     let ours = agent.post("/api/ask", &json!({ "question": "" }));
@@ -121,7 +129,8 @@ fn a_deleted_document_is_gone_from_the_next_search_of_a_running_server() {
     let file = folder.path().join("walrus.md");
     std::fs::write(&file, "# Walrus protocol\n\nThe walrus protocol requires two herring per shift.\n").unwrap();
     let find = || {
-        let reply = agent.post("/api/collections/procedures/search", &json!({ "query": "walrus protocol herring", "top": 5 }));
+        let reply =
+            agent.post("/api/collections/procedures/search", &json!({ "query": "walrus protocol herring", "top": 5 }));
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()["passages"].as_array().unwrap().iter().any(|p| p["name"] == "walrus.md")
     };

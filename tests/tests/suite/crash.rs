@@ -22,7 +22,10 @@ fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
     let folder = tempfile::tempdir().unwrap();
     let documents = 60 * usize::try_from(kills()).unwrap().min(20);
     for n in 0..documents {
-        let text = format!("# Bulletin {n}\n\nBulletin number {n} concerns shelf {} of the store room.\n\n## Detail\n\nCount the stock of item {n} on Monday.\n", n % 17);
+        let text = format!(
+            "# Bulletin {n}\n\nBulletin number {n} concerns shelf {} of the store room.\n\n## Detail\n\nCount the stock of item {n} on Monday.\n",
+            n % 17
+        );
         fs::write(folder.path().join(format!("bulletin-{n:05}.md")), text).unwrap();
     }
     assert!(site.run(["kb", "create", "bulletins"]).status.success());
@@ -30,7 +33,15 @@ fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
     let mut cut_short = 0;
     for kill in 0..kills() {
         let mut command = site.program().command();
-        command.args(["kb", "ingest", "bulletins", folder.path().to_str().unwrap(), "--json", "--config", &site.config()]);
+        command.args([
+            "kb",
+            "ingest",
+            "bulletins",
+            folder.path().to_str().unwrap(),
+            "--json",
+            "--config",
+            &site.config(),
+        ]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         // From before the model is loaded to well into the writing; spread by a fixed multiplier, not by chance alone.
         let until = Instant::now() + Duration::from_millis(100 + (kill * 0x9E37_79B9) % 2_900);
@@ -52,7 +63,8 @@ fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
         assert!(verified.status.success(), "after kill {kill}: {}", String::from_utf8_lossy(&verified.stdout));
         let shown = site.run(["kb", "show", "bulletins", "--json"]);
         let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
-        let present: Vec<&str> = shown["documents"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
+        let present: Vec<&str> =
+            shown["documents"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
         for name in &acknowledged {
             assert!(present.contains(&name.as_str()), "after kill {kill}: {name} was acknowledged and is gone");
         }

@@ -18,5 +18,9 @@ fn the_demo_answers_two_questions_with_citations_declines_the_third_and_starts_a
 
     let again = program().run(["demo", "--dir", &shown, "--port", "0", "--exit"]);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
-    assert_eq!(std::fs::read_to_string(folder.path().join("accounts/agent.key")).unwrap(), key, "it makes no second key");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("accounts/agent.key")).unwrap(),
+        key,
+        "it makes no second key"
+    );
 }

@@ -56,5 +56,9 @@ fn sixty_four_callers_at_once_get_an_answer_or_a_time_to_come_back() {
     assert!(grown < 1 << 30, "resident memory grew by {grown} bytes");
     let asked = Instant::now();
     assert_eq!(ask(1).status, 200, "it answers afterwards");
-    println!("replies by status {seen:?}; memory grew by {} MiB; the next answer took {:?}", grown >> 20, asked.elapsed());
+    println!(
+        "replies by status {seen:?}; memory grew by {} MiB; the next answer took {:?}",
+        grown >> 20,
+        asked.elapsed()
+    );
 }

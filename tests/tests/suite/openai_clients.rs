@@ -68,14 +68,19 @@ fn the_openai_clients_for_python_and_javascript_work_unmodified() {
         succeed(Command::new("python3").args(["-m", "venv"]).arg(cache().join("python")));
     }
     succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "openai==3.51.0"]));
-    let printed = succeed(Command::new(&python).args(["-c", PYTHON]).args(arguments(site)).env("SSL_CERT_FILE", &authority));
+    let printed =
+        succeed(Command::new(&python).args(["-c", PYTHON]).args(arguments(site)).env("SSL_CERT_FILE", &authority));
     assert!(printed.contains("\"timed_out\": true"), "{printed}");
     nothing_is_left_running();
 
     let folder = cache().join("javascript");
     std::fs::create_dir_all(&folder).unwrap();
     if !Path::new(&folder.join("node_modules/openai")).exists() {
-        succeed(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent", "openai@7.55.0"]).current_dir(&folder));
+        succeed(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--silent", "openai@7.55.0"])
+                .current_dir(&folder),
+        );
     }
     let script = folder.join("client.mjs");
     std::fs::write(&script, JAVASCRIPT).unwrap();

@@ -78,7 +78,8 @@ mod tests {
         #[test]
         fn what_is_no_key_is_refused_and_never_panics(text: String) {
             prop_assert!(parse(&text).is_none());
-            prop_assert!(parse(&format!("{PREFIX}{text}")).is_none());
+            let given = format!("{PREFIX}{text}");
+            prop_assert!(parse(&given).is_none());
         }
     }
 
