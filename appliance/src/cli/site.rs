@@ -28,6 +28,7 @@ use crate::{
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 pub(super) struct Arguments {
     /// The configuration file; defaults hold where there is none
     #[arg(long, global = true, value_name = "FILE")]

@@ -146,7 +146,7 @@ impl Rig {
             .route(Verb::Get, "/api/panic", Action::Ask, panics)
             .route(Verb::Get, "/api/ungoverned", Action::Ask, async |_caller: Caller| "secret\n")
             .route(Verb::Get, "/api/undeclared", Action::Search, undeclared)
-            .open_route(Verb::Get, "/large", "a test", async || Bytes::from(vec![b'x'; 64 * 1024 * 1024]))
+            .open_route(Verb::Get, "/large", "a test", large)
     }
 
     pub(crate) async fn serve(&self, settings: config::Server) -> Served {
@@ -273,6 +273,12 @@ async fn hang(State(shared): State<Shared>, caller: Caller) -> Result<(), Proble
     })
     .await?;
     Ok(())
+}
+
+/// 64 MiB in pieces, as a stream would send them: a body in one piece counts as sent when it is buffered.
+async fn large() -> Body {
+    let piece = Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; 64 * 1024]));
+    Body::from_stream(futures_util::stream::iter(std::iter::repeat_n(piece, 1024)))
 }
 
 async fn panics(State(gate): State<Gate>, caller: Caller) -> Result<(), Problem> {

@@ -63,7 +63,7 @@ async fn a_request_is_one_line_of_json_without_anything_of_the_patients() {
         requests.iter().map(|line| (line["path"].as_str().unwrap(), line["status"].as_u64().unwrap())).collect();
     assert_eq!(
         summary,
-        [("/api/hang/{id}", 499), ("/api/echo", 400), ("unmatched", 404), ("/api/panic", 500), ("unmatched", 405)]
+        [("/api/hang/{id}", 499), ("/api/echo", 400), ("unmatched", 404), ("/api/panic", 500), ("/api/echo", 405)]
     );
     assert_eq!(requests[0]["account"], account);
     assert_eq!(requests[0]["method"], "GET");
