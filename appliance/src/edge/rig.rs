@@ -276,9 +276,9 @@ async fn hang(State(shared): State<Shared>, caller: Caller) -> Result<(), Proble
 }
 
 /// 64 MiB in pieces, as a stream would send them: a body in one piece counts as sent when it is buffered.
-async fn large() -> Body {
+async fn large() -> axum::body::Body {
     let piece = Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; 64 * 1024]));
-    Body::from_stream(futures_util::stream::iter(std::iter::repeat_n(piece, 1024)))
+    axum::body::Body::from_stream(futures_util::stream::iter(std::iter::repeat_n(piece, 1024)))
 }
 
 async fn panics(State(gate): State<Gate>, caller: Caller) -> Result<(), Problem> {
