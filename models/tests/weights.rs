@@ -2,6 +2,14 @@
 //!
 //! The weights come from the cache, or are fetched into it once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "every function here is a part of a test"
+)]
+
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 

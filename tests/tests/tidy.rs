@@ -1,6 +1,16 @@
 //! House rules as tests: the arrows between crates, the length of files, the crate headers, README's map of the rooms,
 //! and that the program links no HTTP client.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "every function here is a part of a test"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -127,6 +127,7 @@ impl Denial {
 
 /// A decision.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives for a moment; a box would cost an allocation a request")]
 pub enum Decision {
     /// Yes, under the conditions that the permit carries.
     Permit(Permit),

@@ -90,7 +90,6 @@ pub(crate) struct Rig {
     pub(crate) accounts: Accounts,
     pub(crate) audit: audit::Log,
     pub(crate) store: Store,
-    pub(crate) clock: Arc<FixedClock>,
     pub(crate) shared: Shared,
     /// One sender for each hanging handler that has begun: sending lets it end, and it is closed when the handler is dropped.
     pub(crate) begun: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
@@ -117,7 +116,7 @@ impl Rig {
             readiness,
             begun: begun_sender,
         };
-        Self { folder, accounts, audit, store, clock, shared, begun, random }
+        Self { folder, accounts, audit, store, shared, begun, random }
     }
 
     pub(crate) fn tenant() -> TenantId {

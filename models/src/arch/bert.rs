@@ -242,7 +242,7 @@ impl Layer {
         })
     }
 
-    fn forward(&self, rows: &mut Vec<f32>, batch: &[Vec<u32>], heads: usize) -> Result<(), StepError> {
+    fn forward(&self, rows: &mut [f32], batch: &[Vec<u32>], heads: usize) -> Result<(), StepError> {
         let qkv = self.qkv.apply(rows)?;
         let attended = attend(&qkv, batch, heads, rows.len());
         self.attended_norm.add_and_apply(rows, &self.attended.apply(&attended)?);

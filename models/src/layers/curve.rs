@@ -14,7 +14,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     // ln 2 in two parts, so that n times the first is exact.
     let r = n.mul_add(-0.693_359_4, clamped);
     let r = n.mul_add(2.121_944_4e-4, r);
-    let p = [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1]
+    let p = [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]
         .iter()
         .fold(1.987_569_1e-4, |p: f32, c| p.mul_add(r, *c));
     let e_r = p.mul_add(r * r, r) + 1.0;
@@ -33,7 +33,7 @@ pub(crate) fn silu(x: f32) -> f32 {
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let square = x * x;
-    let above = [2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906_3e-4, -2.954_599_8e-3, -1.609_603_3e-2];
+    let above = [2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906_3e-4, -2.954_6e-3, -1.609_603_3e-2];
     let above = above.iter().fold(-2.726_142_3e-10, |p: f32, c| p.mul_add(square, *c));
     let below = [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
     let below = below.iter().fold(-1.456_607_2e-5, |p: f32, c| p.mul_add(square, *c));

@@ -33,7 +33,7 @@ impl<T: Waiting + Send + 'static> Worker<T> {
             let mut panics = 0;
             while let Some(first) = served.take() {
                 let outcome = catch_unwind(AssertUnwindSafe(|| serve.serve(first, &served)));
-                let outcome = outcome.and_then(|()| Ok(panics = 0)).or_else(|payload| {
+                let outcome = outcome.map(|()| panics = 0).or_else(|payload| {
                     forget(payload);
                     panics += 1;
                     catch_unwind(AssertUnwindSafe(|| serve.reset()))

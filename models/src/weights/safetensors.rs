@@ -71,6 +71,7 @@ impl<F: Read + Seek> SafetensorsFile<F> {
     }
 
     /// A vector of floats.
+    #[cfg(test)]
     pub(crate) fn vector(&mut self, tensor: &str, length: usize) -> Result<Vec<f32>, LoadError> {
         let values = self.tensor(tensor, &[length])?.to_vec1();
         values.map_err(|error| LoadError::malformed(&self.name, error.to_string()))

@@ -112,7 +112,7 @@ fn vectors_are_those_of_candles_own_implementation_whatever_the_batch() {
     let together = model.encode(&batch).unwrap();
     for (sequence, vector) in batch.iter().zip(&together) {
         near(vector, &expected(sequence, false));
-        assert_eq!(&model.encode(&[sequence.clone()]).unwrap()[0], vector);
+        assert_eq!(&model.encode(std::slice::from_ref(sequence)).unwrap()[0], vector);
     }
 }
 
