@@ -1,6 +1,6 @@
 //! The edge: what stands between the network and a handler.
 //!
-//! [`listen::Listener`] takes connections, [`server::Server`] speaks TLS 1.3 and HTTP/1.1 on them, [`around`] walks each
+//! [`listen`] takes connections, [`server::Server`] speaks TLS 1.3 and HTTP/1.1 on them, [`Edge::guard`] walks each
 //! request through the guards, and [`router::Routes`] brings it to its handler. A handler returns a [`problem::Problem`]
 //! or anything else; what leaves is shaped here, once.
 //!

@@ -70,7 +70,7 @@ fn an_unknown_tenant_is_an_error_and_makes_nothing() {
     assert!(matches!(store.tenant(&tenant), Err(StoreError::UnknownTenant(_))));
     assert!(store.tenants().unwrap().is_empty());
     store.create_tenant(&tenant).unwrap();
-    assert_eq!(store.tenants().unwrap(), [tenant.clone()]);
+    assert_eq!(store.tenants().unwrap(), std::slice::from_ref(&tenant));
     assert!(matches!(store.create_tenant(&tenant), Err(StoreError::TenantExists(_))));
 }
 
