@@ -1,1 +1,18 @@
-//! Skeleton.
+//! What is measured, on the data that the program works with: corpora read from JSON lines for the benches beside.
+//!
+//! **What it is not:** no test. Nothing here passes or fails by the clock, and no product code depends on it.
+//!
+//! ```
+//! let line = r#"{"id": "a", "question": "How early?", "answer": "Three days."}"#;
+//! assert_eq!(cloister_benches::field(line, "answer").as_deref(), Some("Three days."));
+//! ```
+//!
+//! # Why
+//! - A figure counts as a ratio against a peer in the same run: machines are shared and noisy.
+//! - Benches link the rooms that they measure and nothing of the server.
+
+/// A field of a line of JSON that is text.
+pub fn field(line: &str, name: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    value.get(name)?.as_str().map(ToOwned::to_owned)
+}

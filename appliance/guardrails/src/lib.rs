@@ -7,9 +7,9 @@
 //! ```
 //! use cloister_guardrails::support::{self, Evidence, Verdict};
 //! let evidence = [Evidence { text: "Store opened insulin at room temperature for up to 28 days.", context: "Insulin" }];
-//! let found = support::check("Opened insulin keeps at room temperature for 28 days.", &evidence, support::Limits::default());
+//! let found = support::check("Store opened insulin at room temperature for 28 days.", &evidence, support::Limits::default());
 //! assert_eq!(found.verdict, Verdict::Supported);
-//! let wrong = support::check("Opened insulin keeps at room temperature for 42 days.", &evidence, support::Limits::default());
+//! let wrong = support::check("Store opened insulin at room temperature for 42 days.", &evidence, support::Limits::default());
 //! assert_eq!(wrong.verdict, Verdict::Unsupported);
 //! ```
 //!

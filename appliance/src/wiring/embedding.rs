@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use cloister_knowledge::{Embed, EmbedError, EmbedIdentity};
 use cloister_models::{EmbedPool, PoolError, Truncate};
 
+/// When to try again after a deadline passed in the queue.
+const AFTER_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The embedding pool behind `knowledge`'s port.
 #[derive(Clone)]
 pub struct PoolEmbed {
@@ -44,6 +47,8 @@ impl Embed for PoolEmbed {
         match self.pool.embed_blocking(texts, Truncate::End, Instant::now() + self.patience) {
             Ok(done) => Ok(done.vectors),
             Err(PoolError::QueueFull { retry_after }) => Err(EmbedError::Busy { retry_after }),
+            // Waiting took all the time there was: the pool is as good as full.
+            Err(PoolError::DeadlineExceeded) => Err(EmbedError::Busy { retry_after: AFTER_DEADLINE }),
             Err(fault) => Err(EmbedError::Failed(fault.to_string())),
         }
     }

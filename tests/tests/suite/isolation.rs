@@ -43,9 +43,9 @@ fn the_server_answers_from_a_network_namespace_without_a_route() {
     let port: u16 = lines.next().unwrap().unwrap().parse().unwrap();
     let ready = lines.map_while(Result::ok).any(|line| line.starts_with("listening on https://"));
     assert!(ready, "the server did not become ready");
-    let mut routes = fs::read_to_string(format!("/proc/{}/net/route", child.id())).unwrap();
-    routes.drain(..=routes.find('\n').unwrap());
-    assert_eq!(routes.trim(), "", "the namespace has a route");
+    // The first line, where there is one, names the columns.
+    let routes = fs::read_to_string(format!("/proc/{}/net/route", child.id())).unwrap();
+    assert_eq!(routes.lines().skip(1).collect::<Vec<_>>(), Vec::<&str>::new(), "the namespace has a route");
     let server = cloister_tests::Server::adopt(child, ([127, 0, 0, 1], port).into(), &site);
     let agent = cloister_tests::Client::new(&server, site.key("agent"));
     let reply = agent.post("/api/ask", &json!({ "question": "How do I transfer a prescription to another pharmacy?" }));
