@@ -19,7 +19,7 @@ pub struct Evidence<'a> {
     pub context: &'a str,
 }
 
-/// Meaningful words that a claim without an exact fact must have.
+/// Meaningful words that a claim must have, facts aside.
 const LEAST_WORDS: usize = 3;
 
 /// How much must be borne.
@@ -65,11 +65,12 @@ pub struct Support {
 
 /// Checks `claim` against each sentence of `evidence`.
 ///
-/// A claim without any meaningful word or fact ("Sure!") is unsupported: there is nothing that evidence could bear.
+/// A claim of fewer than three meaningful words ("Sure!", "2 weeks") is unsupported: there is nothing that evidence could bear.
 pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
     let (stems, held, named) = (words::stems(claim), facts(claim), same_question::drugs(claim));
-    // Two words and no fact ("The person is a patient.") stand in any text: they claim nothing worth a citation.
-    let too_little = stems.len() < LEAST_WORDS && held.is_empty();
+    // A few words stand in any text ("The person is a patient."), and a bare fact in the wrong one ("2 weeks"): neither
+    // says what it is about, so neither is worth a citation.
+    let too_little = stems.len() < LEAST_WORDS;
     let nothing = Support { verdict: Verdict::Unsupported, evidence: None, coverage: 0.0, missing: Vec::new() };
     if too_little {
         return nothing;
@@ -181,6 +182,8 @@ mod tests {
     fn a_claim_of_next_to_nothing_is_not_supported() {
         let evidence = [Evidence { text: "No person other than the patient may sign.", context: "" }];
         assert_eq!(check("No.", &evidence, Limits::default()).verdict, Verdict::Unsupported);
+        let weeks = [Evidence { text: "Tell the facility 2 weeks before you travel.", context: "" }];
+        assert_eq!(check("2 weeks", &weeks, Limits::default()).verdict, Verdict::Unsupported);
         assert_eq!(check("The person is a patient.", &evidence, Limits::default()).verdict, Verdict::Unsupported);
     }
 
@@ -211,7 +214,7 @@ mod tests {
             let text = words.join(" ");
             let evidence = [Evidence { text: &text, context: "" }];
             let found = check(&text, &evidence, Limits::default());
-            let empty = words::stems(&text).len() < LEAST_WORDS && facts(&text).is_empty();
+            let empty = words::stems(&text).len() < LEAST_WORDS;
             prop_assert!(empty || found.verdict == Verdict::Supported);
         }
     }

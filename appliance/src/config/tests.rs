@@ -111,3 +111,10 @@ fn a_missing_file_is_an_error_not_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(Config::load(Some(&folder.path().join("none.toml")), &[]), Err(ConfigError::Unreadable { .. })));
 }
+
+#[test]
+fn the_packaged_file_holds_the_defaults() {
+    let packaged = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/cloister.toml");
+    let loaded = Config::load(Some(&packaged), &[]).unwrap();
+    assert_eq!(loaded.config, Config::default());
+}
