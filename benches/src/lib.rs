@@ -1,4 +1,4 @@
-//! What is measured, on the data that the program works with: corpora read from JSON lines for the benches beside.
+//! The room for what is measured. It holds only the reading of corpora from JSON lines so far; no bench stands here yet.
 //!
 //! **What it is not:** no test. Nothing here passes or fails by the clock, and no product code depends on it.
 //!
