@@ -129,6 +129,7 @@ impl Judged {
     const fn reason(&self) -> &'static str {
         match self.failed {
             Some(ClaimVerdict::Contradicted) => "contradicted",
+            Some(ClaimVerdict::NotSure) => "not_sure",
             Some(_) => "unsupported",
             None => "empty",
         }
@@ -167,14 +168,14 @@ async fn fold_stream(
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
-    let mut fold = Fold::new(evidence.passages(), &composed.shown, ports.settings.claim.into());
+    let mut fold = Fold::new(evidence.passages(), &composed.shown, ports.settings.claim.into(), &ports.lexicon);
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
         match tokio::time::timeout_at(deadline, events.next()).await {
             Ok(Some(Event::Text(text))) => {
                 fold.push(&text, passed);
                 if fold.is_cut() {
-                    return fold.into_judged();
+                    return fold.into_judged(passed);
                 }
             }
             Ok(Some(Event::Started { .. })) => {}
@@ -183,5 +184,5 @@ async fn fold_stream(
         }
     };
     fold.end(finished, passed);
-    fold.into_judged()
+    fold.into_judged(passed)
 }
