@@ -51,7 +51,7 @@ enum Noun {
     Account(account::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
-    /// Run a guardrail over texts of your own
+    /// Apply a guardrail to texts of your own and see what it finds
     Guardrail(guardrail::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
     #[command(hide = true)]

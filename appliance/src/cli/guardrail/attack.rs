@@ -6,8 +6,6 @@ use clap::{Args, ValueEnum};
 use cloister_guardrails::attack::{self, Strength, Where};
 use serde::{Deserialize, Serialize};
 
-use super::lines;
-
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Texts, one {"id", "text", "where"} a line; `where` is "user" (or left out) or "document"
@@ -40,7 +38,8 @@ impl From<By> for Strength {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A text to look at. It does not print.
+#[derive(Deserialize)]
 struct Item {
     id: String,
     #[serde(alias = "question")]
@@ -57,7 +56,7 @@ enum Place {
     Document,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Found {
     id: String,
     score: f32,
@@ -68,7 +67,8 @@ struct Found {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let strength = Strength::from(arguments.strength);
-    lines::each(&arguments.from, &arguments.to, |item: Item| {
+    let items: Vec<Item> = super::items(&arguments.from)?;
+    let found = items.into_iter().map(|item| {
         let place = match item.place {
             Place::User => Where::User,
             Place::Document => Where::Document,
@@ -76,6 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let found = attack::assess(&item.text, place);
         let blocked = strength.blocks(found.confidence);
         Found { id: item.id, score: found.score, confidence: found.confidence.as_str(), blocked, rule: found.rule }
-    })?;
+    });
+    super::write(&arguments.to, &found.collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }

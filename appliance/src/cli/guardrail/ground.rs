@@ -9,7 +9,6 @@ use cloister_guardrails::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::lines;
 use crate::wiring;
 
 #[derive(Debug, Args)]
@@ -26,7 +25,8 @@ pub(super) struct Arguments {
     formulary: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+/// An answer to score. It does not print.
+#[derive(Deserialize)]
 struct Item {
     id: String,
     context: String,
@@ -36,7 +36,7 @@ struct Item {
     answer: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Scored {
     id: String,
     score: f32,
@@ -46,7 +46,7 @@ struct Scored {
     omitted: Vec<Place>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct ScoredClaim {
     start: usize,
     end: usize,
@@ -56,7 +56,7 @@ struct ScoredClaim {
     discrepancies: Vec<ScoredDiscrepancy>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct ScoredDiscrepancy {
     kind: &'static str,
     relation: &'static str,
@@ -64,7 +64,7 @@ struct ScoredDiscrepancy {
     end: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Place {
     start: usize,
     end: usize,
@@ -72,10 +72,12 @@ struct Place {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let lexicon = wiring::drug_names(&arguments.formulary)?;
-    lines::each(&arguments.from, &arguments.to, |item: Item| {
-        let found = ground::judge(&item.context, &item.question, &item.answer, &lexicon);
-        scored(&item, &found)
-    })?;
+    let items: Vec<Item> = super::items(&arguments.from)?;
+    let scored: Vec<Scored> = items
+        .iter()
+        .map(|item| scored(item, &ground::judge(&item.context, &item.question, &item.answer, &lexicon)))
+        .collect();
+    super::write(&arguments.to, &scored)?;
     Ok(ExitCode::SUCCESS)
 }
 
