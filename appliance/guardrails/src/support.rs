@@ -100,7 +100,8 @@ pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], lim
         };
         let near = coverage >= limits.coverage && own >= limits.own;
         let turned = polarity::contradict(claim, sentence.text) || has(TURNING, Relation::Differs);
-        let lacks = found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
+        let named = names_other(&read, sentence);
+        let lacks = named || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
         let verdict = if near && turned {
             Verdict::Contradicted
         } else if !near || lacks || !in_order(&held, &facts(sentence.text)) {
@@ -110,14 +111,33 @@ pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], lim
         } else {
             Verdict::Supported
         };
-        let missing = found.discrepancies.iter().map(|discrepancy| discrepancy.kind).collect();
+        let mut missing: Vec<FactKind> = found.discrepancies.iter().map(|discrepancy| discrepancy.kind).collect();
+        if named && !missing.contains(&FactKind::Drug) {
+            missing.push(FactKind::Drug);
+        }
         Support { verdict, evidence: Some(index), coverage, missing }
     });
     weighed.fold(nothing, better)
 }
 
+/// Whether the claim names something, by a capital inside the sentence, that neither the evidence nor its headings name:
+/// a brand that no table knows is found by this alone.
+fn names_other(claim: &Reading, sentence: &Evidence<'_>) -> bool {
+    let mut held = words::stems(sentence.text);
+    held.extend(words::stems(sentence.context));
+    words::content(&claim.text).iter().skip(1).any(|word| {
+        let written = claim.text.get(word.start..word.end).unwrap_or_default();
+        let within = |fact: &Fact| fact.start <= word.start && word.end <= fact.end;
+        let opens = claim.text.get(..word.start).is_none_or(|before| before.trim_end().ends_with([':', '.', '"', '(']));
+        written.starts_with(char::is_uppercase)
+            && !opens
+            && !held.contains(&word.stem)
+            && !claim.facts.iter().any(within)
+    })
+}
+
 /// Kinds in which a difference turns the statement round; a difference in another kind makes it another statement.
-const TURNING: &[FactKind] = &[FactKind::Polarity, FactKind::Bound, FactKind::Condition, FactKind::Role];
+const TURNING: &[FactKind] = &[FactKind::Polarity, FactKind::Bound, FactKind::Condition];
 
 /// Of two outcomes the one that decides: a verdict before none, the fuller coverage before the lesser, and on a tie
 /// the contradiction before the support.
@@ -212,6 +232,14 @@ mod tests {
         assert_eq!(check(&claim("amoxicillin"), &evidence, Limits::default()).verdict, Verdict::Supported);
         let swapped = check(&claim("ampicillin"), &evidence, Limits::default());
         assert_eq!((swapped.verdict, swapped.missing), (Verdict::Unsupported, vec![FactKind::Drug]));
+    }
+
+    #[test]
+    fn a_brand_that_no_table_knows_is_missing_too() {
+        let evidence = [Evidence { text: "Patients take Zelvora tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.", context: "" }];
+        let claim = |brand: &str| format!("Patients take {brand} tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.");
+        assert_eq!(check(&claim("Zelvora"), &evidence, Limits::default()).verdict, Verdict::Supported);
+        assert_eq!(check(&claim("Zelbora"), &evidence, Limits::default()).verdict, Verdict::Unsupported);
     }
 
     #[test]

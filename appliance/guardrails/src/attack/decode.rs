@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 /// One reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
-    /// Lower case, one space where there was white space.
+    /// Lower case, one space or line end where there was white space.
     pub(super) text: String,
     /// Whether a disguise was taken off that honest text does not wear.
     pub(super) decoded: bool,
@@ -15,6 +15,10 @@ pub(super) struct View {
 pub(super) fn views(text: &str) -> Vec<View> {
     let plain = plain(text);
     let mut views = vec![View { text: plain.clone(), decoded: false }];
+    if plain.contains('\n') {
+        // An order may be broken over lines, and a mark of a template begins one: the text is read both ways.
+        views.push(View { text: plain.replace('\n', " "), decoded: false });
+    }
     let mut add = |text: String| {
         if !text.is_empty() && views.iter().all(|view| view.text != text) {
             views.push(View { text, decoded: true });

@@ -75,6 +75,8 @@ fn nothing_of_the_text_is_in_the_result() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
     #[test]
     fn any_text_can_be_assessed(text in "\\PC{0,200}") {
         let found = assess(&text, Where::Document);

@@ -61,15 +61,17 @@ fn exception(text: &str) -> Option<usize> {
 
 /// What holds, and the exception to it, as the forms of their words.
 fn parts(sentence: &Reading, at: usize) -> (BTreeSet<&str>, BTreeSet<&str>) {
-    let before = sentence.text.get(..at).unwrap_or_default();
+    // Of two sentences read as one, only that with the exception counts.
+    let from = sentence.text.get(..at).and_then(|before| before.rfind(". ")).map_or(0, |stop| stop + 2);
+    let before = sentence.text.get(from..at).unwrap_or_default();
     let within = |from: usize, to: usize| -> BTreeSet<&str> {
         sentence.terms.iter().filter(|t| t.start >= from && t.end <= to).map(|term| term.form.as_str()).collect()
     };
-    let whole = sentence.text.len();
+    let whole = sentence.text.get(at..).and_then(|rest| rest.find(". ")).map_or(sentence.text.len(), |stop| at + stop);
     if before.trim().is_empty() {
         // "Unless you are pregnant, take it with food."
         let comma = sentence.text.get(at..).and_then(|rest| rest.find(',')).map_or(whole, |comma| at + comma);
         return (within(comma, whole), within(at, comma));
     }
-    (within(0, at), within(at, whole))
+    (within(from, at), within(at, whole))
 }

@@ -1,6 +1,9 @@
 //! `cloister guardrail ground`: scores how well contexts bear answers.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use cloister_guardrails::{
@@ -21,8 +24,8 @@ pub(super) struct Arguments {
     #[arg(long = "out", value_name = "SCORED.jsonl")]
     to: PathBuf,
     /// The site's own drug names, one a line, or `brand = generic`
-    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
-    formulary: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    formulary: Option<PathBuf>,
 }
 
 /// An answer to score. It does not print.
@@ -71,7 +74,7 @@ struct Place {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let lexicon = wiring::drug_names(&arguments.formulary)?;
+    let lexicon = wiring::drug_names(arguments.formulary.as_deref().unwrap_or(Path::new("")))?;
     let items: Vec<Item> = super::items(&arguments.from)?;
     let scored: Vec<Scored> = items
         .iter()
