@@ -1,6 +1,9 @@
 //! Negation, direction and comparison: the small words that turn a statement round.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::OnceLock,
+};
 
 use crate::words;
 
@@ -118,16 +121,7 @@ impl Polarity {
                 .find(|word| !words::is_little(word) && !word.contains(|c: char| c.is_ascii_digit()));
             negated.extend(follower.map(|word| words::stem(word)));
         }
-        let holds = |side: &[&str]| {
-            words.iter().any(|word| side.iter().any(|w| w == word || words::stem(w) == words::stem(word)))
-        };
-        let sides = OPPOSITES
-            .iter()
-            .enumerate()
-            .map(|(index, (one, other))| (index, holds(one), holds(other)))
-            .filter(|&(_, one, other)| one || other)
-            .collect();
-        Self { negated, sides, cues }
+        Self { negated, sides: sides(&words), cues }
     }
 
     /// Whether the sentence holds a negation at all.
@@ -146,6 +140,26 @@ impl Polarity {
             .iter()
             .any(|&(pair, one, two)| one != two && other.sides.iter().any(|&(p, o, t)| p == pair && o != t && o != one))
     }
+}
+
+/// The pairs of opposites that stand in a sentence, and on which side.
+fn sides(words: &[String]) -> Vec<(usize, bool, bool)> {
+    static STEMS: OnceLock<HashMap<String, Vec<(usize, bool)>>> = OnceLock::new();
+    let stems = STEMS.get_or_init(|| {
+        let mut stems: HashMap<String, Vec<(usize, bool)>> = HashMap::new();
+        for (index, (one, other)) in OPPOSITES.iter().enumerate() {
+            let both = one.iter().map(|word| (word, true)).chain(other.iter().map(|word| (word, false)));
+            both.for_each(|(word, first)| stems.entry(words::stem(word)).or_default().push((index, first)));
+        }
+        stems
+    });
+    let mut found: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
+    for (pair, first) in words.iter().filter_map(|word| stems.get(&words::stem(word))).flatten() {
+        let (one, other) = found.entry(*pair).or_default();
+        *one |= *first;
+        *other |= !*first;
+    }
+    found.into_iter().map(|(pair, (one, other))| (pair, one, other)).collect()
 }
 
 fn is_cue(word: &str) -> bool {

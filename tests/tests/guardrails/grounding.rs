@@ -72,10 +72,10 @@ fn hold(file: &str, rounds: usize, errors: usize) {
 
 #[test]
 fn errors_in_the_templates_that_the_checks_were_developed_on_are_caught() {
-    hold("development.toml", 15, 1500);
+    hold("development.toml", 20, 1500);
 }
 
 #[test]
 fn errors_in_templates_that_nobody_looked_at_are_caught() {
-    hold("held-out.toml", 15, 1500);
+    hold("held-out.toml", 20, 1500);
 }

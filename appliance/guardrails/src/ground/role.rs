@@ -34,6 +34,8 @@ fn misplaced_fact(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)>
                 | FactKind::Weekday
                 | FactKind::Phone
                 | FactKind::Frequency
+                | FactKind::Route
+                | FactKind::Release
         )
     };
     claim.facts.iter().filter(valued).find(|fact| is_misplaced(fact, claim, sentence)).map(|fact| (fact.start, fact.end))
