@@ -35,7 +35,6 @@ mod verify;
 use std::sync::Arc;
 
 use cloister_governance::policy::Permit;
-use cloister_guardrails::drug::Lexicon;
 use cloister_knowledge::Embed;
 use cloister_terms::Clock;
 
@@ -66,8 +65,6 @@ pub struct Ports {
     pub generate: Option<Arc<dyn Generate>>,
     /// How to answer.
     pub settings: Arc<Settings>,
-    /// Drug names: the built-in ones and those of the site's formulary.
-    pub lexicon: Arc<Lexicon>,
     /// What time it is: documents not yet or no longer in force are not evidence.
     pub clock: Arc<dyn Clock>,
 }

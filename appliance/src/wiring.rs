@@ -1,11 +1,10 @@
 //! From the configuration to running parts, and the adapters that lend one room's parts to another's ports.
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::extract::FromRef;
 use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
-use cloister_guardrails::drug::Lexicon;
 use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
@@ -157,7 +156,6 @@ impl App {
     /// When a database cannot be made or opened.
     pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
         let settings = Arc::new(self.config.answer.clone());
-        let lexicon = Arc::new(drug_names(&settings.formulary)?);
         for (name, tenant) in &self.config.tenants {
             tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
@@ -168,7 +166,6 @@ impl App {
                 embed: Arc::clone(&self.embed),
                 generate: self.generate.clone(),
                 settings: Arc::clone(&settings),
-                lexicon: Arc::clone(&lexicon),
                 clock: Arc::clone(&self.clock),
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
@@ -185,18 +182,6 @@ impl App {
         let found = self.tenants.get(tenant).map(|tenant| &tenant.ports);
         found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
     }
-}
-
-/// The built-in drug names, and those of a formulary unless its path is empty.
-///
-/// # Errors
-/// When the file cannot be read or a line of it is no name.
-pub(crate) fn drug_names(formulary: &Path) -> anyhow::Result<Lexicon> {
-    if formulary.as_os_str().is_empty() {
-        return Ok(Lexicon::built_in().clone());
-    }
-    let text = std::fs::read_to_string(formulary).with_context(|| format!("{} cannot be read", formulary.display()))?;
-    Lexicon::built_in().with_formulary(&text).with_context(|| format!("{} is not as it must be", formulary.display()))
 }
 
 /// The system's clock.

@@ -82,9 +82,6 @@ pub enum ClaimVerdict {
     Unsupported,
     /// A cited sentence says otherwise.
     Contradicted,
-    /// A cited sentence says it under a limit that the claim leaves out.
-    #[serde(rename = "not_sure")]
-    NotSure,
 }
 
 /// How an answer measures against question and evidence. Each is 0 to 1.

@@ -69,7 +69,6 @@ impl Answer {
             .with_count("citations", count(self.citations.len()))
             .with_count("claims", count(self.claims.len()))
             .with_count("passages", count(evidence.passages().len()))
-            .with_count("passages_left_out", count(evidence.left_out()))
             .with_count("findings", count(evidence.screened().findings().len()))
             .with_count("cut", u64::from(self.cut()))
             .with_count("grounding_permille", permille(self.scores.grounding))

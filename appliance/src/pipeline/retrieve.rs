@@ -1,6 +1,5 @@
 //! Second stage: what the site's documents hold about the question, within what the caller may read.
 
-use cloister_guardrails::attack;
 use cloister_knowledge::{Found, Mode, PairMatch, Passage, Query, Scope};
 use cloister_terms::CollectionId;
 
@@ -19,7 +18,6 @@ pub struct Evidence {
     searched: Vec<CollectionId>,
     pairs: Vec<PairMatch>,
     found: Found,
-    left_out: usize,
 }
 
 impl Evidence {
@@ -43,11 +41,6 @@ impl Evidence {
         &self.found.passages
     }
 
-    /// How many passages were left out because they give orders to a model.
-    pub const fn left_out(&self) -> usize {
-        self.left_out
-    }
-
     /// How much evidence there is: cosine plus a quarter of the share of words, the best of the first passages.
     pub fn weight(&self) -> f32 {
         let weigh = |passage: &Passage| WORDS.mul_add(passage.coverage, passage.cosine);
@@ -69,8 +62,7 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
     let wanted = screened.collections().map(<[CollectionId]>::to_vec);
     let question = screened.question().to_owned();
     let (as_of, top) = (ports.clock.now(), ports.settings.passages);
-    let strength = ports.settings.prompt_attack;
-    let (searched, pairs, mut found) = blocking(move || {
+    let (searched, pairs, found) = blocking(move || {
         let present = readable.among(knowledge.collections()?);
         let searched = narrow(present, wanted)?;
         let scope = Scope::new(searched.clone(), labels, as_of);
@@ -79,10 +71,7 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
         Ok((searched, pairs, found))
     })
     .await?;
-    let before = found.passages.len();
-    found.passages.retain(|passage| !strength.blocks(attack::assess(&passage.text, attack::Where::Document).confidence));
-    let left_out = before - found.passages.len();
-    Ok(Evidence { screened, searched, pairs, found, left_out })
+    Ok(Evidence { screened, searched, pairs, found })
 }
 
 /// Of the collections that may be read, those that are wanted. One that may not be read is as good as absent.

@@ -3,10 +3,7 @@
 use std::time::Instant;
 
 use cloister_governance::policy::Permit;
-use cloister_guardrails::{
-    attack,
-    screen::{self as guard, Finding, Refusal},
-};
+use cloister_guardrails::screen::{self as guard, Finding, Refusal};
 use cloister_terms::{CollectionId, Phi};
 
 use super::{
@@ -74,11 +71,6 @@ pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: 
         let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
-    let found = attack::assess(&clean.text, attack::Where::User);
-    if ports.settings.prompt_attack.blocks(found.confidence) {
-        let finding = format!("{} with {} confidence", found.rule.unwrap_or("rules"), found.confidence.as_str());
-        return Err(Stop::Blocked { check: "prompt_attack", finding });
-    }
     Ok(Screened {
         permit,
         session,

@@ -1,8 +1,8 @@
 //! The `[answer]` section of the configuration: lanes, thresholds, budgets.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use cloister_guardrails::{attack::Strength, same_question, support};
+use cloister_guardrails::{same_question, support};
 use serde::{Deserialize, Serialize};
 
 use super::citation::Lane;
@@ -19,9 +19,6 @@ pub struct Settings {
     pub composed: bool,
     /// Longest question, in characters. Longer than any question of a customer in the public sets; an e-mail fits.
     pub question_characters: usize,
-    /// From which confidence on a question that attacks the model is refused, and a passage that gives orders to a model is
-    /// left out of the evidence: `LOW` blocks what is certain, `HIGH` what is only suspected, `NONE` nothing.
-    pub prompt_attack: Strength,
     /// Passages searched for. The answer stands in the first five nearly always (recall at 5 against recall at 10 on
     /// the public sets), and more only dilute a small model's prompt.
     pub passages: usize,
@@ -37,9 +34,6 @@ pub struct Settings {
     pub same_question: SameQuestion,
     /// How much of a composed sentence the cited one must bear.
     pub claim: Claim,
-    /// The site's formulary: a file of drug names, one a line, or `brand = generic [+ generic]`. A drug that it names is
-    /// never taken for another in a composed answer. Empty: the built-in names alone.
-    pub formulary: PathBuf,
     /// Sentences that are compared with the question by meaning. 24 short ones take about 0.1 s on two cores.
     pub sentences: usize,
     /// Sentences quoted at most, before steps are completed and warnings attached.
@@ -112,13 +106,11 @@ impl Default for Settings {
             lanes: vec![Lane::Verified, Lane::Composed, Lane::Quoted, Lane::Abstain],
             composed: false,
             question_characters: 4000,
-            prompt_attack: Strength::Medium,
             passages: 8,
             evidence: 0.50,
             sentence: 0.50,
             same_question: SameQuestion::default(),
             claim: Claim::default(),
-            formulary: PathBuf::new(),
             sentences: 24,
             quotes: 3,
             quote_characters: 1200,

@@ -129,7 +129,6 @@ impl Judged {
     const fn reason(&self) -> &'static str {
         match self.failed {
             Some(ClaimVerdict::Contradicted) => "contradicted",
-            Some(ClaimVerdict::NotSure) => "not_sure",
             Some(_) => "unsupported",
             None => "empty",
         }
@@ -168,14 +167,14 @@ async fn fold_stream(
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
-    let mut fold = Fold::new(evidence.passages(), &composed.shown, ports.settings.claim.into(), &ports.lexicon);
+    let mut fold = Fold::new(evidence.passages(), &composed.shown, ports.settings.claim.into());
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
         match tokio::time::timeout_at(deadline, events.next()).await {
             Ok(Some(Event::Text(text))) => {
                 fold.push(&text, passed);
                 if fold.is_cut() {
-                    return fold.into_judged(passed);
+                    return fold.into_judged();
                 }
             }
             Ok(Some(Event::Started { .. })) => {}
@@ -184,5 +183,5 @@ async fn fold_stream(
         }
     };
     fold.end(finished, passed);
-    fold.into_judged(passed)
+    fold.into_judged()
 }

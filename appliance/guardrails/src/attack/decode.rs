@@ -164,7 +164,7 @@ fn unleeted(plain: &str) -> String {
         .map(|word| {
             let letters = word.chars().filter(char::is_ascii_alphabetic).count();
             let leet = word.chars().filter(|c| matches!(c, '0' | '1' | '3' | '4' | '5' | '7' | '@' | '$' | '!')).count();
-            if letters == 0 || leet == 0 || leet > letters {
+            if letters < 2 || leet == 0 || leet > letters {
                 return word.to_owned();
             }
             changed = true;
@@ -231,13 +231,12 @@ fn from_hex(token: &str) -> Option<String> {
     readable(bytes.collect())
 }
 
-/// Bytes as text, if it can be read: random letters decode to controls and to few letters.
+/// Bytes as text, if nearly all of it is letters and spaces: random letters decode to marks and controls.
 fn readable(bytes: Vec<u8>) -> Option<String> {
     let text = String::from_utf8(bytes).ok()?;
     let all = text.chars().count();
-    let letters = text.chars().filter(|c| c.is_alphabetic() || *c == ' ').count();
-    let controls = text.chars().filter(|c| c.is_control() && !c.is_whitespace()).count();
-    (all >= 10 && controls == 0 && letters * 10 >= all * 6).then_some(text)
+    let kept = text.chars().filter(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | ',' | '\'' | '\n' | '!' | '?' | ':')).count();
+    (all >= 10 && kept * 10 >= all * 9).then_some(text)
 }
 
 /// The alphabet turned by thirteen.

@@ -114,7 +114,7 @@ const RULES: &[Rule] = &[
 const CLINICAL: &str = r"\b(label|bottle|box|bag|blister|package( insert)?|prescription|prescriber|script|rx|doctor|dr|physician|nurse|clinic|pharmac\w+|provider|surgeon|dentist|discharge|dos(e|es|ing|age)|tablets?|pills?|inhaler|syringes?|freezer|fridge|refrigerator|generator|robot|cabinet|printer|pump|scanner|insulin|taper|titration|fax(es)?|labs?|results?|alerts?|alarm|warning (light|box)|refills?|order set|appointment|pick-?up|delivery|shipment|diet|fasting|allerg\w+|vitamins?|\w+ acid|surgery|early refills?|faxed|photo id|interaction|voicemail|letter|chart|note|note from|sig|dispens\w+|transfer|patient|medication|medicine|drug|therapy|insurance|copay|counsel\w*|callback|invoice|vaccine|isolation|standing orders?|verbal orders?|duplicate)\b";
 
 /// Words that say it is the model that is spoken to after all.
-const MODEL: &str = r"\b(prompt|ai|chatbot|gpt|language model|llm|assistant|jailbreak|your (rules|instructions|programming|guidelines|restrictions|training|developers?)|you (are|were) (now|told|given|trained|programmed)|system (message|prompt)|instructions and (tell|say|print|reveal|show|output|answer|write|list|respond))\b|\b(previous|above|prior|earlier|new) instructions(\W*$|[.:;!,\n]| and\b)";
+const MODEL: &str = r"\b(prompt|ai|chatbot|gpt|language model|llm|assistant|jailbreak|your (rules|instructions|programming|guidelines|restrictions|training|developers?)|you (are|were) (now|told|given|trained|programmed)|system (message|prompt)|(previous|above|prior|earlier|new) instructions( and|\W*$|[.:;!,\n])|instructions and (tell|say|print|reveal|show|output|answer|write|list|respond))\b";
 
 /// What is left of a rule's weight where the clinic is meant.
 const YIELDED: f32 = 0.25;

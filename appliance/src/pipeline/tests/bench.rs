@@ -109,7 +109,6 @@ impl Bench {
             embed: Arc::new(Counting),
             generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
             settings: Arc::new(self.settings.clone()),
-            lexicon: Arc::new(cloister_guardrails::drug::Lexicon::built_in().clone()),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
         };
         let session = Session::resume_or_begin(Some(9.into()), &NoRandom);

@@ -1,9 +1,7 @@
 //! The fold itself: text in, units out, until one fails.
 
 use cloister_guardrails::{
-    drug::Lexicon,
-    ground,
-    split::{Span, next_sentence},
+    split::next_sentence,
     support::{self, Evidence, Limits, Verdict},
 };
 use cloister_knowledge::Passage;
@@ -20,53 +18,22 @@ pub(super) struct Fold<'a> {
     shown: &'a [Sentence],
     contexts: Vec<String>,
     limits: Limits,
-    lexicon: &'a Lexicon,
     text: String,
     from: usize,
     judged: Judged,
-    /// Where each unit's evidence stands: the passage and the place in it.
-    places: Vec<(usize, Span)>,
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(
-        passages: &'a [Passage],
-        shown: &'a [Sentence],
-        limits: Limits,
-        lexicon: &'a Lexicon,
-    ) -> Self {
+    pub(super) fn new(passages: &'a [Passage], shown: &'a [Sentence], limits: Limits) -> Self {
         let contexts = shown.iter().map(|s| passages.get(s.passage).map(context).unwrap_or_default()).collect();
-        let (text, judged) = (String::new(), Judged::default());
-        Self { passages, shown, contexts, limits, lexicon, text, from: 0, judged, places: Vec::new() }
+        Self { passages, shown, contexts, limits, text: String::new(), from: 0, judged: Judged::default() }
     }
 
     pub(super) const fn is_cut(&self) -> bool {
         self.judged.cut
     }
 
-    /// What was judged, with the warnings that stand beside a dose and that the draft left out. They are quoted, at the
-    /// end, since only then is it certain that the draft does not give them itself.
-    pub(super) fn into_judged(mut self, passed: &mut (dyn FnMut(&Passed) + Send)) -> Judged {
-        let said = self.judged.units.iter().map(|unit| unit.text.as_str()).collect::<Vec<_>>().join(" ");
-        let mut warnings: Vec<(usize, Span)> = Vec::new();
-        for (unit, (passage, span)) in self.judged.units.iter().zip(&self.places) {
-            let Some(found) = self.passages.get(*passage).filter(|_| ground::states_dose(&unit.text, self.lexicon)) else {
-                continue;
-            };
-            for warning in ground::warning::left_out(&found.text, *span, &said) {
-                let place = (*passage, warning);
-                if !warnings.contains(&place) && !self.places.contains(&place) {
-                    warnings.push(place);
-                }
-            }
-        }
-        for (passage, span) in warnings {
-            let Some(passage) = self.passages.get(passage) else { continue };
-            let citation = cite(passage, span, 0.0);
-            let unit = Passed { separator: "\n", text: citation.text.clone(), citation };
-            passed(&unit);
-            self.judged.units.push(unit);
-        }
+    pub(super) fn into_judged(self) -> Judged {
         self.judged
     }
 
@@ -118,7 +85,7 @@ impl<'a> Fold<'a> {
                 self.passages.get(s.passage).map(|p| Evidence { text: s.span.of(&p.text), context })
             })
             .collect();
-        let found = support::check_with(self.lexicon, &unit, &evidence, self.limits);
+        let found = support::check(&unit, &evidence, self.limits);
         let place = found.evidence.and_then(|index| self.shown.get(index));
         let place = place.and_then(|sentence| Some((sentence, self.passages.get(sentence.passage)?)));
         match (found.verdict, place) {
@@ -127,14 +94,11 @@ impl<'a> Fold<'a> {
                 let unit = Passed { separator, text: unit, citation };
                 passed(&unit);
                 self.judged.units.push(unit);
-                self.places.push((sentence.passage, sentence.span));
             }
             (verdict, _) => {
-                self.judged.failed = Some(match verdict {
-                    Verdict::Contradicted => ClaimVerdict::Contradicted,
-                    Verdict::NotSure => ClaimVerdict::NotSure,
-                    Verdict::Unsupported | Verdict::Supported => ClaimVerdict::Unsupported,
-                });
+                let contradicted = verdict == Verdict::Contradicted;
+                self.judged.failed =
+                    Some(if contradicted { ClaimVerdict::Contradicted } else { ClaimVerdict::Unsupported });
                 self.judged.cut = true;
             }
         }
