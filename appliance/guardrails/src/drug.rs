@@ -223,7 +223,10 @@ impl Lexicon {
 
     fn knows(&self, name: &str) -> bool {
         let words: Vec<String> = words::lower(name).map(|(_, word)| word).collect();
-        words.first().and_then(|first| self.names.get(first)).is_some_and(|names| names.iter().any(|n| n.words == words))
+        words
+            .first()
+            .and_then(|first| self.names.get(first))
+            .is_some_and(|names| names.iter().any(|n| n.words == words))
     }
 
     fn add(&mut self, name: &str, product: Product) {
@@ -292,7 +295,8 @@ pub(crate) fn releases(text: &str) -> Vec<(usize, usize, Release)> {
         let next = words.get(index + 1).map(|(_, word)| word.as_str()).unwrap_or_default();
         let written = text.get(*start..start + word.len()).unwrap_or_default();
         let shouted = written.chars().all(char::is_uppercase);
-        if let Some((release, used)) = release_at(word, next).filter(|(_, used)| *used > 1 || shouted || word.len() > 2) {
+        if let Some((release, used)) = release_at(word, next).filter(|(_, used)| *used > 1 || shouted || word.len() > 2)
+        {
             let last = words.get(index + used - 1);
             found.push((*start, last.map_or(start + word.len(), |(start, word)| start + word.len()), release));
         }

@@ -100,7 +100,9 @@ impl Fact {
             (FactKind::Date, FactKind::Date) => {
                 self.value == other.value || other.value.strip_suffix(self.value.trim_start_matches('-')).is_some()
             }
-            (FactKind::Measure, FactKind::Measure) => self.value == other.value || unit::same(&self.value, &other.value),
+            (FactKind::Measure, FactKind::Measure) => {
+                self.value == other.value || unit::same(&self.value, &other.value)
+            }
             (kind, held) => kind == held && self.value == other.value,
         })
     }

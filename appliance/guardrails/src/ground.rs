@@ -35,8 +35,8 @@ use crate::{drug::Lexicon, score, split::Span};
 use evidence::Sentence;
 use reading::Reading;
 
-pub use compare::{Discrepancy, Relation};
 pub(crate) use compare::{Comparison, compare as compare_readings};
+pub use compare::{Discrepancy, Relation};
 
 /// What the evidence says of a claim or an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

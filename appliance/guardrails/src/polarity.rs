@@ -220,7 +220,8 @@ fn parted(claim: &[Clause], sentence: &[Clause]) -> bool {
 const SAME_CLAUSE: f32 = 0.65;
 
 /// Words that begin another clause.
-const CONNECTIVES: &[&str] = &["but", "and", "if", "when", "unless", "because", "while", "until", "although", "or", "since"];
+const CONNECTIVES: &[&str] =
+    &["but", "and", "if", "when", "unless", "because", "while", "until", "although", "or", "since"];
 
 fn clauses(text: &str) -> Vec<Clause> {
     let mut clauses: Vec<Vec<String>> = vec![Vec::new()];
@@ -246,9 +247,9 @@ fn clause(words: &[String]) -> Clause {
             && !bounds(words.get(index + 1..).unwrap_or_default())
     });
     let negative = negations.count() % 2 == 1;
-    let meaningful = words.iter().filter(|word| {
-        !words::is_little(word) && !is_cue(word) && !word.contains(|c: char| c.is_ascii_digit())
-    });
+    let meaningful = words
+        .iter()
+        .filter(|word| !words::is_little(word) && !is_cue(word) && !word.contains(|c: char| c.is_ascii_digit()));
     Clause { stems: meaningful.map(|word| words::stem(word)).collect(), negative }
 }
 

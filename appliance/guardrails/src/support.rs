@@ -236,8 +236,15 @@ mod tests {
 
     #[test]
     fn a_brand_that_no_table_knows_is_missing_too() {
-        let evidence = [Evidence { text: "Patients take Zelvora tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.", context: "" }];
-        let claim = |brand: &str| format!("Patients take {brand} tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.");
+        let evidence = [Evidence {
+            text: "Patients take Zelvora tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.",
+            context: "",
+        }];
+        let claim = |brand: &str| {
+            format!(
+                "Patients take {brand} tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep."
+            )
+        };
         assert_eq!(check(&claim("Zelvora"), &evidence, Limits::default()).verdict, Verdict::Supported);
         assert_eq!(check(&claim("Zelbora"), &evidence, Limits::default()).verdict, Verdict::Unsupported);
     }

@@ -36,10 +36,12 @@ fn measure(items: &[Item]) -> BTreeMap<String, Tally> {
         let tally = tallies.entry(item.kind.clone()).or_default();
         tally.of += 1;
         if !right {
-            let claims: Vec<_> =
-                found.claims.iter().map(|c| (c.verdict, c.score, &c.discrepancies)).collect();
+            let claims: Vec<_> = found.claims.iter().map(|c| (c.verdict, c.score, &c.discrepancies)).collect();
             let sort = if faithful { "blocked" } else { "missed" };
-            tally.wrong.push(format!("template {}, {sort}: {:?} in {:?}: {claims:?}", item.template, item.answer, item.context));
+            tally.wrong.push(format!(
+                "template {}, {sort}: {:?} in {:?}: {claims:?}",
+                item.template, item.answer, item.context
+            ));
         }
     }
     tallies

@@ -111,10 +111,7 @@ fn values(slot: &str) -> &'static [Value] {
             ("555-0143", "555-0143", &["555-0134", "555-0413"]),
             ("(555) 010-7788", "555-010-7788", &["(555) 010-7789", "(555) 100-7788"]),
         ],
-        "time" => &[
-            ("8:00 AM", "8 a.m.", &["8:00 PM", "9:00 AM"]),
-            ("7:30 AM", "7:30 a.m.", &["7:00 AM", "6:30 AM"]),
-        ],
+        "time" => &[("8:00 AM", "8 a.m.", &["8:00 PM", "9:00 AM"]), ("7:30 AM", "7:30 a.m.", &["7:00 AM", "6:30 AM"])],
         "money" => &[("$4.50", "$4.50", &["$45", "$5.40"]), ("$12", "$12", &["$120", "$21"])],
         "date" => &[
             ("March 5, 2026", "5 March 2026", &["March 15, 2026", "May 5, 2026"]),
@@ -189,9 +186,7 @@ pub(super) fn items(file: &str, rounds: usize) -> Vec<Item> {
             }
         }
     }
-    made.into_iter()
-        .map(|((kind, context, answer), template)| Item { context, answer, kind, template })
-        .collect()
+    made.into_iter().map(|((kind, context, answer), template)| Item { context, answer, kind, template }).collect()
 }
 
 /// Which wrong values of a slot an error of this type takes: amounts are wrong tenfold first, then in their unit.

@@ -146,8 +146,24 @@ const LEAST_RUN: usize = 5;
 /// A run of letters without its spaces, parted again before and after the words that attacks are made of.
 fn parted(run: &str) -> String {
     const WORDS: [&str; 18] = [
-        "instructions", "previous", "ignore", "disregard", "forget", "system", "prompt", "reveal", "rules", "above",
-        "prior", "your", "all", "the", "you", "are", "now", "show",
+        "instructions",
+        "previous",
+        "ignore",
+        "disregard",
+        "forget",
+        "system",
+        "prompt",
+        "reveal",
+        "rules",
+        "above",
+        "prior",
+        "your",
+        "all",
+        "the",
+        "you",
+        "are",
+        "now",
+        "show",
     ];
     let mut text = run.to_owned();
     for word in WORDS {
@@ -163,7 +179,8 @@ fn unleeted(plain: &str) -> String {
         .split(' ')
         .map(|word| {
             let letters = word.chars().filter(char::is_ascii_alphabetic).count();
-            let leet = word.chars().filter(|c| matches!(c, '0' | '1' | '3' | '4' | '5' | '7' | '@' | '$' | '!')).count();
+            let leet =
+                word.chars().filter(|c| matches!(c, '0' | '1' | '3' | '4' | '5' | '7' | '@' | '$' | '!')).count();
             if letters < 2 || leet == 0 || leet > letters {
                 return word.to_owned();
             }
@@ -188,7 +205,8 @@ fn unleeted(plain: &str) -> String {
 fn encoded(text: &str) -> Vec<String> {
     let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_');
     let base64 = text.split(|c: char| !token(c)).filter(|token| token.len() >= 16).filter_map(from_base64);
-    let lines: String = text.split_whitespace().map(|word| word.trim_start_matches("0x").trim_start_matches("\\x")).collect();
+    let lines: String =
+        text.split_whitespace().map(|word| word.trim_start_matches("0x").trim_start_matches("\\x")).collect();
     let hex = std::iter::once(lines.as_str())
         .chain(text.split_whitespace())
         .flat_map(|piece| piece.split(|c: char| !c.is_ascii_hexdigit()))
@@ -235,7 +253,10 @@ fn from_hex(token: &str) -> Option<String> {
 fn readable(bytes: Vec<u8>) -> Option<String> {
     let text = String::from_utf8(bytes).ok()?;
     let all = text.chars().count();
-    let kept = text.chars().filter(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | ',' | '\'' | '\n' | '!' | '?' | ':')).count();
+    let kept = text
+        .chars()
+        .filter(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | ',' | '\'' | '\n' | '!' | '?' | ':'))
+        .count();
     (all >= 10 && kept * 10 >= all * 9).then_some(text)
 }
 
@@ -254,7 +275,8 @@ fn rotated(plain: &str) -> String {
 /// Words of English so common that whichever reading of a text has more of them is the right one.
 const COMMON: &[&str] = &[
     "a", "all", "an", "and", "any", "are", "as", "be", "for", "from", "have", "i", "in", "is", "it", "me", "my", "not",
-    "now", "of", "on", "or", "show", "tell", "that", "the", "this", "to", "what", "will", "with", "without", "you", "your",
+    "now", "of", "on", "or", "show", "tell", "that", "the", "this", "to", "what", "will", "with", "without", "you",
+    "your",
 ];
 
 fn reads_better(other: &str, plain: &str) -> bool {

@@ -60,9 +60,13 @@ fn before(tokens: &[Token<'_>], of_people: bool) -> Option<Bound> {
     let (last, second, third) = (back(skip), back(skip + 1), back(skip + 2));
     let plain = match (third, second, last) {
         ("no" | "not", "less" | "fewer" | "earlier" | "younger", "than") => return Some(Bound::Least),
-        ("no" | "not", "more" | "longer" | "later" | "greater" | "higher" | "older", "than") => return Some(Bound::Most),
+        ("no" | "not", "more" | "longer" | "later" | "greater" | "higher" | "older", "than") => {
+            return Some(Bound::Most);
+        }
         (_, "at", "least") | (_, ">", "=") | (_, _, "≥" | "minimum") => return Some(Bound::Least),
-        (_, "at", "most") | (_, "up", "to") | (_, "<", "=") | (_, _, "≤" | "maximum" | "max") => return Some(Bound::Most),
+        (_, "at", "most") | (_, "up", "to") | (_, "<", "=") | (_, _, "≤" | "maximum" | "max") => {
+            return Some(Bound::Most);
+        }
         (_, "limit" | "limited", "to" | "of") | (_, "limit", _) => return Some(Bound::Most),
         (_, "more" | "greater" | "older" | "longer" | "higher" | "later" | "heavier", "than") => Some(Bound::Least),
         (_, _, "over" | "above" | ">" | "exceed" | "exceeds" | "exceeding" | "exceeded" | "past") => Some(Bound::Least),

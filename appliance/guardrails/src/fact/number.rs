@@ -42,9 +42,7 @@ fn digits(tokens: &[Token<'_>]) -> Option<(String, usize)> {
     let rest = tokens.get(1..)?;
     let more = rest.first().and_then(|token| vulgar(token.text)).map(|part| (part, 1));
     match more.or_else(|| fraction(rest).map(|part| (part, 3))) {
-        Some((part, used)) if !whole.contains('.') => {
-            Some(((whole.parse::<f64>().ok()? + part).to_string(), 1 + used))
-        }
+        Some((part, used)) if !whole.contains('.') => Some(((whole.parse::<f64>().ok()? + part).to_string(), 1 + used)),
         _ => Some((whole, 1)),
     }
 }

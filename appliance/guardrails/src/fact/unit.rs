@@ -132,9 +132,9 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 pub(super) fn dimension(value: &str) -> &'static str {
     let unit = value.split_once(' ').map_or("", |(_, unit)| unit);
     match unit.split('/').next().unwrap_or_default() {
-        "ng" | "mcg" | "mg" | "g" | "unit" | "meq" | "mmol" | "tablet" | "capsule" | "pill" | "drop" | "puff" | "spray"
-        | "patch" | "vial" | "ampule" | "lozenge" | "packet" | "suppository" | "teaspoon" | "tablespoon" | "ml"
-        | "dose" => "dose",
+        "ng" | "mcg" | "mg" | "g" | "unit" | "meq" | "mmol" | "tablet" | "capsule" | "pill" | "drop" | "puff"
+        | "spray" | "patch" | "vial" | "ampule" | "lozenge" | "packet" | "suppository" | "teaspoon" | "tablespoon"
+        | "ml" | "dose" => "dose",
         "second" | "minute" | "hour" | "day" | "week" | "month" | "year" => "time",
         "kg" | "lb" | "oz" => "weight",
         "$" | "cent" => "money",

@@ -2,8 +2,9 @@
 
 use crate::{
     drug::Lexicon,
-    fact, words,
+    fact,
     split::{self, Span},
+    words,
 };
 
 /// The places of the claims of `answer`, in order. What claims nothing (a greeting, a question) is left out.

@@ -3,11 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    condition, evidence, population, role,
-    reading::Reading,
-    weekday,
-};
+use super::{condition, evidence, population, reading::Reading, role, weekday};
 use crate::{
     drug::Lexicon,
     fact::{Bound, Fact, FactKind},
@@ -148,19 +144,15 @@ fn standing_of(
 }
 
 /// A drug stands if all that it holds is named; a class like insulin is named by each of its kinds.
-fn drug(
-    fact: &Fact,
-    claim: &Reading,
-    sentence: &Reading,
-    context: &Reading,
-    lexicon: &Lexicon,
-) -> Option<Relation> {
+fn drug(fact: &Fact, claim: &Reading, sentence: &Reading, context: &Reading, lexicon: &Lexicon) -> Option<Relation> {
     let of = |reading: &Reading| -> BTreeSet<String> {
         reading.of_kind(FactKind::Drug).flat_map(|fact| fact.value.split('+')).map(str::to_owned).collect()
     };
     let (own, around) = (of(sentence), of(context));
     let named = |wanted: &str| {
-        own.iter().chain(&around).any(|held| held == wanted || held.strip_prefix(wanted).is_some_and(|r| r.starts_with(' ')))
+        own.iter()
+            .chain(&around)
+            .any(|held| held == wanted || held.strip_prefix(wanted).is_some_and(|r| r.starts_with(' ')))
     };
     let missing: Vec<&str> = fact.value.split('+').filter(|wanted| !named(wanted)).collect();
     if missing.is_empty() {

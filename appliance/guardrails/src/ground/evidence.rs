@@ -44,8 +44,12 @@ pub(super) fn sentences(context: &str, lexicon: &Lexicon) -> Vec<Sentence> {
             let [first, second] = pair else { return None };
             let span = Span { start: first.span.start, end: second.span.end };
             let text = span.of(context);
-            (text.len() <= LONGEST_PAIR)
-                .then(|| Sentence { span, reading: Reading::of(text, lexicon), context: first.context.clone(), pair: true })
+            (text.len() <= LONGEST_PAIR).then(|| Sentence {
+                span,
+                reading: Reading::of(text, lexicon),
+                context: first.context.clone(),
+                pair: true,
+            })
         })
         .collect();
     single.extend(pairs);

@@ -96,9 +96,7 @@ fn latin(tokens: &[Token<'_>]) -> Read {
             return match letters.as_slice() {
                 ["b", ".", "i", ".", "d", last] => Some((minutes(720.0), 5 + usize::from(*last == "."))),
                 ["t", ".", "i", ".", "d", last] => Some((minutes(480.0), 5 + usize::from(*last == "."))),
-                ["p", ".", "r", ".", "n", last] => {
-                    Some((vec!["as needed".to_owned()], 5 + usize::from(*last == ".")))
-                }
+                ["p", ".", "r", ".", "n", last] => Some((vec!["as needed".to_owned()], 5 + usize::from(*last == "."))),
                 _ => None,
             };
         }
@@ -203,7 +201,10 @@ mod tests {
     #[test]
     fn the_same_frequency_has_one_form() {
         for (value, texts) in [
-            ("720 min", &["twice daily", "bid", "b.i.d.", "q12h", "every 12 hours", "2 times a day", "2 x per day"][..]),
+            (
+                "720 min",
+                &["twice daily", "bid", "b.i.d.", "q12h", "every 12 hours", "2 times a day", "2 x per day"][..],
+            ),
             ("480 min", &["three times a day", "tid", "every eight hours", "q 8 h", "3 times daily"]),
             ("1440 min", &["daily", "once a day", "every day", "q24h", "qd", "every 24 hours", "each morning"]),
             ("10080 min", &["weekly", "once a week", "every week", "every 7 days", "once weekly"]),

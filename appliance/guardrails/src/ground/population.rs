@@ -21,7 +21,8 @@ pub(super) fn populations(text: &str) -> Vec<Fact> {
     let mut found: Vec<Fact> = Vec::new();
     for (index, (start, word)) in words.iter().enumerate() {
         let next = plain.get(index + 1).map(String::as_str).unwrap_or_default();
-        let general = lexicon::population(plain.get(index).unwrap_or(word)).filter(|group| whole.contains(group) && counts(word, group, next));
+        let general = lexicon::population(plain.get(index).unwrap_or(word))
+            .filter(|group| whole.contains(group) && counts(word, group, next));
         let Some(group) = condition(word).or(general) else { continue };
         if found.iter().all(|fact| fact.value != group) {
             let end = start + word.len();

@@ -38,7 +38,12 @@ fn misplaced_fact(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)>
                 | FactKind::Release
         )
     };
-    claim.facts.iter().filter(valued).find(|fact| is_misplaced(fact, claim, sentence)).map(|fact| (fact.start, fact.end))
+    claim
+        .facts
+        .iter()
+        .filter(valued)
+        .find(|fact| is_misplaced(fact, claim, sentence))
+        .map(|fact| (fact.start, fact.end))
 }
 
 fn is_misplaced(fact: &Fact, claim: &Reading, sentence: &Reading) -> bool {
@@ -134,9 +139,30 @@ fn matter(reading: &Reading, (from, to): (usize, usize), slot: &Fact) -> BTreeSe
 
 /// People and places that act in a pharmacy.
 const ACTORS: &[&str] = &[
-    "agent", "caregiver", "clinic", "courier", "customer", "doctor", "driver", "hospital", "insurer", "manager", "nurse",
-    "parent", "patient", "pharmacist", "pharmacy", "physician", "plan", "prescriber", "provider", "resident", "security",
-    "supervisor", "technician", "wholesaler",
+    "agent",
+    "caregiver",
+    "clinic",
+    "courier",
+    "customer",
+    "doctor",
+    "driver",
+    "hospital",
+    "insurer",
+    "manager",
+    "nurse",
+    "parent",
+    "patient",
+    "pharmacist",
+    "pharmacy",
+    "physician",
+    "plan",
+    "prescriber",
+    "provider",
+    "resident",
+    "security",
+    "supervisor",
+    "technician",
+    "wholesaler",
 ];
 
 /// Words that give the thing after them its part: "from A to B", "A before B".
@@ -174,7 +200,10 @@ fn exchanged(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)> {
 }
 
 fn parts_exchanged(first: &Actor, second: &Actor, a: &Actor, b: &Actor) -> bool {
-    first.part != second.part && first.part == b.part && second.part == a.part && (first.part != "by" && second.part != "by")
+    first.part != second.part
+        && first.part == b.part
+        && second.part == a.part
+        && (first.part != "by" && second.part != "by")
 }
 
 /// Whether the same doing stands between the two in both sentences, and the one who does it is another.
@@ -204,14 +233,26 @@ fn actors(reading: &Reading) -> Vec<Actor> {
         let actor = ACTORS.iter().any(|actor| words::stem(actor) == stem);
         if actor {
             let name = synonym::common(&stem).to_owned();
-            found.push(Actor { name, start: *start, end: start + word.len(), part: part_before(&words, index), acts: true });
+            found.push(Actor {
+                name,
+                start: *start,
+                end: start + word.len(),
+                part: part_before(&words, index),
+                acts: true,
+            });
         }
     }
     let things = |fact: &&Fact| matches!(fact.kind, FactKind::Drug | FactKind::Measure | FactKind::Time);
     for fact in reading.facts.iter().filter(things) {
         let index = words.iter().position(|(start, word)| start + word.len() > fact.start).unwrap_or(words.len());
         let name = format!("{} {}", fact.kind.as_str(), fact.value);
-        found.push(Actor { name, start: fact.start, end: fact.end, part: part_before(&words, index), acts: fact.kind == FactKind::Drug });
+        found.push(Actor {
+            name,
+            start: fact.start,
+            end: fact.end,
+            part: part_before(&words, index),
+            acts: fact.kind == FactKind::Drug,
+        });
     }
     found.sort_by_key(|actor| actor.start);
     found

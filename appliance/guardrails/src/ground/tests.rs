@@ -64,10 +64,19 @@ fn facts_that_change_places_are_found() {
     assert_eq!(verdict_of(context, "Children take 500 mg every 8 hours."), Verdict::Contradicted);
     assert_eq!(verdict_of(context, "Children take 250 mg every 12 hours."), Verdict::Supported);
     let switch = "Patients switch from warfarin to apixaban when the INR is below 2.";
-    assert_eq!(verdict_of(switch, "Patients switch from apixaban to warfarin when the INR is below 2."), Verdict::Contradicted);
+    assert_eq!(
+        verdict_of(switch, "Patients switch from apixaban to warfarin when the INR is below 2."),
+        Verdict::Contradicted
+    );
     let calls = "The pharmacist calls the prescriber about every early refill.";
-    assert_eq!(verdict_of(calls, "The prescriber calls the pharmacist about every early refill."), Verdict::Contradicted);
-    assert_eq!(verdict_of(calls, "The prescriber is called by the pharmacist about every early refill."), Verdict::Supported);
+    assert_eq!(
+        verdict_of(calls, "The prescriber calls the pharmacist about every early refill."),
+        Verdict::Contradicted
+    );
+    assert_eq!(
+        verdict_of(calls, "The prescriber is called by the pharmacist about every early refill."),
+        Verdict::Supported
+    );
 }
 
 #[test]
@@ -108,7 +117,10 @@ fn an_answer_that_claims_nothing_or_lacks_a_context_is_not_grounded() {
 
 #[test]
 fn places_find_the_text_again() {
-    let found = judged(DOSING, "Naïve, but: the tablets must not be crushed. Take 2000 mg per day at most, as the maximum dose.");
+    let found = judged(
+        DOSING,
+        "Naïve, but: the tablets must not be crushed. Take 2000 mg per day at most, as the maximum dose.",
+    );
     for claim in &found.claims {
         let evidence = claim.evidence.map(|span| span.of(DOSING)).unwrap_or_default();
         assert!(!evidence.is_empty(), "{claim:?}");
