@@ -1,7 +1,8 @@
-//! Checks on text: screening, claims, support, and whether two questions ask the same. Pure functions.
+//! Checks on text: screening, attacks, drug names, grounding claim by claim, and whether two questions ask the same. Pure
+//! functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for identifiers, attacks or
+//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for identifiers or
 //! forbidden topics: [`screen`] takes a list of detectors so that they can be added without changing its callers.
 //!
 //! ```
@@ -22,7 +23,10 @@
 //! - **One evidence sentence must bear a whole claim.** Joining halves of two sentences is how small models make
 //!   statements that no document holds.
 
+pub mod attack;
+pub mod drug;
 pub mod fact;
+pub mod ground;
 pub mod polarity;
 pub mod same_question;
 pub mod score;
