@@ -22,8 +22,10 @@
 //! - **One evidence sentence must bear a whole claim.** Joining halves of two sentences is how small models make
 //!   statements that no document holds.
 
+pub mod detect;
 pub mod fact;
 pub mod polarity;
+pub mod redact;
 pub mod same_question;
 pub mod score;
 pub mod screen;

@@ -1,0 +1,126 @@
+//! Names that words before them introduce: titles, roles, kin, `named`, greetings.
+
+use super::{
+    super::{kind::Kind, lexicon::Senses, token::{Shape, Tokens}},
+    Name, extent, is_title, likely, may_be, term,
+};
+
+/// A title and the name after it: `Dr. Hall`, `Drs. Hall and Okonkwo` one by one. `Dr. Hall's office` is a place.
+pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
+    let lower = tokens.lower(index);
+    if !is_title(lower) || !tokens.at(index).word() {
+        return None;
+    }
+    let spelled_out = matches!(lower, "doctor" | "professor" | "miss");
+    let first = index + 1 + usize::from(tokens.mark(index + 1, "."));
+    let token = tokens.at(first);
+    if token.lines > 0 && !spelled_out && tokens.at(index).lines > 0 || token.lines > 1 {
+        return None;
+    }
+    let initials = super::initial(tokens, first) > first;
+    let capital = token.capital() && !term::never(tokens.lower(first));
+    let small = token.shape == Shape::Lower && tokens.mark(index + 1, ".") && token.senses.any(Senses::SURNAME.with(Senses::GIVEN)) && !token.senses.has(Senses::COMMON);
+    if !(capital || initials || small) || (spelled_out || lower == "ms") && !initials && !small && !may_be(tokens, first) {
+        return None;
+    }
+    let last = extent(tokens, first);
+    let office = tokens.before(last, 1).possessive
+        && matches!(tokens.lower(last), "office" | "clinic" | "practice" | "surgery" | "pharmacy" | "group");
+    if office {
+        return Some(Name { kind: Kind::Facility, ..Name::new(index, last + 1, 0.85, "office") });
+    }
+    Some(Name::new(index, last, 0.95, "title"))
+}
+
+/// What leads to a name, and how much the next word must itself look like one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// `my name is`, `named`: any word, also in small letters.
+    Any,
+    /// `patient`, `husband`: a capitalised word that may be a name.
+    Person,
+    /// `dear`, `hi`: a capitalised word that the tables know as a name, or do not know at all.
+    Likely,
+}
+
+/// A name after words that introduce it.
+pub(super) fn named(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
+    let (length, lead, confidence) = lead(tokens, index)?;
+    let mut first = index + length;
+    while matches!(tokens.text(first), "\"" | "'" | ":" | "-") && tokens.at(first).lines == 0 {
+        first += 1;
+    }
+    if is_title(tokens.lower(first)) {
+        return None; // the title finds it
+    }
+    let token = tokens.at(first);
+    if token.lines > 1 || term::never(tokens.lower(first)) || tokens.joined(first + 1) && tokens.at(first + 1).shape == Shape::Digits {
+        return None;
+    }
+    let capital = super::initial(tokens, first) > first && tokens.at(super::initial(tokens, first)).capital() || may_be(tokens, first);
+    let fits = match lead {
+        Lead::Any => (capital && !term::head(tokens.lower(first + 1))) || small_name(tokens, first),
+        Lead::Person => capital && !tokens.at(first).senses.has(Senses::EPONYM) && (likely(tokens, first) || person(tokens, first)),
+        Lead::Likely => capital && likely(tokens, first) && !tokens.at(first).senses.has(Senses::EPONYM),
+    };
+    if !fits || token.shape == Shape::Capitals && token.end - token.start <= 3 && lead != Lead::Any {
+        return None;
+    }
+    let last = if token.shape == Shape::Lower { small_extent(tokens, first) } else { extent(tokens, first) };
+    (!term::eponymous(tokens, first, last) && !term::facility(tokens.lower(last))).then(|| Name::new(first, last, confidence, "introduced"))
+}
+
+/// Whether a word that is also common is a name here: an initial or another likely part follows.
+fn person(tokens: &Tokens<'_>, first: usize) -> bool {
+    let next = first + 1;
+    super::initial(tokens, next) > next || tokens.at(next).lines == 0 && likely(tokens, next)
+}
+
+fn small_name(tokens: &Tokens<'_>, index: usize) -> bool {
+    let token = tokens.at(index);
+    let name = token.senses.any(Senses::GIVEN_ONLY.with(Senses::SURNAME_ONLY)) || token.senses.unknown();
+    token.shape == Shape::Lower && token.lines == 0 && name && token.end - token.start >= 3 && !term::drug(tokens.lower(index))
+}
+
+/// A name in small letters, as far as its parts are no words.
+fn small_extent(tokens: &Tokens<'_>, first: usize) -> usize {
+    let mut last = first + 1;
+    while last < first + 4 && tokens.at(last).lines == 0 && tokens.at(last).apart && !tokens.at(last).senses.has(Senses::WORD) && small_name(tokens, last) {
+        last += 1;
+    }
+    last
+}
+
+fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
+    let word = |step: usize| tokens.lower(index + step);
+    if !tokens.at(index).word() {
+        return None;
+    }
+    Some(match (word(0), word(1)) {
+        ("name" | "names", "is" | "are" | "was" | ":" | "of") => (2, Lead::Any, 0.9),
+        ("named" | "nicknamed" | "aka" | "née" | "alias" | "surnamed", _) => (1, Lead::Any, 0.9),
+        ("called", _) if matches!(tokens.text(index + 1), "\"" | "'") || matches!(tokens.lower_before(index, 1), "be" | "is" | "was" | "man" | "woman" | "patient" | "boy" | "girl") => (1, Lead::Likely, 0.75),
+        ("known", "as") => (2, Lead::Likely, 0.7),
+        ("i", "am") | ("this", "is") | ("i'm", _) => (if word(0) == "i'm" { 1 } else { 2 }, Lead::Likely, 0.7),
+        ("patient" | "pt" | "patients" | "client" | "member" | "caller" | "resident" | "beneficiary" | "subscriber", "," | ":" | "is") => (2, Lead::Person, 0.75),
+        ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "father" | "sister" | "officer" | "judge" | "coach", ",") => (2, Lead::Likely, 0.7),
+        ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "officer" | "judge" | "coach", _) => (1, Lead::Person, 0.7),
+        (kin, "," | "is" | ":") if is_kin(kin) => (2, Lead::Likely, 0.75),
+        (kin, _) if is_kin(kin) => (1, Lead::Person, 0.75),
+        ("dear" | "hi" | "hello" | "hey" | "attn" | "attention" | "cc" | "bcc", _) => (1 + usize::from(matches!(word(1), "," | "." | ":")), Lead::Likely, 0.75),
+        ("regards" | "sincerely" | "cheers" | "signed" | "thanks" | "best" | "respectfully" | "yours", "," | ":" ) => (2, Lead::Likely, 0.75),
+        ("seen" | "evaluated" | "examined" | "referred" | "treated" | "prescribed" | "dictated" | "signed" | "reviewed" | "ordered" | "performed" | "written" | "approved" | "accompanied" | "administered" | "interviewed" | "admitted" | "discharged", "by") => (2, Lead::Likely, 0.8),
+        ("on", "behalf") if word(2) == "of" => (3, Lead::Likely, 0.75),
+        ("spoke" | "speak" | "talked" | "speaking" | "met" | "consulted", "with" | "to") => (2, Lead::Likely, 0.75),
+        _ => return None,
+    })
+}
+
+fn is_kin(word: &str) -> bool {
+    matches!(
+        word,
+        "mother" | "father" | "mom" | "mum" | "dad" | "son" | "daughter" | "husband" | "wife" | "spouse" | "partner" | "brother" | "sister" | "aunt"
+            | "uncle" | "cousin" | "niece" | "nephew" | "grandmother" | "grandfather" | "grandson" | "granddaughter" | "grandma" | "grandpa" | "fiancé"
+            | "fiance" | "fiancée" | "boyfriend" | "girlfriend" | "stepson" | "stepdaughter" | "twin" | "twins" | "baby"
+    )
+}
