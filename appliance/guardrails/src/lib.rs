@@ -1,8 +1,9 @@
-//! Checks on text: screening, claims, support, and whether two questions ask the same. Pure functions.
+//! Checks on text: identifiers, screening, claims, support, and whether two questions ask the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for identifiers, attacks or
-//! forbidden topics: [`screen`] takes a list of detectors so that they can be added without changing its callers.
+//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for attacks or forbidden topics, and
+//! the pipeline does not yet call [`detect`]: [`screen`] takes a list of detectors so that they can be added without
+//! changing its callers.
 //!
 //! ```
 //! use cloister_guardrails::support::{self, Evidence, Verdict};

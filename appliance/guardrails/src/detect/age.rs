@@ -55,9 +55,15 @@ fn unit(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
                 _ => None,
             }
         }
-        "f" | "m" if tokens.joined(at) && tokens.at(at).shape == Shape::Letter => Some(next + 1),
+        "f" | "m" if tokens.joined(at) && tokens.at(at).shape == Shape::Letter && !warm(tokens, at) => Some(next + 1),
         _ => None,
     }
+}
+
+/// Whether `101F` is a temperature.
+fn warm(tokens: &Tokens<'_>, at: usize) -> bool {
+    let word = |word: &str| matches!(word, "temp" | "temperature" | "fever" | "febrile" | "tmax" | "t" | "degrees" | "heat" | "afebrile");
+    (2..=6).any(|back| word(tokens.lower_before(at, back))) || (1..=2).any(|ahead| word(tokens.lower(at + ahead)))
 }
 
 /// Whether the words before say that the number is an age.
@@ -96,7 +102,7 @@ mod tests {
 
     #[test]
     fn lower_ages_and_other_numbers_may_stay() {
-        for text in ["a 34-year-old man", "89 years old", "95% of patients", "HR 95", "aged 34", "95 mg", "90 days", "99.1 F", "older than 65"] {
+        for text in ["a 34-year-old man", "89 years old", "95% of patients", "HR 95", "aged 34", "95 mg", "90 days", "99.1 F", "a temp of 101F", "101F fever", "older than 65"] {
             assert!(read(text).is_empty(), "{text}: {:?}", read(text));
         }
     }

@@ -66,10 +66,6 @@ fn numeric(tokens: &Tokens<'_>, index: usize) -> Read {
             }
         }
     }
-    if tokens.at(index + 2).word() && month(tokens.lower(index + 2)).is_some() && is_day(first) && two == one {
-        let year = part(4);
-        return (is_year(year) || year.len() == 2).then_some((index + 5, 0.95));
-    }
     let second = part(2);
     let alone = !matches!(tokens.text(index + 3), "/" | "-") || !tokens.joined(index + 3);
     if one == "/" && alone && tokens.at(index + 2).shape == Shape::Digits {

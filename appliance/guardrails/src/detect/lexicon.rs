@@ -7,13 +7,17 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
+use super::numbers::label_words;
+
 mod eponym;
 
 /// What a word may be; a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Senses(u16);
+pub(crate) struct Senses(u32);
 
 impl Senses {
+    /// Nothing is known.
+    pub(crate) const NONE: Self = Self(0);
     /// A given name.
     pub(crate) const GIVEN: Self = Self(1);
     /// A frequent given name that is seldom anything else.
@@ -34,6 +38,28 @@ impl Senses {
     pub(crate) const EPONYM: Self = Self(256);
     /// A county.
     pub(crate) const COUNTY: Self = Self(512);
+    /// A word that is no part of a name, even with a capital.
+    pub(crate) const NEVER: Self = Self(1 << 10);
+    /// A word in the name of an organisation.
+    pub(crate) const INSTITUTION: Self = Self(1 << 11);
+    /// A word that follows an eponym.
+    pub(crate) const HEAD: Self = Self(1 << 12);
+    /// A word that makes an eponym of any name before it.
+    pub(crate) const CLINICAL: Self = Self(1 << 13);
+    /// A title.
+    pub(crate) const TITLE: Self = Self(1 << 14);
+    /// A relative.
+    pub(crate) const KIN: Self = Self(1 << 15);
+    /// The first of words that introduce a name.
+    pub(crate) const LEAD: Self = Self(1 << 16);
+    /// The head of a facility's name.
+    pub(crate) const FACILITY: Self = Self(1 << 17);
+    /// A word that says what kind of facility it is.
+    pub(crate) const GENERIC: Self = Self(1 << 18);
+    /// The last word of a street's name.
+    pub(crate) const STREET: Self = Self(1 << 19);
+    /// The first word of a number's label.
+    pub(crate) const LABEL: Self = Self(1 << 20);
 
     /// Whether every bit of `other` is set.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -50,9 +76,9 @@ impl Senses {
         Self(self.0 | other.0)
     }
 
-    /// Whether the word is in no table.
+    /// Whether the word has no meaning in any table. It may still have a role.
     pub(crate) const fn unknown(self) -> bool {
-        self.0 == 0
+        self.0 & 0x3FF == 0
     }
 }
 
@@ -120,7 +146,30 @@ fn read() -> HashMap<Box<str>, Senses> {
     });
     listed(include_str!("tables/cities.txt")).for_each(|word| place(word, Senses::PLACE));
     eponym::all().for_each(|word| add(word, Senses::EPONYM));
+    label_words().for_each(|word| add(word, Senses::LABEL));
+    roles(&mut add);
     lexicon
+}
+
+/// Reads what words do beside others.
+fn roles(add: &mut impl FnMut(&str, Senses)) {
+    for line in include_str!("tables/roles.txt").lines().filter(|line| !line.starts_with('#')) {
+        let Some((role, words)) = line.split_once(':') else { continue };
+        let sense = match role {
+            "never" => Senses::NEVER,
+            "institution" => Senses::INSTITUTION,
+            "head" => Senses::HEAD,
+            "clinical" => Senses::CLINICAL,
+            "title" => Senses::TITLE,
+            "kin" => Senses::KIN,
+            "lead" => Senses::LEAD,
+            "facility" => Senses::FACILITY,
+            "generic" => Senses::GENERIC,
+            "street" => Senses::STREET,
+            _ => Senses::NONE,
+        };
+        listed(words).for_each(|word| add(word, sense));
+    }
 }
 
 /// The words of a table of plain lists, a line of any number of them, parted by commas; `#` begins a remark.
@@ -157,6 +206,16 @@ mod tests {
         assert!(senses("new").has(Senses::PLACE_BEGINS));
         assert!(senses("gleason").has(Senses::EPONYM));
         assert!(senses("zzyzxqq").unknown());
+    }
+
+    #[test]
+    fn every_role_in_the_table_is_known() {
+        let mut words = 0;
+        roles(&mut |word, sense| {
+            assert_ne!(sense, Senses::NONE, "{word}");
+            words += 1;
+        });
+        assert!(words > 800);
     }
 
     #[test]

@@ -52,15 +52,6 @@ impl Name {
     }
 }
 
-/// Whether a word in lower case is a title or a role that stands before a name.
-pub(super) fn is_title(word: &str) -> bool {
-    matches!(
-        word,
-        "dr" | "drs" | "mr" | "mrs" | "ms" | "mx" | "prof" | "rev" | "hon" | "capt" | "sgt" | "lt" | "col" | "doctor" | "professor" | "miss"
-            | "messrs" | "dra" | "señor" | "señora" | "sra" | "herr" | "frau" | "mme" | "monsieur" | "madame" | "pvt" | "cpl"
-    )
-}
-
 /// Whether a word in small letters belongs inside a name: `van`, `de la`, `bin`.
 fn is_particle(word: &str) -> bool {
     matches!(
@@ -79,7 +70,7 @@ fn may_be(tokens: &Tokens<'_>, index: usize) -> bool {
     }
     let name = token.senses.any(Senses::GIVEN.with(Senses::SURNAME));
     let digits = tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
-    !digits && !term::never(tokens.lower(index)) && (name || !token.senses.has(Senses::COMMON))
+    !digits && !tokens.at(index).is(Senses::NEVER) && (name || !token.senses.has(Senses::COMMON))
 }
 
 /// Whether the token is known as a name, or unknown altogether.
@@ -96,7 +87,7 @@ fn unknown(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     let known = Senses::GIVEN.with(Senses::SURNAME).with(Senses::WORD).with(Senses::EPONYM).with(Senses::PLACE).with(Senses::COUNTY);
     token.capital() && token.shape != Shape::Capitals && !token.senses.any(known) && token.end - token.start >= 3
-        && !term::drug(tokens.lower(index)) && !term::never(tokens.lower(index))
+        && !term::drug(tokens.lower(index)) && !tokens.at(index).is(Senses::NEVER)
 }
 
 /// The token after an initial at `at`, with its point: `J.`, `J`. `at` itself if none stands there.
@@ -155,7 +146,7 @@ fn extent(tokens: &Tokens<'_>, first: usize) -> usize {
 fn follows(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     let pure_word = token.senses.has(Senses::WORD) && !token.senses.any(Senses::SURNAME.with(Senses::GIVEN));
-    token.lines == 0 && token.apart && may_be(tokens, index) && !pure_word && !term::facility(tokens.lower(index)) && !term::head(tokens.lower(index))
+    token.lines == 0 && token.apart && may_be(tokens, index) && !pure_word && !tokens.at(index).is(Senses::INSTITUTION) && !tokens.at(index).is(Senses::HEAD)
 }
 
 /// `Robert "Bobby" Hall`.

@@ -26,6 +26,11 @@ pub(super) mod zip;
 
 use run::Chunk;
 
+/// The first words of all labels, for the lexicon.
+pub(super) fn label_words() -> impl Iterator<Item = &'static str> {
+    label::first_words()
+}
+
 /// Finds them all.
 pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
     label::scan(tokens, found);

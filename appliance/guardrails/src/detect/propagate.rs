@@ -58,7 +58,7 @@ impl Parts {
             let mut index = tokens.from(finding.start);
             while tokens.at(index).start < finding.end {
                 let token = tokens.at(index);
-                let title = super::names::is_title(tokens.lower(index)) || term::never(tokens.lower(index));
+                let title = tokens.at(index).is(Senses::TITLE) || tokens.at(index).is(Senses::NEVER);
                 if token.word() && !title {
                     letters.extend(tokens.text(index).chars().next());
                     parts.add(tokens, index);
@@ -89,7 +89,7 @@ impl Parts {
     /// Whether the token is a part of a name that was found, or one slip away from it.
     fn names(&self, tokens: &Tokens<'_>, index: usize) -> bool {
         let token = tokens.at(index);
-        if matches!(token.shape, Shape::Letter | Shape::Mark | Shape::Digits) || term::never(tokens.lower(index)) {
+        if matches!(token.shape, Shape::Letter | Shape::Mark | Shape::Digits) || tokens.at(index).is(Senses::NEVER) {
             return false;
         }
         let word = if tokens.lower(index).is_ascii() { std::borrow::Cow::Borrowed(tokens.lower(index)) } else { lexicon::folded(tokens.text(index)).into() };

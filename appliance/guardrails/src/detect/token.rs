@@ -46,7 +46,7 @@ const NOTHING: Token = Token {
     start: usize::MAX,
     end: usize::MAX,
     shape: Shape::Nothing,
-    senses: Senses::GIVEN,
+    senses: Senses::NONE,
     lines: 9,
     apart: true,
     possessive: false,
@@ -138,7 +138,7 @@ impl<'a> Tokens<'a> {
             back += 1;
         }
         match self.lower_before(index, back) {
-            "." => !super::names::is_title(self.lower_before(index, back + 1)) && self.before(index, back + 1).shape != Shape::Letter,
+            "." => !self.before(index, back + 1).is(Senses::TITLE) && self.before(index, back + 1).shape != Shape::Letter,
             "!" | "?" | "" => true,
             _ => false,
         }

@@ -2,13 +2,13 @@
 
 use super::{
     super::{kind::Kind, lexicon::Senses, token::{Shape, Tokens}},
-    Name, extent, is_title, likely, may_be, term,
+    Name, extent, likely, may_be, term,
 };
 
 /// A title and the name after it: `Dr. Hall`, `Drs. Hall and Okonkwo` one by one. `Dr. Hall's office` is a place.
 pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let lower = tokens.lower(index);
-    if !is_title(lower) || !tokens.at(index).word() {
+    if !tokens.at(index).is(Senses::TITLE) {
         return None;
     }
     let spelled_out = matches!(lower, "doctor" | "professor" | "miss");
@@ -18,7 +18,7 @@ pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         return None;
     }
     let initials = super::initial(tokens, first) > first;
-    let capital = token.capital() && !term::never(tokens.lower(first));
+    let capital = token.capital() && !tokens.at(first).is(Senses::NEVER);
     let small = token.shape == Shape::Lower && tokens.mark(index + 1, ".") && token.senses.any(Senses::SURNAME.with(Senses::GIVEN)) && !token.senses.has(Senses::COMMON);
     if !(capital || initials || small) || (spelled_out || lower == "ms") && !initials && !small && !may_be(tokens, first) {
         return None;
@@ -50,16 +50,16 @@ pub(super) fn named(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     while matches!(tokens.text(first), "\"" | "'" | ":" | "-") && tokens.at(first).lines == 0 {
         first += 1;
     }
-    if is_title(tokens.lower(first)) {
+    if tokens.at(first).is(Senses::TITLE) {
         return None; // the title finds it
     }
     let token = tokens.at(first);
-    if token.lines > 1 || term::never(tokens.lower(first)) || tokens.joined(first + 1) && tokens.at(first + 1).shape == Shape::Digits {
+    if token.lines > 1 || tokens.at(first).is(Senses::NEVER) || tokens.joined(first + 1) && tokens.at(first + 1).shape == Shape::Digits {
         return None;
     }
     let capital = super::initial(tokens, first) > first && tokens.at(super::initial(tokens, first)).capital() || may_be(tokens, first);
     let fits = match lead {
-        Lead::Any => (capital && !term::head(tokens.lower(first + 1))) || small_name(tokens, first),
+        Lead::Any => (capital && !tokens.at(first + 1).is(Senses::HEAD)) || small_name(tokens, first),
         Lead::Person => capital && !tokens.at(first).senses.has(Senses::EPONYM) && (likely(tokens, first) || person(tokens, first)),
         Lead::Likely => capital && likely(tokens, first) && !tokens.at(first).senses.has(Senses::EPONYM),
     };
@@ -67,7 +67,7 @@ pub(super) fn named(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         return None;
     }
     let last = if token.shape == Shape::Lower { small_extent(tokens, first) } else { extent(tokens, first) };
-    (!term::eponymous(tokens, first, last) && !term::facility(tokens.lower(last))).then(|| Name::new(first, last, confidence, "introduced"))
+    (!term::eponymous(tokens, first, last) && !tokens.at(last).is(Senses::INSTITUTION)).then(|| Name::new(first, last, confidence, "introduced"))
 }
 
 /// Whether a word that is also common is a name here: an initial or another likely part follows.
@@ -93,7 +93,9 @@ fn small_extent(tokens: &Tokens<'_>, first: usize) -> usize {
 
 fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
     let word = |step: usize| tokens.lower(index + step);
-    if !tokens.at(index).word() {
+    let token = tokens.at(index);
+    let kin = token.is(Senses::KIN);
+    if !kin && !token.is(Senses::LEAD) && !(token.word() && matches!(word(0), "i" | "i'm")) {
         return None;
     }
     Some(match (word(0), word(1)) {
@@ -105,8 +107,8 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
         ("patient" | "pt" | "patients" | "client" | "member" | "caller" | "resident" | "beneficiary" | "subscriber", "," | ":" | "is") => (2, Lead::Person, 0.75),
         ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "father" | "sister" | "officer" | "judge" | "coach", ",") => (2, Lead::Likely, 0.7),
         ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "officer" | "judge" | "coach", _) => (1, Lead::Person, 0.7),
-        (kin, "," | "is" | ":") if is_kin(kin) => (2, Lead::Likely, 0.75),
-        (kin, _) if is_kin(kin) => (1, Lead::Person, 0.75),
+        (_, "," | "is" | ":") if kin => (2, Lead::Likely, 0.75),
+        (_, _) if kin => (1, Lead::Person, 0.75),
         ("dear" | "hi" | "hello" | "hey" | "attn" | "attention" | "cc" | "bcc", _) => (1 + usize::from(matches!(word(1), "," | "." | ":")), Lead::Likely, 0.75),
         ("regards" | "sincerely" | "cheers" | "signed" | "thanks" | "best" | "respectfully" | "yours", "," | ":" ) => (2, Lead::Likely, 0.75),
         ("seen" | "evaluated" | "examined" | "referred" | "treated" | "prescribed" | "dictated" | "signed" | "reviewed" | "ordered" | "performed" | "written" | "approved" | "accompanied" | "administered" | "interviewed" | "admitted" | "discharged", "by") => (2, Lead::Likely, 0.8),
@@ -116,11 +118,3 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
     })
 }
 
-fn is_kin(word: &str) -> bool {
-    matches!(
-        word,
-        "mother" | "father" | "mom" | "mum" | "dad" | "son" | "daughter" | "husband" | "wife" | "spouse" | "partner" | "brother" | "sister" | "aunt"
-            | "uncle" | "cousin" | "niece" | "nephew" | "grandmother" | "grandfather" | "grandson" | "granddaughter" | "grandma" | "grandpa" | "fiancé"
-            | "fiance" | "fiancée" | "boyfriend" | "girlfriend" | "stepson" | "stepdaughter" | "twin" | "twins" | "baby"
-    )
-}

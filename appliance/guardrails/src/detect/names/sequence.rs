@@ -50,7 +50,7 @@ fn given_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
             return Some(Name::new(index, last, confidence, "given-and-surname"));
         }
     }
-    if !sure || capitals || term::eponymous(tokens, index, next) || term::facility(tokens.lower(next)) {
+    if !sure || capitals || term::eponymous(tokens, index, next) || tokens.at(next).is(Senses::INSTITUTION) {
         return None;
     }
     let place = token.senses.any(Senses::PLACE.with(Senses::COUNTY)) && matches!(tokens.lower_before(index, 1), "in" | "at" | "near" | "from");
@@ -65,7 +65,7 @@ fn given_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
 /// Whether the capitalised word after a lone given name does not make it the name of something else.
 fn follows_person(tokens: &Tokens<'_>, next: usize) -> bool {
     let token = tokens.at(next);
-    token.shape == Shape::Capitals || token.senses.has(Senses::COMMON) && !term::facility(tokens.lower(next))
+    token.shape == Shape::Capitals || token.senses.has(Senses::COMMON) && !tokens.at(next).is(Senses::INSTITUTION)
 }
 
 /// Whether the token goes with a given name before it.
@@ -146,7 +146,7 @@ fn pair(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let known = usize::from(one.senses.any(name)) + usize::from(two.senses.any(name));
     let place = one.senses.any(Senses::PLACE) && two.senses.any(Senses::PLACE);
     let last = extent(tokens, index);
-    let facility = term::facility(tokens.lower(last)) || tokens.at(last).capital() && tokens.at(last).senses.has(Senses::COMMON);
+    let facility = tokens.at(last).is(Senses::INSTITUTION) || tokens.at(last).capital() && tokens.at(last).senses.has(Senses::COMMON);
     if known == 0 && tokens.begins(index) || place || facility || term::eponymous(tokens, index, last) {
         return None;
     }

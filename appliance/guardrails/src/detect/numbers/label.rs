@@ -7,10 +7,12 @@ use super::{
     super::{
         finding::Finding,
         kind::Kind,
+        lexicon::Senses,
         token::{Shape, Tokens},
     },
     checksum,
     run::{self, Chunk},
+    zip,
 };
 
 /// What a label wants of the number after it.
@@ -70,6 +72,7 @@ const LABELS: &[(&[&str], Kind, Want)] = {
         (&["driving", "license"], DriverId, Digit),
         (&["ein"], UniqueId, Digit),
         (&["employee"], UniqueId, Qualifier),
+        (&["emr"], Mrn, Code),
         (&["encounter"], Mrn, Code),
         (&["enrollment", "code"], Study, Digit),
         (&["enrollment"], Study, Qualifier),
@@ -80,6 +83,7 @@ const LABELS: &[(&[&str], Kind, Want)] = {
         (&["faxed"], Fax, Code),
         (&["fingerprint"], Biometric, Digit),
         (&["group"], HealthPlan, Qualifier),
+        (&["health", "id"], HealthPlan, Digit),
         (&["health", "plan"], HealthPlan, Code),
         (&["hicn"], HealthPlan, Digit),
         (&["hospital"], Mrn, Qualifier),
@@ -90,6 +94,7 @@ const LABELS: &[(&[&str], Kind, Want)] = {
         (&["ins"], HealthPlan, Code),
         (&["insurance", "policy"], HealthPlan, Digit),
         (&["insurance"], HealthPlan, Code),
+        (&["insurer"], HealthPlan, Qualifier),
         (&["invoice"], Account, Code),
         (&["iris", "scan"], Biometric, Digit),
         (&["itin"], Ssn, Digit),
@@ -184,6 +189,11 @@ const LABELS: &[(&[&str], Kind, Want)] = {
     ]
 };
 
+/// The first words of all labels.
+pub(super) fn first_words() -> impl Iterator<Item = &'static str> {
+    LABELS.iter().filter_map(|(words, ..)| words.first().copied())
+}
+
 /// Looks for labels and takes the numbers that they name.
 pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
     for index in 0..tokens.len() {
@@ -191,7 +201,7 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
             continue;
         }
         let Some((length, kind, want)) = label(tokens, index) else { continue };
-        if let Some(finding) = after(tokens, index, length, kind, want).or_else(|| before(tokens, index, length, kind)) {
+        if let Some(finding) = after(tokens, index, length, kind, want).or_else(|| before(tokens, index, kind)) {
             found.push(finding);
         }
     }
@@ -200,6 +210,10 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
 /// The label at `index`: how many tokens it takes, and what it names.
 fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
     let word = tokens.lower(index);
+    let glued = tokens.at(index).shape == Shape::Mixed && tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
+    if !tokens.at(index).is(Senses::LABEL) && !glued {
+        return None;
+    }
     let from = LABELS.partition_point(|(words, ..)| words.first().is_some_and(|first| *first < word));
     let same = LABELS.get(from..)?.iter().take_while(|(words, ..)| words.first() == Some(&word));
     let fits = |words: &[&str]| words.iter().enumerate().all(|(step, word)| tokens.lower(index + step) == *word);
@@ -208,7 +222,6 @@ fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
         return Some((words.len(), *kind, *want));
     }
     // A label that an export has run together with the word before it and the number after: `chartMRN04857211`.
-    let glued = tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits && tokens.at(index).shape == Shape::Mixed;
     let ends = |end: &str| word.ends_with(end);
     let kind = if ends("mrn") { Kind::Mrn } else if ends("ssn") { Kind::Ssn } else { return None };
     glued.then_some((1, kind, Want::Digit))
@@ -222,7 +235,7 @@ fn connects(word: &str) -> bool {
             | "listed" | "the" | "card" | "ending" | "in" | "under" | "with" | "recorded" | "provided" | "it" | "to" | "at"
             | "her" | "his" | "my" | "their" | "your" | "best" | "current" | "new" | "s" | "plate" | "tag" | "template"
             | "scan" | "hash" | "file's" | "policy" | "membership" | "plan" | "security" | "following" | "carries" | "still"
-            | "patient's" | "record" | "him" | "me" | "us" | "them" | "subject" | "participant" | "beginning" | "/" | "["
+            | "patient's" | "record" | "him" | "me" | "us" | "them" | "subject" | "participant" | "beginning" | "/" | "[" | "show" | "shows" | "needs" | "says"
     )
 }
 
@@ -267,7 +280,7 @@ fn after(tokens: &Tokens<'_>, index: usize, length: usize, kind: Kind, want: Wan
     if !fits && !(named_phone && tokens.mark(at, "(")) {
         return None;
     }
-    if chunk.digits > 0 && is_quantity(tokens, &chunk, kind) {
+    if chunk.digits > 0 && is_quantity(tokens, &chunk, kind) || kind == Kind::Zip && !zip::too_fine(text) {
         return None;
     }
     if named_phone {
@@ -294,7 +307,7 @@ fn after(tokens: &Tokens<'_>, index: usize, length: usize, kind: Kind, want: Wan
 }
 
 /// The number before its label: `5583920 (MRN)`, `HPX-77-409 is my member ID`.
-fn before(tokens: &Tokens<'_>, index: usize, _length: usize, kind: Kind) -> Option<Finding> {
+fn before(tokens: &Tokens<'_>, index: usize, kind: Kind) -> Option<Finding> {
     let last = match (tokens.lower_before(index, 2), tokens.lower_before(index, 1)) {
         (_, "(" | "[") => index.checked_sub(2)?,
         ("is" | "as", "my" | "his" | "her" | "the" | "our" | "your" | "their") => index.checked_sub(3)?,

@@ -1,7 +1,7 @@
 //! Street addresses and post boxes.
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{finding::Finding, kind::Kind, lexicon::Senses, token::{Shape, Tokens}},
     state_end,
 };
 
@@ -21,16 +21,6 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
 }
 
 type Read = Option<(usize, usize, f32)>;
-
-fn is_street(word: &str) -> bool {
-    matches!(
-        word,
-        "street" | "st" | "avenue" | "ave" | "road" | "rd" | "boulevard" | "blvd" | "lane" | "ln" | "drive" | "dr" | "court" | "ct" | "way" | "place" | "pl"
-            | "highway" | "hwy" | "parkway" | "pkwy" | "terrace" | "ter" | "circle" | "cir" | "square" | "sq" | "loop" | "trail" | "trl" | "crescent" | "close"
-            | "turnpike" | "alley" | "row" | "plaza" | "expressway" | "route" | "grove" | "gardens" | "mews" | "crossing" | "run" | "ridge" | "pike" | "cove" | "path" | "bend" | "crest"
-            | "straße" | "strasse" | "str" | "platz" | "weg" | "rue" | "calle" | "avenida" | "via"
-    )
-}
 
 /// `4417 Old Kettle Rd`, `12B N. 3rd Street`.
 fn street(tokens: &Tokens<'_>, index: usize) -> Read {
@@ -52,11 +42,11 @@ fn street(tokens: &Tokens<'_>, index: usize) -> Read {
         if token.lines > 0 || token.shape == Shape::Nothing {
             return None;
         }
-        let ends = is_street(tokens.lower(at)) && token.word() && (token.capital() || step > 0 && tokens.before(at, 1).capital());
+        let ends = tokens.at(at).is(Senses::STREET) && token.word() && (token.capital() || step > 0 && tokens.before(at, 1).capital());
         if ends && at > named {
             let dot = usize::from(tokens.mark(at + 1, ".") && !tokens.begins(at + 2) );
             // `St` and `Dr` may stand before the street's own name: `12 St James Road`.
-            let more = matches!(tokens.lower(at), "st" | "dr") && (1..=3).any(|ahead| is_street(tokens.lower(at + ahead)) && tokens.at(at + ahead).capital() && tokens.at(at + ahead).lines == 0);
+            let more = matches!(tokens.lower(at), "st" | "dr") && (1..=3).any(|ahead| tokens.at(at + ahead).is(Senses::STREET) && tokens.at(at + ahead).capital() && tokens.at(at + ahead).lines == 0);
             if !more {
                 return Some((index, tail(tokens, at + 1 + dot), 0.9));
             }
@@ -79,7 +69,7 @@ fn named_street(tokens: &Tokens<'_>, index: usize) -> Read {
         return None;
     }
     let mut first = index;
-    while first > 0 && index - first < 3 && tokens.at(first - 1).shape == Shape::Title && tokens.at(first).lines == 0 && !super::super::names::term::never(tokens.lower(first - 1)) {
+    while first > 0 && index - first < 3 && tokens.at(first - 1).shape == Shape::Title && tokens.at(first).lines == 0 && !tokens.at(first - 1).is(Senses::NEVER) {
         first -= 1;
     }
     (first < index).then(|| (first, tail(tokens, index + 1), 0.7))
@@ -116,7 +106,7 @@ fn tail(tokens: &Tokens<'_>, from: usize) -> usize {
 /// `Fresno, CA 93726`, `Fresno CA`, `93726`.
 fn city_state_code(tokens: &Tokens<'_>, at: usize, comma: bool) -> Option<usize> {
     let mut after = at;
-    while after < at + 3 && tokens.at(after).shape == Shape::Title && (after == at || tokens.at(after).lines == 0) && !super::super::names::term::never(tokens.lower(after)) {
+    while after < at + 3 && tokens.at(after).shape == Shape::Title && (after == at || tokens.at(after).lines == 0) && !tokens.at(after).is(Senses::NEVER) {
         if state_end(tokens, after).is_some() && after > at {
             break;
         }
@@ -134,7 +124,7 @@ fn city_state_code(tokens: &Tokens<'_>, at: usize, comma: bool) -> Option<usize>
     }
     match state {
         Some(state) if city || comma => Some(state),
-        _ if city && comma && tokens.at(at).senses.any(super::super::lexicon::Senses::PLACE) => Some(after),
+        _ if city && comma && tokens.at(at).senses.any(Senses::PLACE) => Some(after),
         _ => None,
     }
 }

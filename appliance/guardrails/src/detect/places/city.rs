@@ -51,7 +51,7 @@ fn single(tokens: &Tokens<'_>, index: usize, in_place: bool) -> Option<(usize, f
     let next = index + 1;
     let before_state = (1..=3).find_map(|length| {
         let last = index + length;
-        let words = (index..last).all(|at| tokens.at(at).shape == Shape::Title && (at == index || tokens.at(at).lines == 0 && tokens.at(at).apart) && !term::never(tokens.lower(at)));
+        let words = (index..last).all(|at| tokens.at(at).shape == Shape::Title && (at == index || tokens.at(at).lines == 0 && tokens.at(at).apart) && !tokens.at(at).is(Senses::NEVER));
         (words && tokens.mark(last, ",")).then(|| with_state(tokens, last)).flatten()
     });
     if let Some(end) = before_state.filter(|_| !state_end(tokens, index).is_some_and(|end| tokens.mark(end, ","))) {
@@ -60,7 +60,7 @@ fn single(tokens: &Tokens<'_>, index: usize, in_place: bool) -> Option<(usize, f
             return Some((end, 0.85));
         }
     }
-    if !token.is(Senses::PLACE) || term::never(tokens.lower(index)) || term::eponymous(tokens, index, next) {
+    if !token.is(Senses::PLACE) || tokens.at(index).is(Senses::NEVER) || term::eponymous(tokens, index, next) {
         return None;
     }
     if let Some(end) = with_state(tokens, next) {
@@ -79,8 +79,8 @@ fn single(tokens: &Tokens<'_>, index: usize, in_place: bool) -> Option<(usize, f
 
 /// `Marion County`, `County of Marion`, `Orleans Parish`.
 fn county(tokens: &Tokens<'_>, index: usize) -> Option<usize> {
-    let title = |at: usize| tokens.at(at).shape == Shape::Title && tokens.at(at).lines == 0 && !term::never(tokens.lower(at));
-    if tokens.at(index).shape != Shape::Title || term::never(tokens.lower(index)) {
+    let title = |at: usize| tokens.at(at).shape == Shape::Title && tokens.at(at).lines == 0 && !tokens.at(at).is(Senses::NEVER);
+    if tokens.at(index).shape != Shape::Title || tokens.at(index).is(Senses::NEVER) {
         return None;
     }
     if tokens.lower(index) == "county" && tokens.lower(index + 1) == "of" && title(index + 2) {

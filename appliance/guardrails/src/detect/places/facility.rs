@@ -4,7 +4,7 @@ use super::super::{
     finding::Finding,
     kind::Kind,
     lexicon::Senses,
-    names::{is_title, term},
+    names::term,
     token::{Shape, Tokens},
 };
 
@@ -32,37 +32,11 @@ fn end(tokens: &Tokens<'_>, last: usize) -> usize {
     token.end + if possessive { 2 } else { 0 }
 }
 
-/// Words that end the name of a facility.
-fn is_head(word: &str) -> bool {
-    matches!(
-        word,
-        "hospital" | "hospitals" | "hosp" | "clinic" | "clinics" | "center" | "centre" | "health" | "healthcare" | "institute" | "infirmary" | "pharmacy" | "hospice"
-            | "rehab" | "rehabilitation" | "sanatorium" | "practice" | "group" | "associates" | "home" | "facility" | "office" | "laboratory" | "laboratories" | "labs" | "physicians" | "partners" | "system"
-            | "university" | "college" | "school" | "academy" | "inc" | "llc" | "ltd" | "corp" | "corporation" | "foundation" | "church" | "pavilion" | "memorial" | "general" | "manor" | "lodge" | "urgent" | "care" | "drugs" | "wellness" | "medical"
-    )
-}
-
-/// Heads that need nothing but a proper name before them.
-fn is_plain_head(word: &str) -> bool {
-    matches!(word, "hospital" | "hosp" | "clinic" | "infirmary" | "hospice" | "pharmacy" | "memorial" | "general" | "healthcare" | "institute" | "university" | "college" | "health" | "medical" | "center" | "centre" | "inc" | "llc" | "ltd" | "corp" | "rehab" | "office" | "practice" | "group" | "hospitals" | "associates" | "physicians" | "laboratories" | "wellness" | "school" | "academy" | "care" | "pavilion" | "manor" | "home" | "church" | "foundation" | "system" | "facility" | "rehabilitation" | "clinics" | "sanatorium" | "drugs")
-}
-
-/// Words that say what kind of facility it is, not which: a name of these alone names none.
-fn is_generic(word: &str) -> bool {
-    matches!(
-        word,
-        "the" | "a" | "an" | "our" | "your" | "my" | "this" | "that" | "any" | "emergency" | "primary" | "urgent" | "outpatient" | "inpatient" | "medical" | "health" | "care" | "home" | "public" | "mental" | "behavioral" | "behavioural" | "dental"
-            | "family" | "surgical" | "surgery" | "intensive" | "acute" | "ambulatory" | "specialty" | "retail" | "mail" | "hospital" | "clinic" | "center" | "centre" | "electronic" | "nursing" | "long" | "term" | "skilled" | "palliative"
-            | "oncology" | "cardiology" | "pediatric" | "pediatrics" | "neurology" | "dermatology" | "orthopedic" | "diabetes" | "pain" | "sleep" | "cancer" | "heart" | "eye" | "skin" | "women" | "men" | "patient" | "patients"
-            | "department" | "local" | "teaching" | "tertiary" | "referral" | "trauma" | "birth" | "birthing" | "wellness" | "infusion" | "dialysis" | "imaging" | "radiology" | "anticoagulation" | "office" | "doctor" | "doctors" | "physician" | "world" | "national" | "online" | "community" | "compounding" | "call" | "data" | "support" | "service" | "insurance" | "general" | "nurse" | "day" | "age" | "in" | "at" | "to" | "from" | "for" | "of" | "and" | "is" | "on" | "with" | "or" | "private" | "best" | "new" | "free" | "sexual" | "reproductive" | "maternal" | "occupational" | "bone" | "gut" | "animal" | "focus" | "support's" | "study" | "control" | "treatment" | "age's" | "recovery" | "fitness" | "medicare" | "medicaid" | "va" | "global" | "system" | "school" | "high" | "group" | "hospice" | "pharmacy" | "rehabilitation" | "rehab"
-    )
-}
-
 /// A proper name and the word for what it is: `Harrow Glen Medical Center`, `Dallas clinic`, `Children's Hospital of Harrow`.
 fn headed(tokens: &Tokens<'_>, index: usize) -> Read {
     let head = tokens.at(index);
     let small = head.shape == Shape::Lower && matches!(tokens.lower(index), "clinic" | "hospital" | "office" | "pharmacy" | "hospice");
-    if !is_head(tokens.lower(index)) || !(head.capital() || small) {
+    if !tokens.at(index).is(Senses::FACILITY) || !(head.capital() || small) {
         return None;
     }
     let mut first = index;
@@ -76,15 +50,15 @@ fn headed(tokens: &Tokens<'_>, index: usize) -> Read {
         }
         let name = before.capital() && !matches!(word, "the" | "our" | "my" | "your" | "this" | "at" | "in" | "from" | "to" | "dr" | "is" | "are" | "what" | "which" | "how" | "can" | "does" | "do" | "and" | "or" | "of" | "for" | "with" | "if" | "when" | "a" | "an");
         if name {
-            let weak = tokens.begins(first - 1) && is_generic(word);
-            proper += usize::from(!is_generic(word) && !weak || matches!(word, "general" | "children" | "memorial" | "women" | "community") && index - first == 0 && head.capital());
+            let weak = tokens.begins(first - 1) && before.is(Senses::GENERIC);
+            proper += usize::from(!before.is(Senses::GENERIC) && !weak || matches!(word, "general" | "children" | "memorial" | "women" | "community") && index - first == 0 && head.capital());
             first -= 1;
         } else if before.shape == Shape::Mark && joins(tokens, first - 1) && index > 0 {
             first -= 1;
         } else if small && !skipped_small && first == index && matches!(word, "downtown" | "main" | "city" | "area" | "community" | "uptown") {
             skipped_small = true;
             first -= 1;
-        } else if matches!(word, "of" | "and" | "for" | "de" | "&") && tokens.before(first, 2).capital() && tokens.at(first).capital() && first > 1 && !is_generic(tokens.lower_before(first, 2)) {
+        } else if matches!(word, "of" | "and" | "for" | "de" | "&") && tokens.before(first, 2).capital() && tokens.at(first).capital() && first > 1 && !tokens.before(first, 2).is(Senses::GENERIC) {
             first -= 1;
         } else {
             break;
@@ -93,11 +67,11 @@ fn headed(tokens: &Tokens<'_>, index: usize) -> Read {
     while first < index && (tokens.at(first).shape == Shape::Mark || matches!(tokens.lower(first), "of" | "and" | "for")) {
         first += 1;
     }
-    let title_office = is_title(tokens.lower_before(first, if tokens.lower_before(first, 1) == "." { 2 } else { 1 }));
+    let title_office = tokens.before(first, if tokens.lower_before(first, 1) == "." { 2 } else { 1 }).is(Senses::TITLE);
     let last = rest(tokens, index + 1, small);
     let of_named = tokens.lower(index + 1) == "of" && last > index + 2;
     let known_small = !small || (first..index).any(|at| tokens.at(at).senses.any(Senses::PLACE.with(Senses::SURNAME).with(Senses::PLACE_BEGINS)) || tokens.at(at).senses.unknown());
-    if title_office || !(proper > 0 && first < index && known_small || of_named && first <= index && head.capital() && tokens.lower(index) != "center") || !is_plain_head(tokens.lower(index)) && proper == 0 {
+    if title_office || !(proper > 0 && first < index && known_small || of_named && first <= index && head.capital() && tokens.lower(index) != "center") || !tokens.at(index).is(Senses::FACILITY) && proper == 0 {
         return None;
     }
     if tokens.begins(first) && index == first + 1 && tokens.at(first).senses.has(Senses::COMMON) && !tokens.at(first).senses.any(Senses::PLACE.with(Senses::SURNAME)) {
@@ -123,15 +97,15 @@ fn joins(tokens: &Tokens<'_>, mark: usize) -> bool {
 fn rest(tokens: &Tokens<'_>, from: usize, small: bool) -> usize {
     let mut last = from;
     while !small && tokens.at(last).capital() && tokens.at(last).lines == 0 && tokens.at(last).apart && last < from + 5
-        && (is_head(tokens.lower(last)) || is_generic(tokens.lower(last)) || tokens.at(last).senses.any(Senses::PLACE.with(Senses::PLACE_BEGINS)) && tokens.at(last).shape == Shape::Title) && !term::never(tokens.lower(last))
+        && (tokens.at(last).is(Senses::FACILITY) || tokens.at(last).is(Senses::GENERIC) || tokens.at(last).senses.any(Senses::PLACE.with(Senses::PLACE_BEGINS)) && tokens.at(last).shape == Shape::Title) && !tokens.at(last).is(Senses::NEVER)
     {
         last += 1;
     }
     let of = matches!(tokens.lower(last), "of" | "at" | "for" | "-") || tokens.lower(last) == "in" && tokens.at(last + 1).is(Senses::PLACE);
     let the = last + 1 + usize::from(tokens.lower(last + 1) == "the");
-    if !small && of && tokens.at(the).capital() && tokens.at(the).shape != Shape::Capitals && tokens.at(the).lines == 0 && !term::never(tokens.lower(the)) && !tokens.at(the).is(Senses::EPONYM) {
+    if !small && of && tokens.at(the).capital() && tokens.at(the).shape != Shape::Capitals && tokens.at(the).lines == 0 && !tokens.at(the).is(Senses::NEVER) && !tokens.at(the).is(Senses::EPONYM) {
         last = the + 1;
-        while tokens.at(last).shape == Shape::Title && tokens.at(last).lines == 0 && tokens.at(last).apart && last < the + 3 && !term::never(tokens.lower(last)) {
+        while tokens.at(last).shape == Shape::Title && tokens.at(last).lines == 0 && tokens.at(last).apart && last < the + 3 && !tokens.at(last).is(Senses::NEVER) {
             last += 1;
         }
     }
@@ -142,10 +116,10 @@ fn rest(tokens: &Tokens<'_>, from: usize, small: bool) -> usize {
 const KNOWN: &[&[&str]] = &[
     &["barnes", "-", "jewish"], &["baylor", "scott", "&", "white"], &["baylor"], &["beth", "israel"], &["bidmc"], &["brigham", "&", "women"], &["brigham", "and", "women"], &["brigham"],
     &["cedar", "sinai"], &["cedars", "-", "sinai"], &["cedars", "sinai"], &["chop"], &["city", "of", "hope"], &["cleveland", "clinic"], &["dana", "-", "farber"], &["duke", "health"], &["emory"],
-    &["geisinger"], &["intermountain"], &["john", "hopkins"], &["johns", "hopkins"], &["john", "s", "hopkins"], &["kaiser", "permanente"], &["kaiser"], &["mass", "general"], &["massachusetts", "general"], &["mayo", "clinic"],
+    &["geisinger"], &["intermountain"], &["john", "hopkins"], &["johns", "hopkins"], &["kaiser", "permanente"], &["kaiser"], &["mass", "general"], &["massachusetts", "general"], &["mayo", "clinic"],
     &["mayo"], &["md", "anderson"], &["memorial", "sloan"], &["mgh"], &["montefiore"], &["mount", "sinai"], &["mt", ".", "sinai"], &["mt", "sinai"], &["mskcc"], &["new", "york", "presbyterian"],
     &["northwell"], &["northwestern", "memorial"], &["ny", "presbyterian"], &["nyu", "langone"], &["nyu"], &["ochsner"], &["ohsu"], &["penn", "medicine"], &["scripps"], &["sloan", "kettering"],
-    &["stanford"], &["sutter", "health"], &["ucla"], &["ucsd"], &["ucsf"], &["upmc"], &["utsw"], &["vanderbilt"], &["vumc"], &["weill", "cornell"], &["yale", "new", "haven"], &["walgreens"], &["cvs"], &["bwh"], &["nih", "clinical"], &["john's", "hopkins"],
+    &["stanford"], &["sutter", "health"], &["ucla"], &["ucsd"], &["ucsf"], &["upmc"], &["utsw"], &["vanderbilt"], &["vumc"], &["weill", "cornell"], &["yale", "new", "haven"], &["walgreens"], &["cvs"], &["bwh"], &["nih", "clinical"],
     &["rite", "aid"], &["walmart"], &["costco"], &["kroger"], &["labcorp"], &["banner", "health"], &["ascension"], &["tufts", "medical"], &["unc", "health"], &["houston", "methodist"],
 ];
 
@@ -161,7 +135,7 @@ fn known(tokens: &Tokens<'_>, index: usize) -> Read {
         last = index + 2;
     }
     let next = tokens.lower(last);
-    let term = term::head(next) || term::head(tokens.lower(last + 1)) && tokens.at(last).word() || matches!(next, "stand" | "guidelines" | "protocol" | "guideline");
+    let term = tokens.at(last).is(Senses::HEAD) || tokens.at(last + 1).is(Senses::HEAD) && tokens.at(last).word() || matches!(next, "stand" | "guidelines" | "protocol" | "guideline");
     let one = words.len() == 1 && tokens.at(index).shape == Shape::Title && matches!(tokens.lower(index), "mayo" | "kaiser" | "stanford" | "baylor" | "brigham" | "vanderbilt" | "emory" | "scripps" | "ascension" | "kroger");
     let placed = matches!(tokens.lower_before(index, 1), "at" | "from" | "to" | "in" | "by" | "of" | "with" | "(");
     let last = rest(tokens, last, false);
@@ -184,7 +158,7 @@ fn attended(tokens: &Tokens<'_>, index: usize) -> Read {
                 | "procedure" | "therapy" | "monitored" | "patient" | "physician" | "doctor" | "works" | "employed" | "screened" | "reviewed" | "managed" | "received" | "operated" | "scheduled" | "attended" | "attends" | "records" | "chart"
         )
     });
-    if term::never(tokens.lower(index)) && !saint || !(attended || preposition == "at") || is_title(tokens.lower(index)) && !saint {
+    if tokens.at(index).is(Senses::NEVER) && !saint || !(attended || preposition == "at") || tokens.at(index).is(Senses::TITLE) && !saint {
         return None;
     }
     let capitals = token.shape == Shape::Capitals;
@@ -197,7 +171,7 @@ fn attended(tokens: &Tokens<'_>, index: usize) -> Read {
     let mut last = index + 1;
     while last < index + 6 {
         let next = tokens.at(last);
-        let capital = next.capital() && next.lines == 0 && (next.apart || tokens.lower_before(last, 1) == "-") && !term::never(tokens.lower(last));
+        let capital = next.capital() && next.lines == 0 && (next.apart || tokens.lower_before(last, 1) == "-") && !tokens.at(last).is(Senses::NEVER);
         let mark = joins(tokens, last) && tokens.at(last + 1).capital();
         let connects = matches!(tokens.lower(last), "of" | "and" | "&") && tokens.at(last + 1).capital() && tokens.at(last + 1).lines == 0 && last > index && tokens.lower(last) != "and";
         if !(capital || mark || connects) {
@@ -207,7 +181,7 @@ fn attended(tokens: &Tokens<'_>, index: usize) -> Read {
     }
     let named = (index..last).any(|at| {
         let part = tokens.at(at);
-        part.capital() && !is_generic(tokens.lower(at)) && !term::head(tokens.lower(at)) && !term::drug(tokens.lower(at))
+        part.capital() && !tokens.at(at).is(Senses::GENERIC) && !tokens.at(at).is(Senses::HEAD) && !term::drug(tokens.lower(at))
     });
     let single_word = last == index + 1 && !capitals && token.senses.has(Senses::WORD) && !token.senses.any(Senses::SURNAME.with(Senses::PLACE));
     (named && !single_word && !term::eponymous(tokens, index, last)).then_some((index, last, if attended { 0.75 } else { 0.6 }))

@@ -17,7 +17,9 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'{' | b'[' => {
-                keys.push(key.take().or_else(|| if *byte == b'[' || keys.len() > 1 { keys.last().cloned().flatten() } else { None }));
+                // An array in an array, and an object in an array, go by the array's key.
+                let own = key.take().or_else(|| keys.last().cloned().flatten());
+                keys.push(own);
                 at += 1;
             }
             b'}' | b']' => {
