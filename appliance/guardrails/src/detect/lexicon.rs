@@ -58,6 +58,8 @@ impl Senses {
     pub(crate) const GENERIC: Self = Self(1 << 18);
     /// The last word of a street's name.
     pub(crate) const STREET: Self = Self(1 << 19);
+    /// A profession or another relation that stands before a name.
+    pub(crate) const PROFESSION: Self = Self(1 << 21);
     /// The first word of a number's label.
     pub(crate) const LABEL: Self = Self(1 << 20);
 
@@ -162,6 +164,7 @@ fn roles(add: &mut impl FnMut(&str, Senses)) {
             "clinical" => Senses::CLINICAL,
             "title" => Senses::TITLE,
             "kin" => Senses::KIN,
+            "profession" => Senses::PROFESSION,
             "lead" => Senses::LEAD,
             "facility" => Senses::FACILITY,
             "generic" => Senses::GENERIC,

@@ -9,12 +9,19 @@ mod url;
 
 /// Finds them all.
 pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
+    let mut end = 0;
     for index in 0..tokens.len() {
+        if tokens.at(index).start < end {
+            continue;
+        }
         let finding = email::read(tokens, index)
             .or_else(|| url::read(tokens, index))
             .or_else(|| ip::read(tokens, index))
             .or_else(|| photo::read(tokens, index));
-        found.extend(finding);
+        if let Some(finding) = finding {
+            end = finding.end;
+            found.push(finding);
+        }
     }
 }
 

@@ -94,8 +94,8 @@ fn small_extent(tokens: &Tokens<'_>, first: usize) -> usize {
 fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
     let word = |step: usize| tokens.lower(index + step);
     let token = tokens.at(index);
-    let kin = token.is(Senses::KIN);
-    if !kin && !token.is(Senses::LEAD) && !(token.word() && matches!(word(0), "i" | "i'm")) {
+    let (kin, profession) = (token.is(Senses::KIN), token.is(Senses::PROFESSION));
+    if !kin && !profession && !token.is(Senses::LEAD) && !(token.word() && matches!(word(0), "i" | "i'm")) {
         return None;
     }
     Some(match (word(0), word(1)) {
@@ -105,8 +105,9 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
         ("known", "as") => (2, Lead::Likely, 0.7),
         ("i", "am") | ("this", "is") | ("i'm", _) => (if word(0) == "i'm" { 1 } else { 2 }, Lead::Likely, 0.7),
         ("patient" | "pt" | "patients" | "client" | "member" | "caller" | "resident" | "beneficiary" | "subscriber", "," | ":" | "is") => (2, Lead::Person, 0.75),
-        ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "father" | "sister" | "officer" | "judge" | "coach", ",") => (2, Lead::Likely, 0.7),
-        ("patient" | "pt" | "client" | "caller" | "nurse" | "pharmacist" | "therapist" | "surgeon" | "physician" | "provider" | "caregiver" | "technician" | "hygienist" | "midwife" | "neighbor" | "neighbour" | "friend" | "roommate" | "guardian" | "attending" | "resident" | "cardiologist" | "oncologist" | "neurologist" | "agent" | "pastor" | "officer" | "judge" | "coach", _) => (1, Lead::Person, 0.7),
+        (_, ",") if profession => (2, Lead::Likely, 0.7),
+        ("patient" | "pt" | "client" | "caller", _) => (1, Lead::Person, 0.7),
+        (_, _) if profession => (1, Lead::Person, 0.7),
         (_, "," | "is" | ":") if kin => (2, Lead::Likely, 0.75),
         (_, _) if kin => (1, Lead::Person, 0.75),
         ("dear" | "hi" | "hello" | "hey" | "attn" | "attention" | "cc" | "bcc", _) => (1 + usize::from(matches!(word(1), "," | "." | ":")), Lead::Likely, 0.75),

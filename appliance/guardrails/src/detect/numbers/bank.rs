@@ -12,16 +12,16 @@ pub(super) fn iban(tokens: &Tokens<'_>, chunk: &Chunk) -> Option<(Finding, usize
         return None;
     }
     let mut written = String::new();
-    let (mut end, mut last, mut found) = (chunk.end, chunk.last, None);
+    let mut found = None;
     let mut piece = Some(*chunk);
     while let Some(group) = piece {
         written.extend(tokens.text.get(group.start..group.end)?.chars().filter(char::is_ascii_alphanumeric));
         if written.len() > 34 {
             break;
         }
-        (end, last) = (group.end, group.last);
+        let last = group.last;
         if checksum::iban(&written) {
-            found = Some((end, last));
+            found = Some((group.end, last));
         }
         piece = run::chunk(tokens, last).filter(|next| next.end - next.start <= 4 && tokens.at(last).lines == 0);
     }

@@ -202,7 +202,10 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
         }
         let Some((length, kind, want)) = label(tokens, index) else { continue };
         if let Some(finding) = after(tokens, index, length, kind, want).or_else(|| before(tokens, index, kind)) {
-            found.push(finding);
+            // `medical record number` is a label by its first word and by its second.
+            if found.last().is_none_or(|last| last.start != finding.start) {
+                found.push(finding);
+            }
         }
     }
 }
