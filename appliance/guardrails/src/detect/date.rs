@@ -23,7 +23,7 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
             _ => month_first(tokens, index).or_else(|| spelled_day(tokens, index)),
         };
         let Some((last, confidence)) = read else { continue };
-        let (first, last) = (weekday_before(tokens, index), time_after(tokens, last));
+        let (first, last) = (weekday_before(tokens, article_before(tokens, index)), time_after(tokens, last));
         let (start, end) = (tokens.at(first).start, tokens.at(last.saturating_sub(1)).end);
         found.push(Finding::new(Kind::Date, start, end, confidence, "date"));
         skip = last;
@@ -209,6 +209,12 @@ fn year_after(tokens: &Tokens<'_>, at: usize) -> usize {
     let step = usize::from(tokens.mark(at, ","));
     let short = tokens.mark(at + step, "'") && tokens.at(at + step + 1).shape == Shape::Digits && tokens.text(at + step + 1).len() == 2;
     if short { at + step + 2 } else { at }
+}
+
+/// Takes in the article before a day: `the 14th of March`.
+fn article_before(tokens: &Tokens<'_>, index: usize) -> usize {
+    let ordinal = tokens.at(index).shape == Shape::Digits && ordinal_end(tokens, index + 1) > 0;
+    if ordinal && tokens.lower_before(index, 1) == "the" { index - 1 } else { index }
 }
 
 /// Takes in the day of the week before a date: `Tuesday, March 5`.

@@ -60,6 +60,8 @@ impl Senses {
     pub(crate) const STREET: Self = Self(1 << 19);
     /// A profession or another relation that stands before a name.
     pub(crate) const PROFESSION: Self = Self(1 << 21);
+    /// A country or continent, a demonym beside it left out.
+    pub(crate) const COUNTRY: Self = Self(1 << 22);
     /// The first word of a number's label.
     pub(crate) const LABEL: Self = Self(1 << 20);
 
@@ -164,6 +166,7 @@ fn roles(add: &mut impl FnMut(&str, Senses)) {
             "clinical" => Senses::CLINICAL,
             "title" => Senses::TITLE,
             "kin" => Senses::KIN,
+            "country" => Senses::COUNTRY,
             "profession" => Senses::PROFESSION,
             "lead" => Senses::LEAD,
             "facility" => Senses::FACILITY,

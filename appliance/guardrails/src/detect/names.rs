@@ -70,7 +70,7 @@ fn may_be(tokens: &Tokens<'_>, index: usize) -> bool {
     }
     let name = token.senses.any(Senses::GIVEN.with(Senses::SURNAME));
     let digits = tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
-    !digits && !tokens.at(index).is(Senses::NEVER) && (name || !token.senses.has(Senses::COMMON))
+    !digits && !token.senses.any(Senses::NEVER.with(Senses::COUNTRY)) && (name || !token.senses.has(Senses::COMMON))
 }
 
 /// Whether the token is known as a name, or unknown altogether.
@@ -127,7 +127,7 @@ fn extent(tokens: &Tokens<'_>, first: usize) -> usize {
         let after_initial = initial(tokens, last);
         if after_initial > last {
             last = after_initial;
-        } else if tokens.mark(last, "-") && tokens.joined(last) && tokens.joined(last + 1) && tokens.at(last + 1).capital() {
+        } else if tokens.mark(last, "-") && tokens.joined(last) && tokens.joined(last + 1) && hyphened(tokens, last + 1) {
             last += 2;
         } else if is_particle(tokens.lower(last)) && next.shape == Shape::Lower && particle_end(tokens, last).is_some() {
             last = particle_end(tokens, last).unwrap_or(last);
@@ -140,6 +140,12 @@ fn extent(tokens: &Tokens<'_>, first: usize) -> usize {
         }
     }
     last + usize::from(is_suffix(tokens, last)) + usize::from(tokens.mark(last, ",") && is_suffix(tokens, last + 1)) * 2
+}
+
+/// Whether the token goes on with a name after a hyphen: `Hall-Okoye`, `Hyun-woo`.
+fn hyphened(tokens: &Tokens<'_>, index: usize) -> bool {
+    let token = tokens.at(index);
+    token.capital() || token.shape == Shape::Lower && !token.senses.any(Senses::WORD.with(Senses::NEVER))
 }
 
 /// Whether the token at `index` goes on with a name.

@@ -5,7 +5,7 @@ use super::lexicon::{self, Senses};
 /// How a word is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// No letter is a capital, or the text knows no capitals.
+    /// A small letter first, or letters that know no capitals.
     Lower,
     /// A capital, then small letters.
     Title,
@@ -13,7 +13,7 @@ pub(crate) enum Shape {
     Capitals,
     /// One capital letter by itself.
     Letter,
-    /// Capitals inside: `McKay`, `iPhone`.
+    /// A capital first and further ones inside: `McKay`.
     Mixed,
     /// Digits.
     Digits,
@@ -149,6 +149,17 @@ impl<'a> Tokens<'a> {
         self.all.partition_point(|token| token.start < place)
     }
 
+    /// Whether the words around `index` are all in capitals, so that a capital says nothing.
+    pub(crate) fn shouts(&self, index: usize) -> bool {
+        let (mut words, mut capitals) = (0, 0);
+        for at in index.saturating_sub(6)..index + 7 {
+            let token = self.at(at);
+            words += usize::from(token.word() && token.shape != Shape::Letter);
+            capitals += usize::from(token.shape == Shape::Capitals);
+        }
+        words >= 4 && capitals * 10 >= words * 7
+    }
+
     fn cut(&mut self) {
         let text = self.text;
         let bytes = text.as_bytes();
@@ -257,8 +268,8 @@ fn shape(word: &str) -> Shape {
         (true, 0, 0) => Shape::Letter,
         (true, 0, _) => Shape::Title,
         (true, _, 0) => Shape::Capitals,
-        (false, 0, _) => Shape::Lower,
-        _ => Shape::Mixed,
+        (false, ..) => Shape::Lower,
+        (true, ..) => Shape::Mixed,
     }
 }
 

@@ -12,8 +12,11 @@ pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         return None;
     }
     let spelled_out = matches!(lower, "doctor" | "professor" | "miss");
-    let first = index + 1 + usize::from(tokens.mark(index + 1, "."));
+    let first = index + 1 + usize::from(!spelled_out && tokens.mark(index + 1, "."));
     let token = tokens.at(first);
+    if tokens.text(index) == "MS" && first == index + 1 && token.shape != Shape::Capitals {
+        return None; // the illness
+    }
     if token.lines > 0 && !spelled_out && tokens.at(index).lines > 0 || token.lines > 1 {
         return None;
     }
@@ -59,11 +62,11 @@ pub(super) fn named(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     }
     let capital = super::initial(tokens, first) > first && tokens.at(super::initial(tokens, first)).capital() || may_be(tokens, first);
     let fits = match lead {
-        Lead::Any => (capital && !tokens.at(first + 1).is(Senses::HEAD)) || small_name(tokens, first),
-        Lead::Person => capital && !tokens.at(first).senses.has(Senses::EPONYM) && (likely(tokens, first) || person(tokens, first)),
+        Lead::Any => (capital && !tokens.at(first + 1).is(Senses::HEAD)) || tokens.lower(index) != "named" && small_name(tokens, first),
+        Lead::Person => capital && tokens.at(first + 1).shape != Shape::Digits && !tokens.at(first).senses.has(Senses::EPONYM) && (likely(tokens, first) || person(tokens, first)),
         Lead::Likely => capital && likely(tokens, first) && !tokens.at(first).senses.has(Senses::EPONYM),
     };
-    if !fits || token.shape == Shape::Capitals && token.end - token.start <= 3 && lead != Lead::Any {
+    if !fits || token.shape == Shape::Capitals && (token.end - token.start <= 3 && lead != Lead::Any || token.end - token.start <= 5 && matches!(tokens.lower(index), "aka" | "called")) {
         return None;
     }
     let last = if token.shape == Shape::Lower { small_extent(tokens, first) } else { extent(tokens, first) };
@@ -101,6 +104,7 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
     Some(match (word(0), word(1)) {
         ("name" | "names", "is" | "are" | "was" | ":" | "of") => (2, Lead::Any, 0.9),
         ("named" | "nicknamed" | "aka" | "née" | "alias" | "surnamed", _) => (1, Lead::Any, 0.9),
+        ("called", "\"" | "'") if tokens.lower_before(index, 1) == "be" => (1, Lead::Any, 0.75),
         ("called", _) if matches!(tokens.text(index + 1), "\"" | "'") || matches!(tokens.lower_before(index, 1), "be" | "is" | "was" | "man" | "woman" | "patient" | "boy" | "girl") => (1, Lead::Likely, 0.75),
         ("known", "as") => (2, Lead::Likely, 0.7),
         ("i", "am") | ("this", "is") | ("i'm", _) => (if word(0) == "i'm" { 1 } else { 2 }, Lead::Likely, 0.7),

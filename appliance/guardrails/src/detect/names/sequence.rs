@@ -17,7 +17,9 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         Shape::Title | Shape::Mixed | Shape::Capitals => surname_first(tokens, index)
             .or_else(|| given_first(tokens, index))
             .or_else(|| double(tokens, index))
+            .or_else(|| middle_initial(tokens, index))
             .or_else(|| pair(tokens, index))
+            .or_else(|| speaker(tokens, index))
             .or_else(|| surname_alone(tokens, index)),
         _ => None,
     }
@@ -54,7 +56,8 @@ fn given_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         return None;
     }
     let place = token.senses.any(Senses::PLACE.with(Senses::COUNTY)) && matches!(tokens.lower_before(index, 1), "in" | "at" | "near" | "from");
-    let term = token.senses.has(Senses::EPONYM) && (token.possessive || tokens.begins(index));
+    let after_term = tokens.before(index, 1).capital() && token.lines == 0 && token.apart && tokens.before(index, 1).senses.has(Senses::WORD);
+    let term = token.senses.has(Senses::EPONYM) || after_term;
     let capital_next = tokens.at(next).capital() && tokens.at(next).lines == 0 && tokens.at(next).apart;
     if place || term || capital_next && !follows_person(tokens, next) {
         return None;
@@ -77,7 +80,10 @@ fn second_part(tokens: &Tokens<'_>, index: usize, sure: bool) -> bool {
     let surname = token.senses.has(Senses::SURNAME);
     let given = token.senses.has(Senses::GIVEN);
     let word = token.senses.has(Senses::WORD);
-    if tokens.mark(index, "-") || tokens.mark(index, "\"") || tokens.mark(index, "'") {
+    if tokens.mark(index, "-") {
+        return sure || tokens.at(index + 1).shape == Shape::Lower || likely(tokens, index + 1);
+    }
+    if tokens.mark(index, "\"") || tokens.mark(index, "'") {
         return true;
     }
     if sure { surname || given || unknown(tokens, index) || !word } else { token.senses.has(Senses::SURNAME_ONLY) || surname && !word && !token.senses.has(Senses::EPONYM) }
@@ -153,12 +159,34 @@ fn pair(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     Some(Name::new(index, last, if known == 2 { 0.65 } else { 0.5 }, "capitalised-pair"))
 }
 
+/// `Jildau S Bouts`: a letter without a point between two words that may be a name.
+fn middle_initial(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
+    let (letter, surname) = (tokens.at(index + 1), index + 2);
+    let parts = likely(tokens, index) && likely(tokens, surname) && tokens.at(index).shape == Shape::Title && tokens.at(surname).shape == Shape::Title;
+    let fits = parts && letter.shape == Shape::Letter && letter.lines == 0 && tokens.at(surname).lines == 0 && tokens.at(surname).apart;
+    let last = extent(tokens, surname);
+    (fits && !term::eponymous(tokens, index, last)).then(|| Name::new(index, last, 0.7, "middle-initial"))
+}
+
+/// A name by itself, of whatever kind, that does what only people do: `Oksana reports`, `Thomas denies`.
+fn speaker(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
+    let token = tokens.at(index);
+    let acts = matches!(
+        tokens.lower(index + 1),
+        "reports" | "reported" | "denies" | "denied" | "says" | "said" | "complains" | "complained" | "asks" | "asked" | "agreed" | "agrees" | "wants" | "prefers" | "stated"
+            | "states" | "endorses" | "endorsed" | "shouted" | "told" | "tells" | "feels" | "lives" | "thinks" | "wonders" | "wondered" | "tolerated" | "verbalized" | "admits"
+    );
+    let name = token.senses.any(Senses::GIVEN.with(Senses::SURNAME)) || unknown(tokens, index);
+    let place = super::super::places::is_state(tokens, index);
+    (acts && name && token.shape == Shape::Title && !place && may_be(tokens, index) && !token.senses.has(Senses::COMMON)).then(|| Name::new(index, index + 1, 0.6, "speaker"))
+}
+
 /// A surname by itself where people stand: `with Castellano`, `Castellano reports`.
 fn surname_alone(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let token = tokens.at(index);
     let other = Senses::EPONYM.with(Senses::PLACE).with(Senses::COUNTY).with(Senses::WORD);
     let next = index + 1;
-    if !token.is(Senses::SURNAME_ONLY) || token.shape == Shape::Capitals || token.senses.any(other) || !may_be(tokens, index) || term::eponymous(tokens, index, next) {
+    if !token.is(Senses::SURNAME_ONLY) || token.shape == Shape::Capitals || token.senses.any(other) || super::super::places::is_state(tokens, index) || !may_be(tokens, index) || term::eponymous(tokens, index, next) {
         return None;
     }
     if tokens.at(next).capital() && tokens.at(next).lines == 0 && tokens.at(next).apart {

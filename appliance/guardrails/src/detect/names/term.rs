@@ -14,7 +14,8 @@ pub(crate) fn eponymous(tokens: &Tokens<'_>, first: usize, last: usize) -> bool 
         at += 2;
     }
     let between = tokens.at(at).word() && tokens.at(at + 1).lines == 0;
-    if tokens.at(at).lines > 1 {
+    let next = tokens.at(at);
+    if next.lines > 1 || next.lines == 1 && next.shape != Shape::Lower {
         return false;
     }
     let (clinical, head) = (|at: usize| tokens.at(at).is(Senses::CLINICAL), |at: usize| tokens.at(at).is(Senses::HEAD));

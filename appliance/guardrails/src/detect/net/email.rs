@@ -13,7 +13,8 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
         let domain = domain.trim_end_matches(['.', '-']);
         let name = name.trim_start_matches(['.', '-', '\'']);
         let known = domain.contains('.') || is_top(domain);
-        if !name.is_empty() && domain.len() > 2 {
+        let lettered = domain.rsplit('.').next().is_some_and(|last| last.chars().any(char::is_alphabetic));
+        if !name.is_empty() && domain.len() > 2 && lettered {
             let confidence = if known { 0.97 } else { 0.6 };
             return Some(Finding::new(Kind::Email, at.start - name.len(), at.end + domain.len(), confidence, "email"));
         }

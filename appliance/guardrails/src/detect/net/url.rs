@@ -35,13 +35,18 @@ fn domain(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
     let goes_on = tokens.joined(index + 2) && (tokens.at(index + 2).word() || matches!(tokens.text(index + 2), "@" | "-") || (tokens.mark(index + 2, ".") && tokens.joined(index + 3) && tokens.at(index + 3).word()));
     let name = left(tokens.text, mark.start, ".-").trim_start_matches(['.', '-']);
     let last = name.rsplit('.').next().unwrap_or_default();
-    let short = matches!(tokens.lower(index + 1), "in" | "it" | "no" | "at" | "me" | "us" | "be" | "is" | "co" | "care" | "test" | "health" | "clinic" | "local" | "int" | "se" | "de" | "si" | "es" | "ca" | "example") && !name.contains('.');
+    let second_level = matches!(name, "co" | "com" | "org" | "ac");
+    let short = second_level || matches!(tokens.lower(index + 1), "in" | "it" | "no" | "at" | "me" | "us" | "be" | "is" | "co" | "care" | "test" | "health" | "clinic" | "local" | "int" | "se" | "de" | "si" | "es" | "ca" | "example") && !name.contains('.');
     let mailbox = tokens.text.get(..mark.start - name.len())?.ends_with('@');
     let letters = last.chars().any(char::is_alphabetic) && last.len() >= 2;
     if goes_on || mailbox || !letters || short && !tokens.text.get(top.end..)?.starts_with('/') {
         return None;
     }
     let path = tokens.text.get(top.end..)?.starts_with('/');
+    // A government's site by its bare domain is nobody's page.
+    if tokens.lower(index + 1) == "gov" && !path {
+        return None;
+    }
     let end = if path { found(tokens, mark.start, top.end, 0.0).end } else { top.end };
     Some(Finding::new(Kind::Url, mark.start - name.len(), end, 0.8, "domain"))
 }

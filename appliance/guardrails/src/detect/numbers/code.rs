@@ -15,7 +15,7 @@ const UNITS: &[&str] = &[
 /// Prefixes of numbers that name no person: trials, papers, code systems, standards.
 const PUBLIC: &[&str] = &[
     "nct", "pmid", "pmc", "doi", "icd", "cpt", "hcpcs", "isbn", "issn", "iso", "rs", "ndc", "rxcui", "loinc", "snomed", "atc",
-    "eudract", "fy", "sars", "covid", "cfr", "usc", "nm", "np", "ensg", "mim", "omim", "hgnc", "astm", "din", "en", "rfc", "section",
+    "eudract", "pubmed", "med", "fy", "sars", "covid", "cfr", "usc", "nm", "np", "ensg", "mim", "omim", "hgnc", "astm", "din", "en", "rfc", "section",
     "table", "figure", "page", "item", "cve", "kb", "version", "v",
 ];
 
@@ -44,7 +44,7 @@ fn mixed(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
     }
     let dashed = text.contains('-');
     let dotted = text.contains('.');
-    if dotted && chunk.digits < 6 || (!capitals && dashed && chunk.digits < 5) {
+    if dotted && chunk.digits < 8 || (!capitals && dashed && chunk.digits < 5) {
         return None;
     }
     match (chunk.digits, dashed, capitals) {
@@ -57,7 +57,8 @@ fn mixed(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
 
 fn plain(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
     let hash = chunk.first.checked_sub(1).is_some_and(|before| tokens.mark(before, "#") && tokens.joined(chunk.first));
-    if measured(tokens, chunk.last) || text.contains(['.', '/', '_']) || tokens.text.get(..chunk.start)?.ends_with(['$', '€', '£']) {
+    let public = (1..=3).any(|back| PUBLIC.contains(&tokens.lower_before(chunk.first, back)));
+    if public || measured(tokens, chunk.last) || text.contains(['.', '/', '_']) || tokens.text.get(..chunk.start)?.ends_with(['$', '€', '£']) {
         return None;
     }
     if hash && chunk.digits >= 4 {

@@ -213,7 +213,7 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
 /// The label at `index`: how many tokens it takes, and what it names.
 fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
     let word = tokens.lower(index);
-    let glued = tokens.at(index).shape == Shape::Mixed && tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
+    let glued = tokens.text(index).ends_with("N") && tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
     if !tokens.at(index).is(Senses::LABEL) && !glued {
         return None;
     }
@@ -366,8 +366,8 @@ fn is_quantity(tokens: &Tokens<'_>, chunk: &Chunk, kind: Kind) -> bool {
         );
     let money = tokens.text.get(..chunk.start).is_some_and(|before| before.ends_with('$'));
     let text = tokens.text.get(chunk.start..chunk.end).unwrap_or_default();
-    let slashes = text.matches('/').count() == 2 && chunk.letters == 0;
-    let year = chunk.letters == 0 && chunk.digits == 4 && (text.starts_with("19") || text.starts_with("20")) && !matches!(kind, Kind::Mrn | Kind::Password | Kind::Ssn);
+    let slashes = text.contains('/') && chunk.letters == 0 && !matches!(kind, Kind::Phone | Kind::Fax);
+    let year = chunk.letters == 0 && chunk.digits == 4 && (text.starts_with("19") || text.starts_with("20")) && !matches!(kind, Kind::Mrn | Kind::Ssn);
     measured || money || slashes || year
 }
 

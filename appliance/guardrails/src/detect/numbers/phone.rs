@@ -10,10 +10,10 @@ use super::{
 pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<(Finding, usize)> {
     let (run, confidence) = (1..=7).rev().find_map(|count| {
         let run = Run::head(tokens, index, count)?;
-        let confidence = likelihood(&run)?;
+        let confidence = likelihood(&run).or_else(|| called(tokens, &run))?;
         Some((run, confidence))
     })?;
-    if measured(tokens, run.last) || (tokens.joined(run.last) && tokens.at(run.last).shape != Shape::Mark) {
+    if (1..=3).any(|back| tokens.lower_before(index, back) == "ndc") || measured(tokens, run.last) || (tokens.joined(run.last) && tokens.at(run.last).shape != Shape::Mark) {
         return None;
     }
     let last = extension(tokens, run.last);
@@ -42,11 +42,25 @@ fn likelihood(run: &Run) -> Option<f32> {
         [10] if valid => Some(0.5),
         [11] if run.digits.starts_with('1') && valid => Some(0.5),
         [3, 4] if run.all_gaps('-') && !run.digits.starts_with(['0', '1']) => Some(0.5),
-        groups if run.digits.starts_with('0') && (2..=6).contains(&groups.len()) && !run.gaps.contains(&'.') => {
-            ((9..=12).contains(&total) && groups.iter().all(|group| *group >= 2)).then_some(0.55)
+        groups if run.digits.starts_with('0') && (2..=6).contains(&groups.len()) => {
+            let pairs = groups.iter().all(|group| *group == 2);
+            let national = groups.iter().all(|group| *group >= 2) && groups.last() >= Some(&3) && !run.gaps.contains(&'.');
+            ((9..=12).contains(&total) && (pairs || national)).then_some(0.55)
         }
         _ => None,
     }
+}
+
+/// Any groups of seven to twelve digits, where the words say that someone is called.
+fn called(tokens: &Tokens<'_>, run: &Run) -> Option<f32> {
+    let cued = (1..=3).any(|back| {
+        matches!(
+            tokens.lower_before(run.first, back),
+            "call" | "called" | "phone" | "telephone" | "tel" | "mobile" | "cell" | "text" | "texted" | "reach" | "reached" | "contact" | "fax" | "dial" | "ring" | "answering"
+        )
+    });
+    let fits = (7..=12).contains(&run.digits.len()) && run.groups.len() >= 2 && run.groups.iter().all(|group| *group >= 2);
+    (cued && fits && !run.gaps.contains(&'/')).then_some(0.6)
 }
 
 /// The North American plan: neither area nor exchange begins with 0 or 1.

@@ -58,6 +58,9 @@ pub(crate) fn read(tokens: &Tokens<'_>, first: usize, most: usize) -> Option<Run
                 (gap, gap_marks) = (' ', 0);
             }
             (Shape::Mark, mark @ ("-" | "." | "/" | "(" | ")")) if gap_marks < 2 => {
+                if mark == "-" && token.apart && tokens.at(at + 1).apart {
+                    break; // between two numbers, not inside one
+                }
                 if mark == "(" {
                     run.bracket = true;
                 } else if mark != ")" {

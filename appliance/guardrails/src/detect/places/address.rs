@@ -44,7 +44,8 @@ fn street(tokens: &Tokens<'_>, index: usize) -> Read {
         }
         let ends = tokens.at(at).is(Senses::STREET) && token.word() && (token.capital() || step > 0 && tokens.before(at, 1).capital());
         if ends && at > named {
-            let dot = usize::from(tokens.mark(at + 1, ".") && !tokens.begins(at + 2) );
+            let short = tokens.at(at).end - tokens.at(at).start <= 4;
+            let dot = usize::from(tokens.mark(at + 1, ".") && tokens.joined(at + 1) && short);
             // `St` and `Dr` may stand before the street's own name: `12 St James Road`.
             let more = matches!(tokens.lower(at), "st" | "dr") && (1..=3).any(|ahead| tokens.at(at + ahead).is(Senses::STREET) && tokens.at(at + ahead).capital() && tokens.at(at + ahead).lines == 0);
             if !more {

@@ -27,7 +27,9 @@ fn read(tokens: &Tokens<'_>, index: usize) -> Option<(usize, f32)> {
     if let Some(last) = county(tokens, index) {
         return Some((last, 0.85));
     }
-    let in_place = matches!(tokens.lower_before(index, 1), "in" | "at" | "from" | "near" | "to" | "around" | "outside" | "of" | "for" | "visiting" | "downtown" | "via" | "toward" | "leaving" | "through" | "between");
+    let lives = matches!(tokens.lower_before(index, 1), "in" | "to" | "from" | "near")
+        && matches!(tokens.lower_before(index, 2), "residing" | "resides" | "reside" | "lives" | "live" | "lived" | "living" | "moved" | "relocated" | "born" | "raised" | "grew" | "home" | "native" | "hails");
+    let in_place = lives || matches!(tokens.lower_before(index, 1), "in" | "at" | "from" | "near" | "to" | "around" | "outside" | "of" | "for" | "visiting" | "downtown" | "via" | "toward" | "leaving" | "through" | "between");
     if token.shape == Shape::Lower {
         let last = several(tokens, index).filter(|last| *last > index + 1)?;
         return (in_place && !tokens.at(index + 1).senses.has(Senses::COMMON)).then_some((last, 0.5));
@@ -41,6 +43,10 @@ fn read(tokens: &Tokens<'_>, index: usize) -> Option<(usize, f32)> {
         let person = tokens.at(index).is(Senses::GIVEN_ONLY) && !in_place;
         let end = with_state(tokens, last).unwrap_or(last);
         return (!person || end > last).then_some((end, 0.8));
+    }
+    if lives && token.shape == Shape::Title && !token.senses.any(Senses::COMMON.with(Senses::NEVER).with(Senses::COUNTRY)) && !super::is_state(tokens, index) && state_end(tokens, index).is_none() {
+        let last = index + 1 + usize::from(tokens.at(index + 1).shape == Shape::Title && tokens.at(index + 1).lines == 0 && tokens.at(index + 1).apart);
+        return Some((with_state(tokens, last).unwrap_or(last), 0.7));
     }
     single(tokens, index, in_place)
 }
@@ -60,7 +66,7 @@ fn single(tokens: &Tokens<'_>, index: usize, in_place: bool) -> Option<(usize, f
             return Some((end, 0.85));
         }
     }
-    if !token.is(Senses::PLACE) || tokens.at(index).is(Senses::NEVER) || term::eponymous(tokens, index, next) {
+    if !token.is(Senses::PLACE) || token.senses.has(Senses::COUNTRY) || tokens.at(index).is(Senses::NEVER) || term::eponymous(tokens, index, next) {
         return None;
     }
     if let Some(end) = with_state(tokens, next) {
@@ -70,8 +76,8 @@ fn single(tokens: &Tokens<'_>, index: usize, in_place: bool) -> Option<(usize, f
     let capital_next = tokens.at(next).capital() && tokens.at(next).lines == 0 && tokens.at(next).apart;
     let capital_before = tokens.before(index, 1).capital() && token.lines == 0;
     if in_place && !capital_next {
-        let people = token.senses.any(Senses::GIVEN_ONLY) || token.senses.has(Senses::SURNAME) && matches!(tokens.lower_before(index, 1), "to" | "for" | "of" | "from");
-        return (!people || matches!(tokens.lower_before(index, 1), "in" | "near" | "outside" | "around")).then_some((next, 0.7));
+        let people = token.senses.any(Senses::GIVEN_ONLY) || token.senses.has(Senses::SURNAME) && matches!(tokens.lower_before(index, 1), "to" | "for" | "of");
+        return (!people || matches!(tokens.lower_before(index, 1), "in" | "near" | "outside" | "around" | "from")).then_some((next, 0.7));
     }
     let name = token.senses.any(Senses::GIVEN.with(Senses::SURNAME));
     (!other && !name && !capital_next && !capital_before && !token.possessive).then_some((next, 0.55))
@@ -123,6 +129,9 @@ fn several(tokens: &Tokens<'_>, index: usize) -> Option<usize> {
         name.push(' ');
         name.push_str(tokens.lower(at));
         at += 1;
+        if saint && tokens.before(at, 1).possessive {
+            break; // a saint's something
+        }
         if lexicon::senses(&name).any(Senses::PLACE.with(Senses::COUNTY)) {
             last = Some(at);
         }

@@ -36,7 +36,7 @@ fn end(tokens: &Tokens<'_>, last: usize) -> usize {
 fn headed(tokens: &Tokens<'_>, index: usize) -> Read {
     let head = tokens.at(index);
     let small = head.shape == Shape::Lower && matches!(tokens.lower(index), "clinic" | "hospital" | "office" | "pharmacy" | "hospice");
-    if !tokens.at(index).is(Senses::FACILITY) || !(head.capital() || small) {
+    if !tokens.at(index).is(Senses::FACILITY) || !(head.capital() || small) || head.shape == Shape::Capitals && tokens.shouts(index) {
         return None;
     }
     let mut first = index;
@@ -119,8 +119,8 @@ const KNOWN: &[&[&str]] = &[
     &["geisinger"], &["intermountain"], &["john", "hopkins"], &["johns", "hopkins"], &["kaiser", "permanente"], &["kaiser"], &["mass", "general"], &["massachusetts", "general"], &["mayo", "clinic"],
     &["mayo"], &["md", "anderson"], &["memorial", "sloan"], &["mgh"], &["montefiore"], &["mount", "sinai"], &["mt", ".", "sinai"], &["mt", "sinai"], &["mskcc"], &["new", "york", "presbyterian"],
     &["northwell"], &["northwestern", "memorial"], &["ny", "presbyterian"], &["nyu", "langone"], &["nyu"], &["ochsner"], &["ohsu"], &["penn", "medicine"], &["scripps"], &["sloan", "kettering"],
-    &["stanford"], &["sutter", "health"], &["ucla"], &["ucsd"], &["ucsf"], &["upmc"], &["utsw"], &["vanderbilt"], &["vumc"], &["weill", "cornell"], &["yale", "new", "haven"], &["walgreens"], &["cvs"], &["bwh"], &["nih", "clinical"],
-    &["rite", "aid"], &["walmart"], &["costco"], &["kroger"], &["labcorp"], &["banner", "health"], &["ascension"], &["tufts", "medical"], &["unc", "health"], &["houston", "methodist"],
+    &["stanford"], &["sutter", "health"], &["ucla"], &["ucsd"], &["ucsf"], &["upmc"], &["utsw"], &["vanderbilt"], &["vumc"], &["weill", "cornell"], &["yale", "new", "haven"], &["bwh"], &["nih", "clinical"],
+    &["banner", "health"], &["ascension"], &["tufts", "medical"], &["unc", "health"], &["houston", "methodist"],
 ];
 
 /// A facility known by a short name, where it stands with a capital and is not part of a term.
@@ -136,8 +136,8 @@ fn known(tokens: &Tokens<'_>, index: usize) -> Read {
     }
     let next = tokens.lower(last);
     let term = tokens.at(last).is(Senses::HEAD) || tokens.at(last + 1).is(Senses::HEAD) && tokens.at(last).word() || matches!(next, "stand" | "guidelines" | "protocol" | "guideline");
-    let one = words.len() == 1 && tokens.at(index).shape == Shape::Title && matches!(tokens.lower(index), "mayo" | "kaiser" | "stanford" | "baylor" | "brigham" | "vanderbilt" | "emory" | "scripps" | "ascension" | "kroger");
-    let placed = matches!(tokens.lower_before(index, 1), "at" | "from" | "to" | "in" | "by" | "of" | "with" | "(");
+    let one = words.len() == 1 && tokens.at(index).shape == Shape::Title && matches!(tokens.lower(index), "mayo" | "kaiser" | "stanford" | "baylor" | "brigham" | "vanderbilt" | "emory" | "scripps" | "ascension");
+    let placed = matches!(tokens.lower_before(index, 1), "at" | "@" | "from" | "to" | "in" | "by" | "of" | "with" | "(");
     let last = rest(tokens, last, false);
     (!term && (!one || placed)).then_some((index, last, 0.85))
 }
@@ -145,9 +145,10 @@ fn known(tokens: &Tokens<'_>, index: usize) -> Read {
 /// A capitalised name where someone was seen, treated or admitted: `seen at Cedar Crest`, `transferred to MGH`.
 fn attended(tokens: &Tokens<'_>, index: usize) -> Read {
     let token = tokens.at(index);
-    let preposition = tokens.lower_before(index, 1);
+    let preposition = if tokens.lower_before(index, 1) == "@" { "at" } else { tokens.lower_before(index, 1) };
     let saint = matches!(tokens.text(index), "St" | "Mt" | "Ft") && tokens.at(index + 1 + usize::from(tokens.mark(index + 1, "."))).capital();
-    if !matches!(preposition, "at" | "to" | "from" | "in" | "with") || !token.capital() || token.lines > 1 {
+    let country = token.senses.has(Senses::COUNTRY) || super::is_state(tokens, index);
+    if !matches!(preposition, "at" | "to" | "from" | "in" | "with") || !token.capital() || token.lines > 1 || country || token.shape == Shape::Capitals && tokens.shouts(index) {
         return None;
     }
     let attended = (2..=5).any(|back| {
@@ -192,6 +193,6 @@ fn department(text: &str) -> bool {
     matches!(
         text,
         "ICU" | "NICU" | "PICU" | "MICU" | "SICU" | "CCU" | "PACU" | "EMS" | "ENT" | "OBGYN" | "SNF" | "LTAC" | "ASC" | "PCP" | "HOME" | "COVID" | "CPAP" | "HIV" | "GERD" | "USA" | "LTCF" | "DNR"
-            | "NPO" | "PRN" | "BID" | "TID" | "QID" | "QHS" | "STEMI" | "NSTEMI" | "MRI" | "ECG" | "EKG" | "PET" | "SCAN" | "DVT" | "CHF" | "COPD" | "AFIB" | "DKA" | "OPD" | "ACUTE" | "CABG" | "TAVR"
+            | "NPO" | "PRN" | "BID" | "TID" | "QID" | "QHS" | "NIH" | "CDC" | "FDA" | "WHO" | "AHA" | "NHS" | "CVS" | "CMS" | "NICE" | "STEMI" | "NSTEMI" | "MRI" | "ECG" | "EKG" | "PET" | "SCAN" | "DVT" | "CHF" | "COPD" | "AFIB" | "DKA" | "OPD" | "ACUTE" | "CABG" | "TAVR"
     )
 }
