@@ -113,7 +113,12 @@ pub fn redact(
 }
 
 /// The text with placeholders; `None` if a place is not in it.
-fn masked(text: &str, interventions: &[Intervention], placeholders: &mut Placeholders, random: &dyn Random) -> Option<String> {
+fn masked(
+    text: &str,
+    interventions: &[Intervention],
+    placeholders: &mut Placeholders,
+    random: &dyn Random,
+) -> Option<String> {
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;
     for intervention in interventions.iter().filter(|i| i.action == Action::Anonymize) {
@@ -186,7 +191,8 @@ mod tests {
     #[test]
     fn a_finding_outside_the_text_blocks_it() {
         let stray = Finding { kind: Kind::Name, start: 3, end: 99, confidence: 0.9, rule: "test" };
-        let redacted = redact("short", &[stray], &Policy::default(), Side::Input, &mut Placeholders::default(), &counting());
+        let redacted =
+            redact("short", &[stray], &Policy::default(), Side::Input, &mut Placeholders::default(), &counting());
         assert_eq!(redacted.outcome, Outcome::Blocked);
     }
 

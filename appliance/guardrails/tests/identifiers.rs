@@ -1,11 +1,7 @@
 //! Our own suite of 400 texts as a regression test. Its texts are made by `tests/fixtures/identifiers.py`, by the same
 //! people who wrote the rules: it shows that nothing has been lost, not how well text from elsewhere is read.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "every function here is a part of a test"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "every function here is a part of a test")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

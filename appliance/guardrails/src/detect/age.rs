@@ -23,13 +23,17 @@ fn over_89(tokens: &Tokens<'_>, index: usize) -> Option<(usize, bool)> {
     let token = tokens.at(index);
     if token.shape == Shape::Digits {
         let inside = tokens.joined(index) && matches!(tokens.lower_before(index, 1), "." | "/" | "-");
-        let decimal = tokens.joined(index + 1) && matches!(tokens.lower(index + 1), "." | "/") && tokens.joined(index + 2) && tokens.at(index + 2).shape == Shape::Digits;
+        let decimal = tokens.joined(index + 1)
+            && matches!(tokens.lower(index + 1), "." | "/")
+            && tokens.joined(index + 2)
+            && tokens.at(index + 2).shape == Shape::Digits;
         let old = tokens.text(index).parse().is_ok_and(|age: u32| (90..130).contains(&age));
         return (old && !inside && !decimal).then_some((index + 1, true));
     }
     if tokens.lower(index) == "ninety" {
         let one = index + 1 + usize::from(tokens.mark(index + 1, "-"));
-        let ones = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].contains(&tokens.lower(one));
+        let ones =
+            ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].contains(&tokens.lower(one));
         return Some((if ones { one + 1 } else { index + 1 }, false));
     }
     let hundred = tokens.lower(index) == "hundred" && matches!(tokens.lower_before(index, 1), "one" | "a");
@@ -62,13 +66,18 @@ fn unit(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
 
 /// Whether `101F` is a temperature.
 fn warm(tokens: &Tokens<'_>, at: usize) -> bool {
-    let word = |word: &str| matches!(word, "temp" | "temperature" | "fever" | "febrile" | "tmax" | "t" | "degrees" | "heat" | "afebrile");
+    let word = |word: &str| {
+        matches!(word, "temp" | "temperature" | "fever" | "febrile" | "tmax" | "t" | "degrees" | "heat" | "afebrile")
+    };
     (2..=6).any(|back| word(tokens.lower_before(at, back))) || (1..=2).any(|ahead| word(tokens.lower(at + ahead)))
 }
 
 /// Whether the words before say that the number is an age.
 fn cued(tokens: &Tokens<'_>, index: usize) -> bool {
-    let unlike = matches!(tokens.lower(index + 1), "%" | "mg" | "bpm" | "mmhg" | "kg" | "lbs" | "/" | "days" | "hours" | "minutes" | "weeks" | "months");
+    let unlike = matches!(
+        tokens.lower(index + 1),
+        "%" | "mg" | "bpm" | "mmhg" | "kg" | "lbs" | "/" | "days" | "hours" | "minutes" | "weeks" | "months"
+    );
     let word = |back: usize| tokens.lower_before(index, back);
     let by = match word(1) {
         ":" | "is" | "of" | "=" => matches!(word(2), "age" | "aged"),
@@ -92,7 +101,17 @@ mod tests {
 
     #[test]
     fn ages_over_89_are_found_in_every_form() {
-        for age in ["94-year-old", "94 year old", "94 yo", "94yo", "94 y/o", "102 years old", "90 years of age", "ninety-four-year-old", "94 y.o"] {
+        for age in [
+            "94-year-old",
+            "94 year old",
+            "94 yo",
+            "94yo",
+            "94 y/o",
+            "102 years old",
+            "90 years of age",
+            "ninety-four-year-old",
+            "94 y.o",
+        ] {
             assert_eq!(read(&format!("a {age} woman")), [age], "{age}");
         }
         assert_eq!(read("Age: 93"), ["93"]);
@@ -102,7 +121,19 @@ mod tests {
 
     #[test]
     fn lower_ages_and_other_numbers_may_stay() {
-        for text in ["a 34-year-old man", "89 years old", "95% of patients", "HR 95", "aged 34", "95 mg", "90 days", "99.1 F", "a temp of 101F", "101F fever", "older than 65"] {
+        for text in [
+            "a 34-year-old man",
+            "89 years old",
+            "95% of patients",
+            "HR 95",
+            "aged 34",
+            "95 mg",
+            "90 days",
+            "99.1 F",
+            "a temp of 101F",
+            "101F fever",
+            "older than 65",
+        ] {
             assert!(read(text).is_empty(), "{text}: {:?}", read(text));
         }
     }

@@ -34,21 +34,30 @@ type Read = Option<(usize, f32)>;
 
 /// `03/14/2024`, `14.3.24`, `2024-03-14`, `2024-03-14T09:30`, `20240314`, `08/22`, `03/2024`.
 fn numeric(tokens: &Tokens<'_>, index: usize) -> Read {
-    let inside = tokens.joined(index) && !matches!(tokens.lower_before(index, 1), "(" | "[" | "\"" | "'" | ":" | "," | "=" | ">" | "|" | "@" | ";" | "~");
+    let inside = tokens.joined(index)
+        && !matches!(
+            tokens.lower_before(index, 1),
+            "(" | "[" | "\"" | "'" | ":" | "," | "=" | ">" | "|" | "@" | ";" | "~"
+        );
     if inside {
         return None;
     }
     let part = |step: usize| tokens.text(index + step);
     let mark = |step: usize| {
         let fits = matches!(tokens.text(index + step), "/" | "-" | ".");
-        if fits && tokens.joined(index + step) && tokens.joined(index + step + 1) { tokens.text(index + step) } else { "" }
+        if fits && tokens.joined(index + step) && tokens.joined(index + step + 1) {
+            tokens.text(index + step)
+        } else {
+            ""
+        }
     };
     let (first, one) = (part(0), mark(1));
     if one.is_empty() {
         return compact(tokens, index);
     }
     let two = mark(3);
-    let continues = tokens.joined(index + 5) && matches!(tokens.text(index + 5), "-" | "/" | ".") && tokens.joined(index + 6);
+    let continues =
+        tokens.joined(index + 5) && matches!(tokens.text(index + 5), "-" | "/" | ".") && tokens.joined(index + 6);
     if two == one && tokens.at(index + 4).shape == Shape::Digits && !continues {
         let (second, third) = (part(2), part(4));
         let last_letters = tokens.joined(index + 5) && tokens.at(index + 5).word() && tokens.lower(index + 5) != "t";
@@ -93,7 +102,10 @@ fn is_day_range(first: &str, second: &str) -> bool {
 /// Scores and pressures: `5/10 pain`, `4/5 strength`.
 fn out_of(tokens: &Tokens<'_>, index: usize) -> bool {
     matches!(tokens.lower(index + 3), "pain" | "strength" | "mmhg" | "points" | "score" | "systolic" | "murmur")
-        || matches!(tokens.lower_before(index, 1), "bp" | "pain" | "score" | "strength" | "pressure" | "ratio" | "rated" | "scale")
+        || matches!(
+            tokens.lower_before(index, 1),
+            "bp" | "pain" | "score" | "strength" | "pressure" | "ratio" | "rated" | "scale"
+        )
 }
 
 /// Whether words that lead in a date stand before.
@@ -101,8 +113,31 @@ fn cued(tokens: &Tokens<'_>, index: usize) -> bool {
     (1..=3).any(|back| {
         matches!(
             tokens.lower_before(index, back),
-            "on" | "since" | "dob" | "date" | "dated" | "seen" | "born" | "birth" | "from" | "until" | "till" | "through" | "by" | "admitted" | "discharged"
-                | "visit" | "appointment" | "before" | "after" | "d.o.b" | "birthday" | "birthdate" | "due" | "expires" | "effective" | "dos"
+            "on" | "since"
+                | "dob"
+                | "date"
+                | "dated"
+                | "seen"
+                | "born"
+                | "birth"
+                | "from"
+                | "until"
+                | "till"
+                | "through"
+                | "by"
+                | "admitted"
+                | "discharged"
+                | "visit"
+                | "appointment"
+                | "before"
+                | "after"
+                | "d.o.b"
+                | "birthday"
+                | "birthdate"
+                | "due"
+                | "expires"
+                | "effective"
+                | "dos"
         )
     })
 }
@@ -125,10 +160,11 @@ fn month_first(tokens: &Tokens<'_>, index: usize) -> Read {
     let token = tokens.at(index);
     let lower = tokens.lower(index);
     month(lower)?;
-    let ambiguous = matches!(lower, "may" | "march" | "mar" | "sun" | "jan" | "dec" | "sept") || token.shape == Shape::Lower;
+    let ambiguous =
+        matches!(lower, "may" | "march" | "mar" | "sun" | "jan" | "dec" | "sept") || token.shape == Shape::Lower;
     let mut at = index + 1;
     at += usize::from(tokens.mark(at, "."));
-    at += usize::from(tokens.mark(at, ",")) ;
+    at += usize::from(tokens.mark(at, ","));
     at += usize::from(tokens.lower(at) == "the");
     if token.shape == Shape::Lower && matches!(lower, "may" | "march" | "mar") && tokens.at(at).shape != Shape::Digits {
         return None;
@@ -143,7 +179,10 @@ fn month_first(tokens: &Tokens<'_>, index: usize) -> Read {
     }
     if let Some(mut last) = day {
         // a range: `March 14-16`, `March 14 to 16`
-        if matches!(tokens.lower(last), "-" | "to" | "through" | "and" | "&") && is_day(tokens.text(last + 1)) && tokens.at(last + 1).shape == Shape::Digits {
+        if matches!(tokens.lower(last), "-" | "to" | "through" | "and" | "&")
+            && is_day(tokens.text(last + 1))
+            && tokens.at(last + 1).shape == Shape::Digits
+        {
             let end = last + 2 + ordinal_end(tokens, last + 2);
             if !calendar::unit(tokens.lower(end)) {
                 last = end;
@@ -152,16 +191,19 @@ fn month_first(tokens: &Tokens<'_>, index: usize) -> Read {
         return Some((year_after(tokens, last), 0.95));
     }
     let at = index + 1 + usize::from(tokens.mark(index + 1, "."));
-    let of = at + usize::from(matches!(tokens.lower(at), "of" | ",")) ;
+    let of = at + usize::from(matches!(tokens.lower(at), "of" | ","));
     if tokens.at(of).shape == Shape::Digits && is_year(tokens.text(of)) {
         return Some((of + 1, 0.85));
     }
     if tokens.mark(of, "'") && tokens.text(of + 1).len() == 2 && tokens.at(of + 1).shape == Shape::Digits {
         return Some((of + 2, 0.8));
     }
-    let alone = matches!(tokens.lower_before(index, 1), "in" | "since" | "until" | "late" | "early" | "mid" | "last" | "this" | "next" | "of" | "during" | "by")
-        && (!ambiguous || matches!(tokens.lower_before(index, 1), "in" | "since" | "late" | "early" | "mid"))
-        && token.capital() && !matches!(lower, "mar" | "sun" | "jan" | "dec" | "sep" | "may" if lower != "may" || tokens.lower(index + 1) == "be");
+    let alone = matches!(
+        tokens.lower_before(index, 1),
+        "in" | "since" | "until" | "late" | "early" | "mid" | "last" | "this" | "next" | "of" | "during" | "by"
+    ) && (!ambiguous || matches!(tokens.lower_before(index, 1), "in" | "since" | "late" | "early" | "mid"))
+        && token.capital()
+        && !matches!(lower, "mar" | "sun" | "jan" | "dec" | "sep" | "may" if lower != "may" || tokens.lower(index + 1) == "be");
     alone.then_some((index + 1, 0.5))
 }
 
@@ -181,7 +223,9 @@ fn day_first(tokens: &Tokens<'_>, index: usize) -> Read {
     if !real {
         return None;
     }
-    let last = at + 1 + usize::from(tokens.mark(at + 1, ".") && tokens.joined(at + 1) && tokens.at(at + 2).shape == Shape::Digits);
+    let last = at
+        + 1
+        + usize::from(tokens.mark(at + 1, ".") && tokens.joined(at + 1) && tokens.at(at + 2).shape == Shape::Digits);
     let last = last + usize::from(tokens.mark(last, "-") || tokens.mark(last, "/"));
     let year = year_after(tokens, last);
     Some((if year > last { year } else { at + 1 }, 0.95))
@@ -207,7 +251,9 @@ fn year_after(tokens: &Tokens<'_>, at: usize) -> usize {
         return at + step + 1;
     }
     let step = usize::from(tokens.mark(at, ","));
-    let short = tokens.mark(at + step, "'") && tokens.at(at + step + 1).shape == Shape::Digits && tokens.text(at + step + 1).len() == 2;
+    let short = tokens.mark(at + step, "'")
+        && tokens.at(at + step + 1).shape == Shape::Digits
+        && tokens.text(at + step + 1).len() == 2;
     if short { at + step + 2 } else { at }
 }
 
@@ -232,7 +278,9 @@ fn time_after(tokens: &Tokens<'_>, last: usize) -> usize {
         return last;
     }
     let mut at = last + 1;
-    while tokens.joined(at) && (tokens.at(at).shape == Shape::Digits || matches!(tokens.lower(at), ":" | "." | "z" | "+" | "-")) {
+    while tokens.joined(at)
+        && (tokens.at(at).shape == Shape::Digits || matches!(tokens.lower(at), ":" | "." | "z" | "+" | "-"))
+    {
         at += 1;
     }
     at
@@ -252,9 +300,25 @@ mod tests {
     #[test]
     fn every_form_finer_than_a_year_is_found() {
         for date in [
-            "03/14/2024", "3/4/24", "14.03.2024", "2024-03-14", "2024-03-14T09:30:00Z", "14-Mar-2024", "14 March 2024", "14th of March",
-            "March 14, 2024", "Mar. 14 2024", "March 14th, '24", "March 2024", "March of 2024", "the third of July", "Tuesday, March 5",
-            "July the fourth", "03/2024", "March 14-16, 2024", "14/03/2024",
+            "03/14/2024",
+            "3/4/24",
+            "14.03.2024",
+            "2024-03-14",
+            "2024-03-14T09:30:00Z",
+            "14-Mar-2024",
+            "14 March 2024",
+            "14th of March",
+            "March 14, 2024",
+            "Mar. 14 2024",
+            "March 14th, '24",
+            "March 2024",
+            "March of 2024",
+            "the third of July",
+            "Tuesday, March 5",
+            "July the fourth",
+            "03/2024",
+            "March 14-16, 2024",
+            "14/03/2024",
         ] {
             assert_eq!(read(&format!("seen on {date} for cough")), [date], "{date}");
         }
@@ -265,8 +329,18 @@ mod tests {
     #[test]
     fn years_scores_and_amounts_are_no_dates() {
         for text in [
-            "diagnosed in 2021", "a 6-month history", "BP 120/80", "pain 5/10", "1/2 tablet", "may 2 tablets be taken", "version 1.2.3",
-            "2019-2020", "patients may have", "summer of 2022", "march on", "sepsis in 1 of 3",
+            "diagnosed in 2021",
+            "a 6-month history",
+            "BP 120/80",
+            "pain 5/10",
+            "1/2 tablet",
+            "may 2 tablets be taken",
+            "version 1.2.3",
+            "2019-2020",
+            "patients may have",
+            "summer of 2022",
+            "march on",
+            "sepsis in 1 of 3",
         ] {
             assert!(read(text).is_empty(), "{text}: {:?}", read(text));
         }

@@ -58,7 +58,12 @@ pub(crate) fn joined_places(text: &str, findings: Vec<Finding>) -> Vec<Finding> 
             let place = |kind| matches!(kind, Kind::Facility | Kind::Location | Kind::Address | Kind::Zip);
             let near = matches!(gap, ", " | "," | " " | " in " | ",\n" | "\n");
             let zip_alone = finding.kind == Kind::Zip && !matches!(gap, " " | ", ");
-            if near && place(last.kind) && place(finding.kind) && !zip_alone && !(gap == "\n" && last.kind != Kind::Address) {
+            if near
+                && place(last.kind)
+                && place(finding.kind)
+                && !zip_alone
+                && !(gap == "\n" && last.kind != Kind::Address)
+            {
                 last.end = finding.end;
                 last.confidence = last.confidence.max(finding.confidence);
                 continue;

@@ -180,7 +180,12 @@ fn roles(add: &mut impl FnMut(&str, Senses)) {
 
 /// The words of a table of plain lists, a line of any number of them, parted by commas; `#` begins a remark.
 fn listed(table: &str) -> impl Iterator<Item = &str> {
-    table.lines().filter(|line| !line.starts_with('#')).flat_map(|line| line.split(',')).map(str::trim).filter(|w| !w.is_empty())
+    table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|w| !w.is_empty())
 }
 
 /// Reads a table in which each line says how many bytes it shares with the line before, in base 36, then the rest, then

@@ -56,8 +56,31 @@ impl Name {
 fn is_particle(word: &str) -> bool {
     matches!(
         word,
-        "de" | "la" | "del" | "della" | "di" | "da" | "dos" | "das" | "du" | "van" | "von" | "der" | "den" | "ter" | "ten" | "el" | "al"
-            | "bin" | "ibn" | "bint" | "ben" | "le" | "y" | "af" | "zu" | "st"
+        "de" | "la"
+            | "del"
+            | "della"
+            | "di"
+            | "da"
+            | "dos"
+            | "das"
+            | "du"
+            | "van"
+            | "von"
+            | "der"
+            | "den"
+            | "ter"
+            | "ten"
+            | "el"
+            | "al"
+            | "bin"
+            | "ibn"
+            | "bint"
+            | "ben"
+            | "le"
+            | "y"
+            | "af"
+            | "zu"
+            | "st"
     )
 }
 
@@ -85,9 +108,18 @@ fn likely(tokens: &Tokens<'_>, index: usize) -> bool {
 /// Whether no table knows the word.
 fn unknown(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
-    let known = Senses::GIVEN.with(Senses::SURNAME).with(Senses::WORD).with(Senses::EPONYM).with(Senses::PLACE).with(Senses::COUNTY);
-    token.capital() && token.shape != Shape::Capitals && !token.senses.any(known) && token.end - token.start >= 3
-        && !term::drug(tokens.lower(index)) && !tokens.at(index).is(Senses::NEVER)
+    let known = Senses::GIVEN
+        .with(Senses::SURNAME)
+        .with(Senses::WORD)
+        .with(Senses::EPONYM)
+        .with(Senses::PLACE)
+        .with(Senses::COUNTY);
+    token.capital()
+        && token.shape != Shape::Capitals
+        && !token.senses.any(known)
+        && token.end - token.start >= 3
+        && !term::drug(tokens.lower(index))
+        && !tokens.at(index).is(Senses::NEVER)
 }
 
 /// The token after an initial at `at`, with its point: `J.`, `J`. `at` itself if none stands there.
@@ -100,7 +132,8 @@ fn initial(tokens: &Tokens<'_>, at: usize) -> usize {
         return at + 2;
     }
     // Without a point, `I` is the speaker and a letter before a hyphen or digit is a term.
-    let joined = tokens.joined(at + 1) && !matches!(tokens.text(at + 1), "," | ";" | ")" | "?" | "!" | ":" | "'" | "\"");
+    let joined =
+        tokens.joined(at + 1) && !matches!(tokens.text(at + 1), "," | ";" | ")" | "?" | "!" | ":" | "'" | "\"");
     if tokens.text(at) == "I" || joined { at } else { at + 1 }
 }
 
@@ -127,9 +160,11 @@ fn extent(tokens: &Tokens<'_>, first: usize) -> usize {
         let after_initial = initial(tokens, last);
         if after_initial > last {
             last = after_initial;
-        } else if tokens.mark(last, "-") && tokens.joined(last) && tokens.joined(last + 1) && hyphened(tokens, last + 1) {
+        } else if tokens.mark(last, "-") && tokens.joined(last) && tokens.joined(last + 1) && hyphened(tokens, last + 1)
+        {
             last += 2;
-        } else if is_particle(tokens.lower(last)) && next.shape == Shape::Lower && particle_end(tokens, last).is_some() {
+        } else if is_particle(tokens.lower(last)) && next.shape == Shape::Lower && particle_end(tokens, last).is_some()
+        {
             last = particle_end(tokens, last).unwrap_or(last);
         } else if follows(tokens, last) {
             last += 1;
@@ -152,19 +187,27 @@ fn hyphened(tokens: &Tokens<'_>, index: usize) -> bool {
 fn follows(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     let pure_word = token.senses.has(Senses::WORD) && !token.senses.any(Senses::SURNAME.with(Senses::GIVEN));
-    token.lines == 0 && token.apart && may_be(tokens, index) && !pure_word && !tokens.at(index).is(Senses::INSTITUTION) && !tokens.at(index).is(Senses::HEAD)
+    token.lines == 0
+        && token.apart
+        && may_be(tokens, index)
+        && !pure_word
+        && !tokens.at(index).is(Senses::INSTITUTION)
+        && !tokens.at(index).is(Senses::HEAD)
 }
 
 /// `Robert "Bobby" Hall`.
 fn quoted(tokens: &Tokens<'_>, index: usize) -> bool {
-    matches!(tokens.text(index), "\"" | "'" | "(") && tokens.at(index + 1).capital() && matches!(tokens.text(index + 2), "\"" | "'" | ")")
+    matches!(tokens.text(index), "\"" | "'" | "(")
+        && tokens.at(index + 1).capital()
+        && matches!(tokens.text(index + 2), "\"" | "'" | ")")
         && follows(tokens, index + 3)
         && tokens.at(index + 1).senses.any(Senses::GIVEN)
 }
 
 /// The token after particles and the part that they lead to.
 fn particle_end(tokens: &Tokens<'_>, index: usize) -> Option<usize> {
-    let second = index + 1 + usize::from(is_particle(tokens.lower(index + 1)) && tokens.at(index + 1).shape == Shape::Lower);
+    let second =
+        index + 1 + usize::from(is_particle(tokens.lower(index + 1)) && tokens.at(index + 1).shape == Shape::Lower);
     (may_be(tokens, second) && tokens.at(second).lines == 0).then_some(second + 1)
 }
 
@@ -199,10 +242,20 @@ mod tests {
     #[test]
     fn eponyms_drugs_and_headings_are_no_names() {
         for text in [
-            "a Wells score of 3 and Crohn's disease", "Gleason 7, Cushing's syndrome, Foley catheter", "the Chaddock reflex and Babinski sign",
-            "Humira vs. Enbrel in Parkinson's", "Assessment and Plan", "Ehlers-Danlos syndrome, Guillain-Barre", "What is the best dose of Xarelto?",
-            "Patients in May may take Tylenol", "Lewy body dementia", "Hispanic or African American women", "high Framingham risk score",
-            "Type 1 Diabetes and Vitamin D deficiency", "Hashimoto thyroiditis", "Modified Duke Score",
+            "a Wells score of 3 and Crohn's disease",
+            "Gleason 7, Cushing's syndrome, Foley catheter",
+            "the Chaddock reflex and Babinski sign",
+            "Humira vs. Enbrel in Parkinson's",
+            "Assessment and Plan",
+            "Ehlers-Danlos syndrome, Guillain-Barre",
+            "What is the best dose of Xarelto?",
+            "Patients in May may take Tylenol",
+            "Lewy body dementia",
+            "Hispanic or African American women",
+            "high Framingham risk score",
+            "Type 1 Diabetes and Vitamin D deficiency",
+            "Hashimoto thyroiditis",
+            "Modified Duke Score",
         ] {
             assert!(read(text).is_empty(), "{text}: {:?}", read(text));
         }

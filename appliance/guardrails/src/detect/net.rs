@@ -27,9 +27,10 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
 
 /// Top-level domains under which pages and mailboxes of people and sites lie, and those kept for examples (RFC 2606).
 const TOP: &[&str] = &[
-    "app", "au", "biz", "br", "ca", "ch", "cn", "co", "com", "de", "dev", "edu", "es", "eu", "example", "fr", "gov", "health", "ie", "in",
-    "info", "int", "invalid", "io", "it", "jp", "local", "me", "mil", "mx", "net", "nhs", "nl", "no", "nz", "online", "org", "pl", "ru", "se",
-    "site", "test", "tv", "uk", "us", "xyz", "za", "at", "be", "cz", "dk", "fi", "gr", "hu", "pt", "ro", "si", "sk", "tech", "care", "clinic",
+    "app", "au", "biz", "br", "ca", "ch", "cn", "co", "com", "de", "dev", "edu", "es", "eu", "example", "fr", "gov",
+    "health", "ie", "in", "info", "int", "invalid", "io", "it", "jp", "local", "me", "mil", "mx", "net", "nhs", "nl",
+    "no", "nz", "online", "org", "pl", "ru", "se", "site", "test", "tv", "uk", "us", "xyz", "za", "at", "be", "cz",
+    "dk", "fi", "gr", "hu", "pt", "ro", "si", "sk", "tech", "care", "clinic",
 ];
 
 /// Whether a word is a top-level domain.
@@ -67,7 +68,10 @@ mod tests {
         assert_eq!(read("write to q.hill+lab@corvid.example."), [(Kind::Email, "q.hill+lab@corvid.example")]);
         assert_eq!(read("q hill at corvid dot example"), [(Kind::Email, "hill at corvid dot example")]);
         assert_eq!(read("qhill (at) corvid (dot) org"), [(Kind::Email, "qhill (at) corvid (dot) org")]);
-        assert_eq!(read("see https://my.corvid.example/u/7?x=1#top, then"), [(Kind::Url, "https://my.corvid.example/u/7?x=1#top")]);
+        assert_eq!(
+            read("see https://my.corvid.example/u/7?x=1#top, then"),
+            [(Kind::Url, "https://my.corvid.example/u/7?x=1#top")]
+        );
         assert_eq!(read("at www.corvid.org/q."), [(Kind::Url, "www.corvid.org/q")]);
         assert_eq!(read("on corvid-clinic.com today"), [(Kind::Url, "corvid-clinic.com")]);
         assert_eq!(read("from 10.34.201.7."), [(Kind::Ip, "10.34.201.7")]);
@@ -78,7 +82,15 @@ mod tests {
 
     #[test]
     fn ordinary_marks_are_no_addresses() {
-        for text in ["b.i.d. or t.i.d. at noon", "at 10:30:15 we", "3.5.1 of the plan", "e.g. this", "look at home", "Dr.Smith", "end.In the"] {
+        for text in [
+            "b.i.d. or t.i.d. at noon",
+            "at 10:30:15 we",
+            "3.5.1 of the plan",
+            "e.g. this",
+            "look at home",
+            "Dr.Smith",
+            "end.In the",
+        ] {
             assert!(read(text).is_empty(), "{text}: {:?}", read(text));
         }
     }

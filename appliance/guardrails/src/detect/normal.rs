@@ -181,8 +181,7 @@ fn unwrapped(pieces: &[Piece]) -> (String, Vec<(usize, usize)>) {
         if broken && line_end > 0 {
             let letters =
                 before.is_some_and(char::is_alphabetic) && after.is_some_and(|c| c.is_alphabetic() && c.is_lowercase());
-            let digits =
-                before.is_some_and(|c| c.is_ascii_digit()) && after.is_some_and(|c| c.is_ascii_digit());
+            let digits = before.is_some_and(|c| c.is_ascii_digit()) && after.is_some_and(|c| c.is_ascii_digit());
             if letters || digits {
                 if digits {
                     push(&mut text, &mut map, *piece);

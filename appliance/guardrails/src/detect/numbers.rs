@@ -51,7 +51,13 @@ fn opens(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     match token.shape {
         Shape::Mark => matches!(tokens.text(index), "(" | "+") && tokens.at(index + 1).shape == Shape::Digits,
-        _ => !tokens.joined(index) || matches!(tokens.lower_before(index, 1), "(" | "[" | "\"" | "'" | ":" | "," | "=" | "#" | "+" | "<" | ">" | "|" | ";" | "*" | "{"),
+        _ => {
+            !tokens.joined(index)
+                || matches!(
+                    tokens.lower_before(index, 1),
+                    "(" | "[" | "\"" | "'" | ":" | "," | "=" | "#" | "+" | "<" | ">" | "|" | ";" | "*" | "{"
+                )
+        }
     }
 }
 
@@ -90,17 +96,51 @@ fn misread(text: &str, chunk: &Chunk) -> Option<(Finding, usize)> {
     let mended = run::misread_digits(text)?;
     let tokens = Tokens::of(&mended);
     let (finding, _) = ssn::read(&tokens, 0).or_else(|| card::read(&tokens, 0)).or_else(|| phone::read(&tokens, 0))?;
-    (finding.start == 0 && finding.end == mended.len())
-        .then(|| (Finding::new(finding.kind, chunk.start, chunk.end, finding.confidence * 0.9, "misread-digits"), chunk.last))
+    (finding.start == 0 && finding.end == mended.len()).then(|| {
+        (Finding::new(finding.kind, chunk.start, chunk.end, finding.confidence * 0.9, "misread-digits"), chunk.last)
+    })
 }
 
 /// Whether a unit of measure follows, so that the number is an amount.
 fn measured(tokens: &Tokens<'_>, at: usize) -> bool {
     matches!(
         tokens.lower(at),
-        "mg" | "mcg" | "ml" | "g" | "kg" | "units" | "unit" | "%" | "iu" | "meq" | "mmol" | "cells" | "copies" | "ng" | "pg" | "l"
-            | "hours" | "days" | "weeks" | "months" | "years" | "mm" | "cm" | "bpm" | "mmhg" | "patients" | "participants"
-            | "people" | "women" | "men" | "children" | "cases" | "tablets" | "pills" | "dollars" | "steps" | "calories"
+        "mg" | "mcg"
+            | "ml"
+            | "g"
+            | "kg"
+            | "units"
+            | "unit"
+            | "%"
+            | "iu"
+            | "meq"
+            | "mmol"
+            | "cells"
+            | "copies"
+            | "ng"
+            | "pg"
+            | "l"
+            | "hours"
+            | "days"
+            | "weeks"
+            | "months"
+            | "years"
+            | "mm"
+            | "cm"
+            | "bpm"
+            | "mmhg"
+            | "patients"
+            | "participants"
+            | "people"
+            | "women"
+            | "men"
+            | "children"
+            | "cases"
+            | "tablets"
+            | "pills"
+            | "dollars"
+            | "steps"
+            | "calories"
     )
 }
 

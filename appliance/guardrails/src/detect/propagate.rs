@@ -92,11 +92,24 @@ impl Parts {
         if matches!(token.shape, Shape::Letter | Shape::Mark | Shape::Digits) || tokens.at(index).is(Senses::NEVER) {
             return false;
         }
-        let word = if tokens.lower(index).is_ascii() { std::borrow::Cow::Borrowed(tokens.lower(index)) } else { lexicon::folded(tokens.text(index)).into() };
+        let word = if tokens.lower(index).is_ascii() {
+            std::borrow::Cow::Borrowed(tokens.lower(index))
+        } else {
+            lexicon::folded(tokens.text(index)).into()
+        };
         if let Some(other) = self.words.get(word.as_ref()) {
             return token.capital() && !(*other && tokens.begins(index)) || !*other;
         }
-        let slip = token.capital() && token.end - token.start >= 5 && !token.senses.any(Senses::WORD.with(Senses::PLACE).with(Senses::EPONYM).with(Senses::GIVEN_ONLY).with(Senses::SURNAME_ONLY)) && !term::drug(&word);
+        let slip = token.capital()
+            && token.end - token.start >= 5
+            && !token.senses.any(
+                Senses::WORD
+                    .with(Senses::PLACE)
+                    .with(Senses::EPONYM)
+                    .with(Senses::GIVEN_ONLY)
+                    .with(Senses::SURNAME_ONLY),
+            )
+            && !term::drug(&word);
         slip && self.long.iter().any(|part| one_slip(part, &word))
     }
 
@@ -104,10 +117,14 @@ impl Parts {
     fn initialled(&self, tokens: &Tokens<'_>, index: usize) -> Option<usize> {
         let token = tokens.at(index);
         if token.shape == Shape::Capitals {
-            let set_off = matches!(tokens.lower_before(index, 1), "-" | "/" | "(" | "~") || tokens.at(index + 1).lines > 0 && tokens.begins(index);
+            let set_off = matches!(tokens.lower_before(index, 1), "-" | "/" | "(" | "~")
+                || tokens.at(index + 1).lines > 0 && tokens.begins(index);
             return (set_off && self.initials.contains(tokens.text(index))).then_some(index + 1);
         }
-        let dotted = token.shape == Shape::Letter && tokens.mark(index + 1, ".") && tokens.at(index + 2).shape == Shape::Letter && !tokens.before(index, 1).capital();
+        let dotted = token.shape == Shape::Letter
+            && tokens.mark(index + 1, ".")
+            && tokens.at(index + 2).shape == Shape::Letter
+            && !tokens.before(index, 1).capital();
         let pair = format!("{}{}", tokens.text(index), tokens.text(index + 2));
         (dotted && self.initials.contains(&pair)).then_some(index + 3)
     }
@@ -125,7 +142,9 @@ fn one_slip(one: &str, two: &str) -> bool {
         std::cmp::Ordering::Less => rest(&one, same_head) == rest(&two, same_head + 1),
         std::cmp::Ordering::Greater => rest(&one, same_head + 1) == rest(&two, same_head),
         std::cmp::Ordering::Equal => {
-            let swapped = one.get(same_head) == two.get(same_head + 1) && one.get(same_head + 1) == two.get(same_head) && rest(&one, same_head + 2) == rest(&two, same_head + 2);
+            let swapped = one.get(same_head) == two.get(same_head + 1)
+                && one.get(same_head + 1) == two.get(same_head)
+                && rest(&one, same_head + 2) == rest(&two, same_head + 2);
             rest(&one, same_head + 1) == rest(&two, same_head + 1) || swapped
         }
     }

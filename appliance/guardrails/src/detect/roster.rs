@@ -152,7 +152,10 @@ fn original(back: &Option<Vec<usize>>, range: Range<usize>) -> Option<Range<usiz
 /// Takes in a possessive or plural ending.
 fn inflected(text: &str, end: usize) -> usize {
     let rest = text.get(end..).unwrap_or_default();
-    ["'s", "\u{2019}s", "es", "s", "'"].iter().find(|ending| rest.strip_prefix(**ending).is_some_and(|after| !after.starts_with(char::is_alphanumeric))).map_or(end, |ending| end + ending.len())
+    ["'s", "\u{2019}s", "es", "s", "'"]
+        .iter()
+        .find(|ending| rest.strip_prefix(**ending).is_some_and(|after| !after.starts_with(char::is_alphanumeric)))
+        .map_or(end, |ending| end + ending.len())
 }
 
 /// The range, if whole words stand in it.
@@ -178,7 +181,10 @@ mod tests {
 
     #[test]
     fn a_person_is_found_in_every_order_and_case() {
-        assert_eq!(read(ONE, "saw TZILL, QARVO BEL; Qarvo Tzill's chart; the Tzills"), ["TZILL, QARVO BEL", "Qarvo Tzill's", "Tzills"]);
+        assert_eq!(
+            read(ONE, "saw TZILL, QARVO BEL; Qarvo Tzill's chart; the Tzills"),
+            ["TZILL, QARVO BEL", "Qarvo Tzill's", "Tzills"]
+        );
         assert_eq!(read(ONE, "moved to harrow ward"), ["harrow ward"]);
     }
 

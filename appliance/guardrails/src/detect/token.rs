@@ -138,7 +138,9 @@ impl<'a> Tokens<'a> {
             back += 1;
         }
         match self.lower_before(index, back) {
-            "." => !self.before(index, back + 1).is(Senses::TITLE) && self.before(index, back + 1).shape != Shape::Letter,
+            "." => {
+                !self.before(index, back + 1).is(Senses::TITLE) && self.before(index, back + 1).shape != Shape::Letter
+            }
             "!" | "?" | "" => true,
             _ => false,
         }

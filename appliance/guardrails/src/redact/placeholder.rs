@@ -46,7 +46,10 @@ impl std::fmt::Debug for Secret {
 impl Placeholders {
     /// The placeholders of a session that is taken up again.
     pub fn from_entries(entries: Vec<Placeholder>) -> Self {
-        let known = entries.iter().enumerate().map(|(index, entry)| ((entry.kind, Secret(entry.original.expose().clone())), index));
+        let known = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ((entry.kind, Secret(entry.original.expose().clone())), index));
         Self { known: known.collect(), all: entries }
     }
 

@@ -97,7 +97,13 @@ const fn least() -> f32 {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { version: VERSION, default: anonymize(), least_confidence: least(), entities: Vec::new(), regexes: Vec::new() }
+        Self {
+            version: VERSION,
+            default: anonymize(),
+            least_confidence: least(),
+            entities: Vec::new(),
+            regexes: Vec::new(),
+        }
     }
 }
 
@@ -176,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_policy_is_written_and_read_back() {
-        let policy = Policy::read("version = 1\n[[entities]]\ntype = \"DATE\"\naction = \"NONE\"\noutput_action = \"BLOCK\"").unwrap();
+        let policy =
+            Policy::read("version = 1\n[[entities]]\ntype = \"DATE\"\naction = \"NONE\"\noutput_action = \"BLOCK\"")
+                .unwrap();
         assert_eq!(policy.action(Kind::Date, Side::Output), Action::Block);
         assert_eq!(policy.action(Kind::Date, Side::Input), Action::None);
         assert_eq!(Policy::read(&toml::to_string(&policy).unwrap()).unwrap(), policy);

@@ -25,8 +25,22 @@ pub(super) fn month(word: &str) -> Option<u32> {
 pub(super) fn weekday(word: &str) -> bool {
     matches!(
         word,
-        "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday" | "mon" | "tue" | "tues" | "wed" | "thu" | "thur"
-            | "thurs" | "fri" | "sat"
+        "monday"
+            | "tuesday"
+            | "wednesday"
+            | "thursday"
+            | "friday"
+            | "saturday"
+            | "sunday"
+            | "mon"
+            | "tue"
+            | "tues"
+            | "wed"
+            | "thu"
+            | "thur"
+            | "thurs"
+            | "fri"
+            | "sat"
     )
 }
 
@@ -54,8 +68,18 @@ pub(super) fn ordinal_end(tokens: &Tokens<'_>, at: usize) -> usize {
 pub(super) fn day_word(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
     const ONES: [&str; 9] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"];
     const REST: [&str; 12] = [
-        "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
-        "twentieth", "thirtieth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+        "thirtieth",
     ];
     let word = tokens.lower(at);
     if ONES.contains(&word) || REST.contains(&word) {
@@ -70,7 +94,25 @@ pub(super) fn day_word(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
 pub(super) fn unit(word: &str) -> bool {
     matches!(
         word,
-        "mg" | "mcg" | "ml" | "g" | "kg" | "units" | "%" | "tablets" | "tablet" | "capsules" | "times" | "days" | "weeks" | "months"
-            | "years" | "hours" | "patients" | "percent" | "doses" | "puffs" | "pills"
+        "mg" | "mcg"
+            | "ml"
+            | "g"
+            | "kg"
+            | "units"
+            | "%"
+            | "tablets"
+            | "tablet"
+            | "capsules"
+            | "times"
+            | "days"
+            | "weeks"
+            | "months"
+            | "years"
+            | "hours"
+            | "patients"
+            | "percent"
+            | "doses"
+            | "puffs"
+            | "pills"
     )
 }

@@ -1,7 +1,11 @@
 //! Names that words before them introduce: titles, roles, kin, `named`, greetings.
 
 use super::{
-    super::{kind::Kind, lexicon::Senses, token::{Shape, Tokens}},
+    super::{
+        kind::Kind,
+        lexicon::Senses,
+        token::{Shape, Tokens},
+    },
     Name, extent, likely, may_be, term,
 };
 
@@ -22,8 +26,13 @@ pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     }
     let initials = super::initial(tokens, first) > first;
     let capital = token.capital() && !tokens.at(first).is(Senses::NEVER);
-    let small = token.shape == Shape::Lower && tokens.mark(index + 1, ".") && token.senses.any(Senses::SURNAME.with(Senses::GIVEN)) && !token.senses.has(Senses::COMMON);
-    if !(capital || initials || small) || (spelled_out || lower == "ms") && !initials && !small && !may_be(tokens, first) {
+    let small = token.shape == Shape::Lower
+        && tokens.mark(index + 1, ".")
+        && token.senses.any(Senses::SURNAME.with(Senses::GIVEN))
+        && !token.senses.has(Senses::COMMON);
+    if !(capital || initials || small)
+        || (spelled_out || lower == "ms") && !initials && !small && !may_be(tokens, first)
+    {
         return None;
     }
     let last = extent(tokens, first);
@@ -57,20 +66,37 @@ pub(super) fn named(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         return None; // the title finds it
     }
     let token = tokens.at(first);
-    if token.lines > 1 || tokens.at(first).is(Senses::NEVER) || tokens.joined(first + 1) && tokens.at(first + 1).shape == Shape::Digits {
+    if token.lines > 1
+        || tokens.at(first).is(Senses::NEVER)
+        || tokens.joined(first + 1) && tokens.at(first + 1).shape == Shape::Digits
+    {
         return None;
     }
-    let capital = super::initial(tokens, first) > first && tokens.at(super::initial(tokens, first)).capital() || may_be(tokens, first);
+    let capital = super::initial(tokens, first) > first && tokens.at(super::initial(tokens, first)).capital()
+        || may_be(tokens, first);
     let fits = match lead {
-        Lead::Any => (capital && !tokens.at(first + 1).is(Senses::HEAD)) || tokens.lower(index) != "named" && small_name(tokens, first),
-        Lead::Person => capital && tokens.at(first + 1).shape != Shape::Digits && !tokens.at(first).senses.has(Senses::EPONYM) && (likely(tokens, first) || person(tokens, first)),
+        Lead::Any => {
+            (capital && !tokens.at(first + 1).is(Senses::HEAD))
+                || tokens.lower(index) != "named" && small_name(tokens, first)
+        }
+        Lead::Person => {
+            capital
+                && tokens.at(first + 1).shape != Shape::Digits
+                && !tokens.at(first).senses.has(Senses::EPONYM)
+                && (likely(tokens, first) || person(tokens, first))
+        }
         Lead::Likely => capital && likely(tokens, first) && !tokens.at(first).senses.has(Senses::EPONYM),
     };
-    if !fits || token.shape == Shape::Capitals && (token.end - token.start <= 3 && lead != Lead::Any || token.end - token.start <= 5 && matches!(tokens.lower(index), "aka" | "called")) {
+    if !fits
+        || token.shape == Shape::Capitals
+            && (token.end - token.start <= 3 && lead != Lead::Any
+                || token.end - token.start <= 5 && matches!(tokens.lower(index), "aka" | "called"))
+    {
         return None;
     }
     let last = if token.shape == Shape::Lower { small_extent(tokens, first) } else { extent(tokens, first) };
-    (!term::eponymous(tokens, first, last) && !tokens.at(last).is(Senses::INSTITUTION)).then(|| Name::new(first, last, confidence, "introduced"))
+    (!term::eponymous(tokens, first, last) && !tokens.at(last).is(Senses::INSTITUTION))
+        .then(|| Name::new(first, last, confidence, "introduced"))
 }
 
 /// Whether a word that is also common is a name here: an initial or another likely part follows.
@@ -82,13 +108,22 @@ fn person(tokens: &Tokens<'_>, first: usize) -> bool {
 fn small_name(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     let name = token.senses.any(Senses::GIVEN_ONLY.with(Senses::SURNAME_ONLY)) || token.senses.unknown();
-    token.shape == Shape::Lower && token.lines == 0 && name && token.end - token.start >= 3 && !term::drug(tokens.lower(index))
+    token.shape == Shape::Lower
+        && token.lines == 0
+        && name
+        && token.end - token.start >= 3
+        && !term::drug(tokens.lower(index))
 }
 
 /// A name in small letters, as far as its parts are no words.
 fn small_extent(tokens: &Tokens<'_>, first: usize) -> usize {
     let mut last = first + 1;
-    while last < first + 4 && tokens.at(last).lines == 0 && tokens.at(last).apart && !tokens.at(last).senses.has(Senses::WORD) && small_name(tokens, last) {
+    while last < first + 4
+        && tokens.at(last).lines == 0
+        && tokens.at(last).apart
+        && !tokens.at(last).senses.has(Senses::WORD)
+        && small_name(tokens, last)
+    {
         last += 1;
     }
     last
@@ -105,21 +140,40 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
         ("name" | "names", "is" | "are" | "was" | ":" | "of") => (2, Lead::Any, 0.9),
         ("named" | "nicknamed" | "aka" | "née" | "alias" | "surnamed", _) => (1, Lead::Any, 0.9),
         ("called", "\"" | "'") if tokens.lower_before(index, 1) == "be" => (1, Lead::Any, 0.75),
-        ("called", _) if matches!(tokens.text(index + 1), "\"" | "'") || matches!(tokens.lower_before(index, 1), "be" | "is" | "was" | "man" | "woman" | "patient" | "boy" | "girl") => (1, Lead::Likely, 0.75),
+        ("called", _)
+            if matches!(tokens.text(index + 1), "\"" | "'")
+                || matches!(
+                    tokens.lower_before(index, 1),
+                    "be" | "is" | "was" | "man" | "woman" | "patient" | "boy" | "girl"
+                ) =>
+        {
+            (1, Lead::Likely, 0.75)
+        }
         ("known", "as") => (2, Lead::Likely, 0.7),
         ("i", "am") | ("this", "is") | ("i'm", _) => (if word(0) == "i'm" { 1 } else { 2 }, Lead::Likely, 0.7),
-        ("patient" | "pt" | "patients" | "client" | "member" | "caller" | "resident" | "beneficiary" | "subscriber", "," | ":" | "is") => (2, Lead::Person, 0.75),
+        (
+            "patient" | "pt" | "patients" | "client" | "member" | "caller" | "resident" | "beneficiary" | "subscriber",
+            "," | ":" | "is",
+        ) => (2, Lead::Person, 0.75),
         (_, ",") if profession => (2, Lead::Likely, 0.7),
         ("patient" | "pt" | "client" | "caller", _) => (1, Lead::Person, 0.7),
         (_, _) if profession => (1, Lead::Person, 0.7),
         (_, "," | "is" | ":") if kin => (2, Lead::Likely, 0.75),
         (_, _) if kin => (1, Lead::Person, 0.75),
-        ("dear" | "hi" | "hello" | "hey" | "attn" | "attention" | "cc" | "bcc", _) => (1 + usize::from(matches!(word(1), "," | "." | ":")), Lead::Likely, 0.75),
-        ("regards" | "sincerely" | "cheers" | "signed" | "thanks" | "best" | "respectfully" | "yours", "," | ":" ) => (2, Lead::Likely, 0.75),
-        ("seen" | "evaluated" | "examined" | "referred" | "treated" | "prescribed" | "dictated" | "signed" | "reviewed" | "ordered" | "performed" | "written" | "approved" | "accompanied" | "administered" | "interviewed" | "admitted" | "discharged", "by") => (2, Lead::Likely, 0.8),
+        ("dear" | "hi" | "hello" | "hey" | "attn" | "attention" | "cc" | "bcc", _) => {
+            (1 + usize::from(matches!(word(1), "," | "." | ":")), Lead::Likely, 0.75)
+        }
+        ("regards" | "sincerely" | "cheers" | "signed" | "thanks" | "best" | "respectfully" | "yours", "," | ":") => {
+            (2, Lead::Likely, 0.75)
+        }
+        (
+            "seen" | "evaluated" | "examined" | "referred" | "treated" | "prescribed" | "dictated" | "signed"
+            | "reviewed" | "ordered" | "performed" | "written" | "approved" | "accompanied" | "administered"
+            | "interviewed" | "admitted" | "discharged",
+            "by",
+        ) => (2, Lead::Likely, 0.8),
         ("on", "behalf") if word(2) == "of" => (3, Lead::Likely, 0.75),
         ("spoke" | "speak" | "talked" | "speaking" | "met" | "consulted", "with" | "to") => (2, Lead::Likely, 0.75),
         _ => return None,
     })
 }
-

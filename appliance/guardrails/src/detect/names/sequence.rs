@@ -1,14 +1,20 @@
 //! Names by the tables: given name and surname, initials, surname first.
 
 use super::{
-    super::{lexicon::Senses, token::{Shape, Tokens}},
+    super::{
+        lexicon::Senses,
+        token::{Shape, Tokens},
+    },
     Name, extent, initial, likely, may_be, term, unknown,
 };
 
 /// The name that begins at `index`, by the words themselves.
 pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let token = tokens.at(index);
-    if tokens.joined(index) && matches!(tokens.text(index - 1), "-" | "/" | "." | "@" | "_" | "\\" | "&") && !tokens.before(index, 1).apart {
+    if tokens.joined(index)
+        && matches!(tokens.text(index - 1), "-" | "/" | "." | "@" | "_" | "\\" | "&")
+        && !tokens.before(index, 1).apart
+    {
         return None;
     }
     match token.shape {
@@ -55,11 +61,16 @@ fn given_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     if !sure || capitals || term::eponymous(tokens, index, next) || tokens.at(next).is(Senses::INSTITUTION) {
         return None;
     }
-    let place = token.senses.any(Senses::PLACE.with(Senses::COUNTY)) && matches!(tokens.lower_before(index, 1), "in" | "at" | "near" | "from");
-    let after_term = tokens.before(index, 1).capital() && token.lines == 0 && token.apart && tokens.before(index, 1).senses.has(Senses::WORD);
+    let place = token.senses.any(Senses::PLACE.with(Senses::COUNTY))
+        && matches!(tokens.lower_before(index, 1), "in" | "at" | "near" | "from");
+    let saint = tokens.lower_before(index, 1) == "." && matches!(tokens.lower_before(index, 2), "st" | "mt");
+    let after_term = tokens.before(index, 1).capital()
+        && token.lines == 0
+        && token.apart
+        && tokens.before(index, 1).senses.has(Senses::WORD);
     let term = token.senses.has(Senses::EPONYM) || after_term;
     let capital_next = tokens.at(next).capital() && tokens.at(next).lines == 0 && tokens.at(next).apart;
-    if place || term || capital_next && !follows_person(tokens, next) {
+    if place || saint || term || capital_next && !follows_person(tokens, next) {
         return None;
     }
     Some(Name::new(index, next, if tokens.begins(index) { 0.5 } else { 0.6 }, "given-alone"))
@@ -86,7 +97,11 @@ fn second_part(tokens: &Tokens<'_>, index: usize, sure: bool) -> bool {
     if tokens.mark(index, "\"") || tokens.mark(index, "'") {
         return true;
     }
-    if sure { surname || given || unknown(tokens, index) || !word } else { token.senses.has(Senses::SURNAME_ONLY) || surname && !word && !token.senses.has(Senses::EPONYM) }
+    if sure {
+        surname || given || unknown(tokens, index) || !word
+    } else {
+        token.senses.has(Senses::SURNAME_ONLY) || surname && !word && !token.senses.has(Senses::EPONYM)
+    }
 }
 
 /// `Castellano, Jennifer M.`
@@ -94,7 +109,13 @@ fn surname_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let token = tokens.at(index);
     let surname = token.senses.has(Senses::SURNAME) || unknown(tokens, index);
     let given = index + 2;
-    if !surname || !may_be(tokens, index) || !tokens.mark(index + 1, ",") || tokens.at(given).lines > 0 || !tokens.at(given).is(Senses::GIVEN_ONLY) || !tokens.at(given).capital() {
+    if !surname
+        || !may_be(tokens, index)
+        || !tokens.mark(index + 1, ",")
+        || tokens.at(given).lines > 0
+        || !tokens.at(given).is(Senses::GIVEN_ONLY)
+        || !tokens.at(given).capital()
+    {
         return None;
     }
     let listed = tokens.before(index, 1).capital() && tokens.at(index).lines == 0;
@@ -115,9 +136,18 @@ fn initials_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         count += 1;
     }
     let surname = tokens.at(at);
-    let known = surname.senses.has(Senses::SURNAME) && (!surname.senses.has(Senses::COMMON) || surname.senses.has(Senses::SURNAME_ONLY)) || unknown(tokens, at);
+    let known = surname.senses.has(Senses::SURNAME)
+        && (!surname.senses.has(Senses::COMMON) || surname.senses.has(Senses::SURNAME_ONLY))
+        || unknown(tokens, at);
     let organism = count == 1 && surname.shape == Shape::Lower;
-    if count == 0 || organism || !surname.capital() || surname.shape == Shape::Capitals || surname.lines > 0 || !known || !may_be(tokens, at) {
+    if count == 0
+        || organism
+        || !surname.capital()
+        || surname.shape == Shape::Capitals
+        || surname.lines > 0
+        || !known
+        || !may_be(tokens, at)
+    {
         return None;
     }
     let after_number = tokens.before(index, 1).shape == Shape::Digits;
@@ -129,7 +159,11 @@ fn initials_first(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
 fn double(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let second = index + 2;
     let joined = tokens.mark(index + 1, "-") && tokens.joined(index + 1) && tokens.joined(second);
-    if !joined || !likely(tokens, index) || !likely(tokens, second) || tokens.joined(second + 1) && tokens.mark(second + 1, "-") {
+    if !joined
+        || !likely(tokens, index)
+        || !likely(tokens, second)
+        || tokens.joined(second + 1) && tokens.mark(second + 1, "-")
+    {
         return None;
     }
     let eponym = tokens.at(index).senses.has(Senses::EPONYM) || tokens.at(second).senses.has(Senses::EPONYM);
@@ -144,7 +178,8 @@ fn pair(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let second = index + 1;
     let (one, two) = (tokens.at(index), tokens.at(second));
     let term = Senses::EPONYM.with(Senses::WORD);
-    let shapes = one.shape != Shape::Capitals && two.shape != Shape::Capitals && two.lines == 0 && two.apart && !one.possessive;
+    let shapes =
+        one.shape != Shape::Capitals && two.shape != Shape::Capitals && two.lines == 0 && two.apart && !one.possessive;
     if !shapes || one.senses.any(term) || two.senses.any(term) || !likely(tokens, index) || !likely(tokens, second) {
         return None;
     }
@@ -152,7 +187,8 @@ fn pair(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let known = usize::from(one.senses.any(name)) + usize::from(two.senses.any(name));
     let place = one.senses.any(Senses::PLACE) && two.senses.any(Senses::PLACE);
     let last = extent(tokens, index);
-    let facility = tokens.at(last).is(Senses::INSTITUTION) || tokens.at(last).capital() && tokens.at(last).senses.has(Senses::COMMON);
+    let facility = tokens.at(last).is(Senses::INSTITUTION)
+        || tokens.at(last).capital() && tokens.at(last).senses.has(Senses::COMMON);
     if known == 0 && tokens.begins(index) || place || facility || term::eponymous(tokens, index, last) {
         return None;
     }
@@ -162,8 +198,15 @@ fn pair(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
 /// `Jildau S Bouts`: a letter without a point between two words that may be a name.
 fn middle_initial(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let (letter, surname) = (tokens.at(index + 1), index + 2);
-    let parts = likely(tokens, index) && likely(tokens, surname) && tokens.at(index).shape == Shape::Title && tokens.at(surname).shape == Shape::Title;
-    let fits = parts && letter.shape == Shape::Letter && letter.lines == 0 && tokens.at(surname).lines == 0 && tokens.at(surname).apart;
+    let parts = likely(tokens, index)
+        && likely(tokens, surname)
+        && tokens.at(index).shape == Shape::Title
+        && tokens.at(surname).shape == Shape::Title;
+    let fits = parts
+        && letter.shape == Shape::Letter
+        && letter.lines == 0
+        && tokens.at(surname).lines == 0
+        && tokens.at(surname).apart;
     let last = extent(tokens, surname);
     (fits && !term::eponymous(tokens, index, last)).then(|| Name::new(index, last, 0.7, "middle-initial"))
 }
@@ -173,12 +216,45 @@ fn speaker(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let token = tokens.at(index);
     let acts = matches!(
         tokens.lower(index + 1),
-        "reports" | "reported" | "denies" | "denied" | "says" | "said" | "complains" | "complained" | "asks" | "asked" | "agreed" | "agrees" | "wants" | "prefers" | "stated"
-            | "states" | "endorses" | "endorsed" | "shouted" | "told" | "tells" | "feels" | "lives" | "thinks" | "wonders" | "wondered" | "tolerated" | "verbalized" | "admits"
+        "reports"
+            | "reported"
+            | "denies"
+            | "denied"
+            | "says"
+            | "said"
+            | "complains"
+            | "complained"
+            | "asks"
+            | "asked"
+            | "agreed"
+            | "agrees"
+            | "wants"
+            | "prefers"
+            | "stated"
+            | "states"
+            | "endorses"
+            | "endorsed"
+            | "shouted"
+            | "told"
+            | "tells"
+            | "feels"
+            | "lives"
+            | "thinks"
+            | "wonders"
+            | "wondered"
+            | "tolerated"
+            | "verbalized"
+            | "admits"
     );
     let name = token.senses.any(Senses::GIVEN.with(Senses::SURNAME)) || unknown(tokens, index);
     let place = super::super::places::is_state(tokens, index);
-    (acts && name && token.shape == Shape::Title && !place && may_be(tokens, index) && !token.senses.has(Senses::COMMON)).then(|| Name::new(index, index + 1, 0.6, "speaker"))
+    (acts
+        && name
+        && token.shape == Shape::Title
+        && !place
+        && may_be(tokens, index)
+        && !token.senses.has(Senses::COMMON))
+    .then(|| Name::new(index, index + 1, 0.6, "speaker"))
 }
 
 /// A surname by itself where people stand: `with Castellano`, `Castellano reports`.
@@ -186,7 +262,13 @@ fn surname_alone(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let token = tokens.at(index);
     let other = Senses::EPONYM.with(Senses::PLACE).with(Senses::COUNTY).with(Senses::WORD);
     let next = index + 1;
-    if !token.is(Senses::SURNAME_ONLY) || token.shape == Shape::Capitals || token.senses.any(other) || super::super::places::is_state(tokens, index) || !may_be(tokens, index) || term::eponymous(tokens, index, next) {
+    if !token.is(Senses::SURNAME_ONLY)
+        || token.shape == Shape::Capitals
+        || token.senses.any(other)
+        || super::super::places::is_state(tokens, index)
+        || !may_be(tokens, index)
+        || term::eponymous(tokens, index, next)
+    {
         return None;
     }
     if tokens.at(next).capital() && tokens.at(next).lines == 0 && tokens.at(next).apart {
@@ -194,11 +276,45 @@ fn surname_alone(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     }
     let speaks = matches!(
         tokens.lower(next),
-        "reports" | "reported" | "denies" | "denied" | "states" | "stated" | "says" | "said" | "complains" | "presented" | "presents" | "was" | "is" | "has"
-            | "had" | "called" | "asked" | "asks" | "feels" | "felt" | "lives" | "works" | "agreed" | "agrees" | "will" | "would" | "underwent" | "came"
-            | "returned" | "returns" | "took" | "takes" | "wants" | "prefers"
+        "reports"
+            | "reported"
+            | "denies"
+            | "denied"
+            | "states"
+            | "stated"
+            | "says"
+            | "said"
+            | "complains"
+            | "presented"
+            | "presents"
+            | "was"
+            | "is"
+            | "has"
+            | "had"
+            | "called"
+            | "asked"
+            | "asks"
+            | "feels"
+            | "felt"
+            | "lives"
+            | "works"
+            | "agreed"
+            | "agrees"
+            | "will"
+            | "would"
+            | "underwent"
+            | "came"
+            | "returned"
+            | "returns"
+            | "took"
+            | "takes"
+            | "wants"
+            | "prefers"
     );
-    let leads = matches!(tokens.lower_before(index, 1), "with" | "by" | "for" | "from" | "to" | "and" | "per" | "told" | "saw" | "asked" | "called" | "contacted");
+    let leads = matches!(
+        tokens.lower_before(index, 1),
+        "with" | "by" | "for" | "from" | "to" | "and" | "per" | "told" | "saw" | "asked" | "called" | "contacted"
+    );
     (speaks || leads && !tokens.begins(index)).then(|| Name::new(index, next, 0.5, "surname-alone"))
 }
 
@@ -206,6 +322,13 @@ fn surname_alone(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
 fn small_letters(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
     let (one, two) = (tokens.at(index), tokens.at(index + 1));
     let plain = |senses: Senses| !senses.any(Senses::WORD.with(Senses::EPONYM));
-    let fits = one.is(Senses::GIVEN_ONLY) && two.is(Senses::SURNAME) && two.shape == Shape::Lower && two.lines == 0 && two.apart && plain(one.senses) && plain(two.senses);
-    (fits && !term::drug(tokens.lower(index)) && !term::eponymous(tokens, index, index + 2)).then(|| Name::new(index, index + 2, 0.6, "small-letters"))
+    let fits = one.is(Senses::GIVEN_ONLY)
+        && two.is(Senses::SURNAME)
+        && two.shape == Shape::Lower
+        && two.lines == 0
+        && two.apart
+        && plain(one.senses)
+        && plain(two.senses);
+    (fits && !term::drug(tokens.lower(index)) && !term::eponymous(tokens, index, index + 2))
+        .then(|| Name::new(index, index + 2, 0.6, "small-letters"))
 }

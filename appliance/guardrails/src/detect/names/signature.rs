@@ -1,6 +1,9 @@
 //! Initials at the end of a note: `- JM`, `/s/ J. M.`
 
-use super::{super::token::{Shape, Tokens}, Name};
+use super::{
+    super::token::{Shape, Tokens},
+    Name,
+};
 
 /// Two or three capitals after a dash or a stroke at the end of a line.
 pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
@@ -17,9 +20,13 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
 
 /// `- J.M.` or `- J. M.` at the end of a line.
 fn initials_with_points(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
-    let dash = tokens.lower_before(index, 1) == "-" && (tokens.before(index, 1).lines > 0 || tokens.lower_before(index, 2) == ".");
-    let letters = tokens.at(index).shape == Shape::Letter && tokens.mark(index + 1, ".") && tokens.at(index + 2).shape == Shape::Letter;
+    let dash = tokens.lower_before(index, 1) == "-"
+        && (tokens.before(index, 1).lines > 0 || tokens.lower_before(index, 2) == ".");
+    let letters = tokens.at(index).shape == Shape::Letter
+        && tokens.mark(index + 1, ".")
+        && tokens.at(index + 2).shape == Shape::Letter;
     let last = index + 3;
     let end = last + usize::from(tokens.mark(last, "."));
-    (dash && letters && (tokens.at(end).lines > 0 || end >= tokens.len())).then(|| Name::new(index, last, 0.65, "signature"))
+    (dash && letters && (tokens.at(end).lines > 0 || end >= tokens.len()))
+        .then(|| Name::new(index, last, 0.65, "signature"))
 }

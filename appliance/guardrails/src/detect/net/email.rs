@@ -19,8 +19,13 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
             return Some(Finding::new(Kind::Email, at.start - name.len(), at.end + domain.len(), confidence, "email"));
         }
         let handle = right(tokens.text, at.end, "._");
-        let alone = name.is_empty() && at.apart && handle.trim_end_matches('.').len() >= 3 && handle.starts_with(char::is_alphabetic);
-        return alone.then(|| Finding::new(Kind::Username, at.start, at.end + handle.trim_end_matches('.').len(), 0.7, "handle"));
+        let alone = name.is_empty()
+            && at.apart
+            && handle.trim_end_matches('.').len() >= 3
+            && handle.starts_with(char::is_alphabetic);
+        return alone.then(|| {
+            Finding::new(Kind::Username, at.start, at.end + handle.trim_end_matches('.').len(), 0.7, "handle")
+        });
     }
     spelled(tokens, index)
 }
@@ -62,7 +67,9 @@ fn spelled(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
             None => break,
         }
     }
-    let spelled_dot = dots > 0 && is_top(top) && (open || tokens.text.get(tokens.at(index).start..tokens.at(at - 1).end)?.contains("dot"));
+    let spelled_dot = dots > 0
+        && is_top(top)
+        && (open || tokens.text.get(tokens.at(index).start..tokens.at(at - 1).end)?.contains("dot"));
     if !spelled_dot || !(tokens.at(before).word() || tokens.at(before).shape == super::super::token::Shape::Digits) {
         return None;
     }

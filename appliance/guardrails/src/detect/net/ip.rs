@@ -3,15 +3,22 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        token::{Shape, Tokens},
+    },
     right,
 };
 
 /// The address that begins at `index`.
 pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
     let token = tokens.at(index);
-    let begins = !tokens.joined(index) || !matches!(tokens.text(index - 1), "." | ":" | "-") && tokens.before(index, 1).shape == Shape::Mark;
-    let hex = token.shape == Shape::Digits || token.word() && tokens.lower(index).bytes().all(|b| b.is_ascii_hexdigit()) || tokens.mark(index, ":");
+    let begins = !tokens.joined(index)
+        || !matches!(tokens.text(index - 1), "." | ":" | "-") && tokens.before(index, 1).shape == Shape::Mark;
+    let hex = token.shape == Shape::Digits
+        || token.word() && tokens.lower(index).bytes().all(|b| b.is_ascii_hexdigit())
+        || tokens.mark(index, ":");
     if !hex || !begins || token.end - token.start > 4 {
         return None;
     }
@@ -19,8 +26,17 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
     if token.shape == Shape::Digits && next == Some(&b'.') {
         let written = right(tokens.text, token.start, ".").trim_end_matches('.');
         let address = written.parse::<Ipv4Addr>().ok()?;
-        let version = address.octets().iter().all(|octet| *octet < 10) && !(1..=3).any(|back| matches!(tokens.lower_before(index, back), "ip" | "address" | "host" | "server" | "from" | "dns"));
-        return Some(Finding::new(Kind::Ip, token.start, token.start + written.len(), if version { 0.4 } else { 0.93 }, "ip"));
+        let version = address.octets().iter().all(|octet| *octet < 10)
+            && !(1..=3).any(|back| {
+                matches!(tokens.lower_before(index, back), "ip" | "address" | "host" | "server" | "from" | "dns")
+            });
+        return Some(Finding::new(
+            Kind::Ip,
+            token.start,
+            token.start + written.len(),
+            if version { 0.4 } else { 0.93 },
+            "ip",
+        ));
     }
     let written = right(tokens.text, token.start, ":-.").trim_end_matches(['.', ':', '-']);
     if is_card(written) {

@@ -29,14 +29,41 @@ fn found(tokens: &Tokens<'_>, start: usize, after: usize, confidence: f32) -> Fi
 /// A domain whose last point stands at `index`: letters before it, a top-level domain in small letters after it.
 fn domain(tokens: &Tokens<'_>, index: usize) -> Option<Finding> {
     let (mark, top) = (tokens.at(index), tokens.at(index + 1));
-    if mark.apart || top.apart || tokens.text(index + 1) != tokens.lower(index + 1) || !is_top(tokens.lower(index + 1)) {
+    if mark.apart || top.apart || tokens.text(index + 1) != tokens.lower(index + 1) || !is_top(tokens.lower(index + 1))
+    {
         return None;
     }
-    let goes_on = tokens.joined(index + 2) && (tokens.at(index + 2).word() || matches!(tokens.text(index + 2), "@" | "-") || (tokens.mark(index + 2, ".") && tokens.joined(index + 3) && tokens.at(index + 3).word()));
+    let goes_on = tokens.joined(index + 2)
+        && (tokens.at(index + 2).word()
+            || matches!(tokens.text(index + 2), "@" | "-")
+            || (tokens.mark(index + 2, ".") && tokens.joined(index + 3) && tokens.at(index + 3).word()));
     let name = left(tokens.text, mark.start, ".-").trim_start_matches(['.', '-']);
     let last = name.rsplit('.').next().unwrap_or_default();
     let second_level = matches!(name, "co" | "com" | "org" | "ac");
-    let short = second_level || matches!(tokens.lower(index + 1), "in" | "it" | "no" | "at" | "me" | "us" | "be" | "is" | "co" | "care" | "test" | "health" | "clinic" | "local" | "int" | "se" | "de" | "si" | "es" | "ca" | "example") && !name.contains('.');
+    let short = second_level
+        || matches!(
+            tokens.lower(index + 1),
+            "in" | "it"
+                | "no"
+                | "at"
+                | "me"
+                | "us"
+                | "be"
+                | "is"
+                | "co"
+                | "care"
+                | "test"
+                | "health"
+                | "clinic"
+                | "local"
+                | "int"
+                | "se"
+                | "de"
+                | "si"
+                | "es"
+                | "ca"
+                | "example"
+        ) && !name.contains('.');
     let mailbox = tokens.text.get(..mark.start - name.len())?.ends_with('@');
     let letters = last.chars().any(char::is_alphabetic) && last.len() >= 2;
     if goes_on || mailbox || !letters || short && !tokens.text.get(top.end..)?.starts_with('/') {

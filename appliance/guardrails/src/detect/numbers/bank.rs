@@ -1,7 +1,11 @@
 //! International bank account numbers, in one piece or in groups of four.
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        token::{Shape, Tokens},
+    },
     checksum,
     run::{self, Chunk},
 };

@@ -1,22 +1,27 @@
 //! Codes without a label: letters and digits together, or many digits, that are no amount and no term.
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        token::{Shape, Tokens},
+    },
     measured,
     run::Chunk,
 };
 
 /// Letters that make a number with them an amount, an ordinal or a time.
 const UNITS: &[&str] = &[
-    "mg", "mcg", "ml", "g", "kg", "iu", "units", "u", "mm", "cm", "l", "dl", "meq", "mmol", "k", "m", "hz", "khz", "x", "th", "st",
-    "nd", "rd", "s", "am", "pm", "h", "hr", "hrs", "lb", "lbs", "yo", "y", "d", "kcal", "cal", "kb", "mb", "gb", "bp", "mgs", "z", "t",
+    "mg", "mcg", "ml", "g", "kg", "iu", "units", "u", "mm", "cm", "l", "dl", "meq", "mmol", "k", "m", "hz", "khz", "x",
+    "th", "st", "nd", "rd", "s", "am", "pm", "h", "hr", "hrs", "lb", "lbs", "yo", "y", "d", "kcal", "cal", "kb", "mb",
+    "gb", "bp", "mgs", "z", "t",
 ];
 
 /// Prefixes of numbers that name no person: trials, papers, code systems, standards.
 const PUBLIC: &[&str] = &[
-    "nct", "pmid", "pmc", "doi", "icd", "cpt", "hcpcs", "isbn", "issn", "iso", "rs", "ndc", "rxcui", "loinc", "snomed", "atc",
-    "eudract", "pubmed", "med", "fy", "sars", "covid", "cfr", "usc", "nm", "np", "ensg", "mim", "omim", "hgnc", "astm", "din", "en", "rfc", "section",
-    "table", "figure", "page", "item", "cve", "kb", "version", "v",
+    "nct", "pmid", "pmc", "doi", "icd", "cpt", "hcpcs", "isbn", "issn", "iso", "rs", "ndc", "rxcui", "loinc", "snomed",
+    "atc", "eudract", "pubmed", "med", "fy", "sars", "covid", "cfr", "usc", "nm", "np", "ensg", "mim", "omim", "hgnc",
+    "astm", "din", "en", "rfc", "section", "table", "figure", "page", "item", "cve", "kb", "version", "v",
 ];
 
 /// The code that `chunk` is, if it is one.
@@ -38,7 +43,9 @@ fn mixed(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
             _ => {}
         }
         let last = index + 1 == chunk.last;
-        if (index == chunk.first && PUBLIC.contains(&word)) || (last && chunk.letters == word.len() && UNITS.contains(&word)) {
+        if (index == chunk.first && PUBLIC.contains(&word))
+            || (last && chunk.letters == word.len() && UNITS.contains(&word))
+        {
             return None;
         }
     }
@@ -58,7 +65,11 @@ fn mixed(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
 fn plain(tokens: &Tokens<'_>, text: &str, chunk: &Chunk) -> Option<f32> {
     let hash = chunk.first.checked_sub(1).is_some_and(|before| tokens.mark(before, "#") && tokens.joined(chunk.first));
     let public = (1..=3).any(|back| PUBLIC.contains(&tokens.lower_before(chunk.first, back)));
-    if public || measured(tokens, chunk.last) || text.contains(['.', '/', '_']) || tokens.text.get(..chunk.start)?.ends_with(['$', '€', '£']) {
+    if public
+        || measured(tokens, chunk.last)
+        || text.contains(['.', '/', '_'])
+        || tokens.text.get(..chunk.start)?.ends_with(['$', '€', '£'])
+    {
         return None;
     }
     if hash && chunk.digits >= 4 {

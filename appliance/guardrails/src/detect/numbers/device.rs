@@ -1,7 +1,11 @@
 //! Numbers of devices: equipment identities of mobile devices, unique device identifiers.
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        token::{Shape, Tokens},
+    },
     checksum,
     run::Run,
 };
@@ -26,9 +30,11 @@ pub(super) fn udi(tokens: &Tokens<'_>, index: usize) -> Option<(Finding, usize)>
     if !opens || item.len() != 14 || !item.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let weighted: u32 = item.bytes().enumerate().map(|(at, b)| u32::from(b - b'0') * if at % 2 == 0 { 3 } else { 1 }).sum();
+    let weighted: u32 =
+        item.bytes().enumerate().map(|(at, b)| u32::from(b - b'0') * if at % 2 == 0 { 3 } else { 1 }).sum();
     let mut last = index + 4;
-    while tokens.joined(last) && (tokens.at(last).shape != Shape::Mark || matches!(tokens.text(last), "(" | ")" | "-")) {
+    while tokens.joined(last) && (tokens.at(last).shape != Shape::Mark || matches!(tokens.text(last), "(" | ")" | "-"))
+    {
         last += 1;
     }
     let end = tokens.at(last - 1).end;

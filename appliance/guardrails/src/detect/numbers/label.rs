@@ -213,7 +213,8 @@ pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
 /// The label at `index`: how many tokens it takes, and what it names.
 fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
     let word = tokens.lower(index);
-    let glued = tokens.text(index).ends_with("N") && tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
+    let glued =
+        tokens.text(index).ends_with("N") && tokens.joined(index + 1) && tokens.at(index + 1).shape == Shape::Digits;
     if !tokens.at(index).is(Senses::LABEL) && !glued {
         return None;
     }
@@ -226,7 +227,13 @@ fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
     }
     // A label that an export has run together with the word before it and the number after: `chartMRN04857211`.
     let ends = |end: &str| word.ends_with(end);
-    let kind = if ends("mrn") { Kind::Mrn } else if ends("ssn") { Kind::Ssn } else { return None };
+    let kind = if ends("mrn") {
+        Kind::Mrn
+    } else if ends("ssn") {
+        Kind::Ssn
+    } else {
+        return None;
+    };
     glued.then_some((1, kind, Want::Digit))
 }
 
@@ -234,18 +241,91 @@ fn label(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Kind, Want)> {
 fn connects(word: &str) -> bool {
     matches!(
         word,
-        ":" | "#" | "(" | "-" | "=" | "\"" | "'" | "." | "," | "is" | "was" | "are" | "on" | "file" | "as" | "of" | "reads"
-            | "listed" | "the" | "card" | "ending" | "in" | "under" | "with" | "recorded" | "provided" | "it" | "to" | "at"
-            | "her" | "his" | "my" | "their" | "your" | "best" | "current" | "new" | "s" | "plate" | "tag" | "template"
-            | "scan" | "hash" | "file's" | "policy" | "membership" | "plan" | "security" | "following" | "carries" | "still"
-            | "patient's" | "record" | "him" | "me" | "us" | "them" | "subject" | "participant" | "beginning" | "/" | "[" | "show" | "shows" | "needs" | "says"
+        ":" | "#"
+            | "("
+            | "-"
+            | "="
+            | "\""
+            | "'"
+            | "."
+            | ","
+            | "is"
+            | "was"
+            | "are"
+            | "on"
+            | "file"
+            | "as"
+            | "of"
+            | "reads"
+            | "listed"
+            | "the"
+            | "card"
+            | "ending"
+            | "in"
+            | "under"
+            | "with"
+            | "recorded"
+            | "provided"
+            | "it"
+            | "to"
+            | "at"
+            | "her"
+            | "his"
+            | "my"
+            | "their"
+            | "your"
+            | "best"
+            | "current"
+            | "new"
+            | "s"
+            | "plate"
+            | "tag"
+            | "template"
+            | "scan"
+            | "hash"
+            | "file's"
+            | "policy"
+            | "membership"
+            | "plan"
+            | "security"
+            | "following"
+            | "carries"
+            | "still"
+            | "patient's"
+            | "record"
+            | "him"
+            | "me"
+            | "us"
+            | "them"
+            | "subject"
+            | "participant"
+            | "beginning"
+            | "/"
+            | "["
+            | "show"
+            | "shows"
+            | "needs"
+            | "says"
     )
 }
 
 fn qualifies(word: &str) -> bool {
     matches!(
         word,
-        "number" | "numbers" | "no" | "nos" | "num" | "nr" | "nbr" | "id" | "ids" | "identifier" | "identification" | "code" | "#" | "sn"
+        "number"
+            | "numbers"
+            | "no"
+            | "nos"
+            | "num"
+            | "nr"
+            | "nbr"
+            | "id"
+            | "ids"
+            | "identifier"
+            | "identification"
+            | "code"
+            | "#"
+            | "sn"
     )
 }
 
@@ -258,7 +338,9 @@ fn after(tokens: &Tokens<'_>, index: usize, length: usize, kind: Kind, want: Wan
         if tokens.at(at).lines > 1 || word.is_empty() {
             return None;
         }
-        if qualifies(word) && !(word == "no" && want == Want::Qualifier && tokens.lower(at + 1) != "." && !numeric(tokens, at + 1)) {
+        if qualifies(word)
+            && !(word == "no" && want == Want::Qualifier && tokens.lower(at + 1) != "." && !numeric(tokens, at + 1))
+        {
             qualified = true;
         } else if connects(word) && !code_here(tokens, at) {
             marked |= matches!(word, ":" | "=" | "is" | "was");
@@ -274,7 +356,9 @@ fn after(tokens: &Tokens<'_>, index: usize, length: usize, kind: Kind, want: Wan
     let text = tokens.text.get(chunk.start..chunk.end)?;
     let single_letter_word = chunk.last == chunk.first + 1 && chunk.digits == 0;
     let fits = match want {
-        Want::Token => chunk.digits > 0 || (marked && !single_letter_word) || (marked && tokens.at(at).senses.unknown()),
+        Want::Token => {
+            chunk.digits > 0 || (marked && !single_letter_word) || (marked && tokens.at(at).senses.unknown())
+        }
         Want::Digit => chunk.digits > 0,
         Want::Code => chunk.digits > 0 && (qualified || strong(&chunk)),
         Want::Qualifier => chunk.digits > 0 && qualified,
@@ -295,7 +379,12 @@ fn after(tokens: &Tokens<'_>, index: usize, length: usize, kind: Kind, want: Wan
     let mut end = chunk.end;
     // Numbers are written in groups: `402 19 8877`, `1EG4 TE5 MK73`.
     let mut next = chunk.last;
-    while kind != Kind::Zip && chunk.digits > 0 && tokens.at(next).lines == 0 && grouped(tokens, next) && next < chunk.last + 6 {
+    while kind != Kind::Zip
+        && chunk.digits > 0
+        && tokens.at(next).lines == 0
+        && grouped(tokens, next)
+        && next < chunk.last + 6
+    {
         let more = run::chunk(tokens, next)?;
         (end, next) = (more.end, more.last);
     }
@@ -350,7 +439,8 @@ fn bracket_before(tokens: &Tokens<'_>, at: usize) -> usize {
 fn grouped(tokens: &Tokens<'_>, at: usize) -> bool {
     let token = tokens.at(at);
     let Some(chunk) = run::chunk(tokens, at) else { return false };
-    let capitals = (chunk.first..chunk.last).all(|index| matches!(tokens.at(index).shape, Shape::Capitals | Shape::Letter | Shape::Digits | Shape::Mark));
+    let capitals = (chunk.first..chunk.last)
+        .all(|index| matches!(tokens.at(index).shape, Shape::Capitals | Shape::Letter | Shape::Digits | Shape::Mark));
     let date = tokens.text.get(chunk.start..chunk.end).is_some_and(|text| text.contains('/'));
     token.apart && chunk.digits >= 2 && capitals && !date && chunk.end - chunk.start <= 6
 }
@@ -361,13 +451,37 @@ fn is_quantity(tokens: &Tokens<'_>, chunk: &Chunk, kind: Kind) -> bool {
     let measured = chunk.letters == 0
         && matches!(
             unit,
-            "mg" | "mcg" | "ml" | "g" | "kg" | "units" | "%" | "days" | "day" | "weeks" | "week" | "months" | "month" | "years"
-                | "year" | "hours" | "minutes" | "times" | "tablets" | "refills" | "dollars" | "percent" | "lbs" | "miles"
+            "mg" | "mcg"
+                | "ml"
+                | "g"
+                | "kg"
+                | "units"
+                | "%"
+                | "days"
+                | "day"
+                | "weeks"
+                | "week"
+                | "months"
+                | "month"
+                | "years"
+                | "year"
+                | "hours"
+                | "minutes"
+                | "times"
+                | "tablets"
+                | "refills"
+                | "dollars"
+                | "percent"
+                | "lbs"
+                | "miles"
         );
     let money = tokens.text.get(..chunk.start).is_some_and(|before| before.ends_with('$'));
     let text = tokens.text.get(chunk.start..chunk.end).unwrap_or_default();
     let slashes = text.contains('/') && chunk.letters == 0 && !matches!(kind, Kind::Phone | Kind::Fax);
-    let year = chunk.letters == 0 && chunk.digits == 4 && (text.starts_with("19") || text.starts_with("20")) && !matches!(kind, Kind::Mrn | Kind::Ssn);
+    let year = chunk.letters == 0
+        && chunk.digits == 4
+        && (text.starts_with("19") || text.starts_with("20"))
+        && !matches!(kind, Kind::Mrn | Kind::Ssn);
     measured || money || slashes || year
 }
 

@@ -1,7 +1,11 @@
 //! Telephone numbers by their form: North American, international, and those of countries that write a nought first.
 
 use super::{
-    super::{finding::Finding, kind::Kind, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        token::{Shape, Tokens},
+    },
     measured,
     run::{self, Run},
 };
@@ -13,7 +17,10 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<(Finding, usize)
         let confidence = likelihood(&run).or_else(|| called(tokens, &run))?;
         Some((run, confidence))
     })?;
-    if (1..=3).any(|back| tokens.lower_before(index, back) == "ndc") || measured(tokens, run.last) || (tokens.joined(run.last) && tokens.at(run.last).shape != Shape::Mark) {
+    if (1..=3).any(|back| tokens.lower_before(index, back) == "ndc")
+        || measured(tokens, run.last)
+        || (tokens.joined(run.last) && tokens.at(run.last).shape != Shape::Mark)
+    {
         return None;
     }
     let last = extension(tokens, run.last);
@@ -44,7 +51,8 @@ fn likelihood(run: &Run) -> Option<f32> {
         [3, 4] if run.all_gaps('-') && !run.digits.starts_with(['0', '1']) => Some(0.5),
         groups if run.digits.starts_with('0') && (2..=6).contains(&groups.len()) => {
             let pairs = groups.iter().all(|group| *group == 2);
-            let national = groups.iter().all(|group| *group >= 2) && groups.last() >= Some(&3) && !run.gaps.contains(&'.');
+            let national =
+                groups.iter().all(|group| *group >= 2) && groups.last() >= Some(&3) && !run.gaps.contains(&'.');
             ((9..=12).contains(&total) && (pairs || national)).then_some(0.55)
         }
         _ => None,
@@ -56,10 +64,26 @@ fn called(tokens: &Tokens<'_>, run: &Run) -> Option<f32> {
     let cued = (1..=3).any(|back| {
         matches!(
             tokens.lower_before(run.first, back),
-            "call" | "called" | "phone" | "telephone" | "tel" | "mobile" | "cell" | "text" | "texted" | "reach" | "reached" | "contact" | "fax" | "dial" | "ring" | "answering"
+            "call"
+                | "called"
+                | "phone"
+                | "telephone"
+                | "tel"
+                | "mobile"
+                | "cell"
+                | "text"
+                | "texted"
+                | "reach"
+                | "reached"
+                | "contact"
+                | "fax"
+                | "dial"
+                | "ring"
+                | "answering"
         )
     });
-    let fits = (7..=12).contains(&run.digits.len()) && run.groups.len() >= 2 && run.groups.iter().all(|group| *group >= 2);
+    let fits =
+        (7..=12).contains(&run.digits.len()) && run.groups.len() >= 2 && run.groups.iter().all(|group| *group >= 2);
     (cued && fits && !run.gaps.contains(&'/')).then_some(0.6)
 }
 

@@ -35,7 +35,15 @@ impl Run {
 /// The longest run of at most `most` groups that begins at `first`.
 pub(crate) fn read(tokens: &Tokens<'_>, first: usize, most: usize) -> Option<Run> {
     let mut at = first;
-    let mut run = Run { digits: String::new(), groups: Vec::new(), gaps: Vec::new(), plus: false, bracket: false, first, last: first };
+    let mut run = Run {
+        digits: String::new(),
+        groups: Vec::new(),
+        gaps: Vec::new(),
+        plus: false,
+        bracket: false,
+        first,
+        last: first,
+    };
     if tokens.mark(at, "+") {
         run.plus = true;
         at += 1;

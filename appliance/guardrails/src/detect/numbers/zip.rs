@@ -1,14 +1,20 @@
 //! Postal codes. Three digits of a ZIP code may stay unless fewer than 20,001 people live under them.
 
 use super::{
-    super::{finding::Finding, kind::Kind, places, token::{Shape, Tokens}},
+    super::{
+        finding::Finding,
+        kind::Kind,
+        places,
+        token::{Shape, Tokens},
+    },
     run::Chunk,
 };
 
 /// The first three digits of ZIP codes under which 20,000 people or fewer live, by the census of 2000: the list that
 /// the Office for Civil Rights gives in its guidance to 45 CFR 164.514(b)(2)(i)(B) (2012). They must become 000.
 pub(crate) const RESTRICTED: [&str; 17] = [
-    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890", "893",
+    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890",
+    "893",
 ];
 
 /// Whether a postal code as written is finer than the rule allows.
@@ -30,11 +36,15 @@ pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<(Finding, usize)
     let comma = usize::from(tokens.lower_before(index, 1) == ",");
     let before = index.checked_sub(1 + comma)?;
     let state = places::is_state(tokens, before);
-    let city = comma == 0 && tokens.at(before).capital() && tokens.at(before).senses.any(super::super::lexicon::Senses::PLACE);
+    let city =
+        comma == 0 && tokens.at(before).capital() && tokens.at(before).senses.any(super::super::lexicon::Senses::PLACE);
     if !state && !city {
         return None;
     }
-    let long = tokens.mark(index + 1, "-") && tokens.joined(index + 1) && tokens.joined(index + 2) && tokens.text(index + 2).len() == 4;
+    let long = tokens.mark(index + 1, "-")
+        && tokens.joined(index + 1)
+        && tokens.joined(index + 2)
+        && tokens.text(index + 2).len() == 4;
     let last = if long { index + 3 } else { index + 1 };
     let end = tokens.at(last - 1).end;
     Some((Finding::new(Kind::Zip, tokens.at(index).start, end, if state { 0.9 } else { 0.7 }, "zip"), last))
@@ -57,7 +67,8 @@ pub(super) fn postcode(tokens: &Tokens<'_>, chunk: &Chunk) -> Option<(Finding, u
     let british = second == "9AA" && matches!(outward.as_str(), "A9" | "A99" | "AA9" | "AA99" | "A9A" | "AA9A");
     let canadian = outward == "A9A" && second == "9A9";
     let shapes = tokens.at(chunk.first).shape != Shape::Lower;
-    (shapes && (british || canadian)).then(|| (Finding::new(Kind::Zip, chunk.start, inward.end, 0.7, "postcode"), inward.last))
+    (shapes && (british || canadian))
+        .then(|| (Finding::new(Kind::Zip, chunk.start, inward.end, 0.7, "postcode"), inward.last))
 }
 
 #[cfg(test)]

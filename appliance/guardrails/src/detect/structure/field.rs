@@ -26,7 +26,11 @@ fn fields(line: &str, offset: usize, found: &mut Vec<Finding>) {
         let next_colon = colons.get(index + 1).and_then(|next| next.checked_sub(begin));
         let value = value(rest, kind, next_colon);
         let header = lone || kind != Kind::Name;
-        if !value.is_empty() && plausible(kind, value) && (header || value.starts_with(char::is_uppercase)) && looks(kind, value) {
+        if !value.is_empty()
+            && plausible(kind, value)
+            && (header || value.starts_with(char::is_uppercase))
+            && looks(kind, value)
+        {
             found.push(Finding::new(kind, offset + begin, offset + begin + value.len(), 0.88, "field"));
         }
     }
@@ -46,7 +50,10 @@ fn label_before(line: &str, colon: usize) -> Option<(Kind, bool)> {
         let kind = meaning(&name.join(" "))?;
         let start = part.first()?.0;
         let lead = before.get(..start)?;
-        let lone = lead.trim_matches([' ', '\t', '*', '_', '#', '-', '|']).is_empty() || lead.ends_with("  ") || lead.ends_with('\t') || lead.ends_with(['|', ',', ';', '.', ' ']) && part.first()?.1.starts_with(char::is_uppercase);
+        let lone = lead.trim_matches([' ', '\t', '*', '_', '#', '-', '|']).is_empty()
+            || lead.ends_with("  ")
+            || lead.ends_with('\t')
+            || lead.ends_with(['|', ',', ';', '.', ' ']) && part.first()?.1.starts_with(char::is_uppercase);
         Some((kind, lone))
     })
 }
@@ -67,12 +74,17 @@ fn value(rest: &str, kind: Kind, next_colon: Option<usize>) -> &str {
     let value = match kind {
         Kind::Name => {
             let stop = value.find(['(', '/', '[']).unwrap_or(value.len());
-            let sentence = value.find(". ").filter(|at| value.get(..*at).is_some_and(|before| before.rsplit(' ').next().is_some_and(|word| word.len() > 3)));
+            let sentence = value.find(". ").filter(|at| {
+                value.get(..*at).is_some_and(|before| before.rsplit(' ').next().is_some_and(|word| word.len() > 3))
+            });
             value.get(..stop.min(sentence.unwrap_or(stop))).unwrap_or(value)
         }
-        Kind::Address | Kind::Location | Kind::Facility => value.find(". ").and_then(|at| value.get(..at)).filter(|v| v.len() > 12).unwrap_or(value),
+        Kind::Address | Kind::Location | Kind::Facility => {
+            value.find(". ").and_then(|at| value.get(..at)).filter(|v| v.len() > 12).unwrap_or(value)
+        }
         Kind::Phone | Kind::Fax => {
-            let stop = value.find(|c: char| c.is_alphabetic() && c != 'x' && c != 'e' && c != 't').unwrap_or(value.len());
+            let stop =
+                value.find(|c: char| c.is_alphabetic() && c != 'x' && c != 'e' && c != 't').unwrap_or(value.len());
             value.get(..stop).unwrap_or(value)
         }
         Kind::Date => return "", // the forms of dates find it, and leave what else stands there
@@ -87,7 +99,13 @@ fn looks(kind: Kind, value: &str) -> bool {
         Kind::Name => {
             let words: Vec<&str> = value.split([' ', ',']).filter(|word| !word.is_empty()).collect();
             let capitals = words.iter().filter(|word| word.starts_with(char::is_uppercase)).count();
-            capitals * 2 > words.len() || words.len() <= 3 && words.iter().all(|word| word.chars().all(char::is_lowercase) && super::super::lexicon::senses(word).any(super::super::lexicon::Senses::GIVEN.with(super::super::lexicon::Senses::SURNAME)))
+            capitals * 2 > words.len()
+                || words.len() <= 3
+                    && words.iter().all(|word| {
+                        word.chars().all(char::is_lowercase)
+                            && super::super::lexicon::senses(word)
+                                .any(super::super::lexicon::Senses::GIVEN.with(super::super::lexicon::Senses::SURNAME))
+                    })
         }
         Kind::Facility | Kind::Location => value.starts_with(char::is_uppercase),
         Kind::Address => value.bytes().any(|b| b.is_ascii_digit()) || value.starts_with(char::is_uppercase),
@@ -110,7 +128,12 @@ mod tests {
         let text = "Patient: Ng, Ana   MRN: 0044-A\nPCP: Qarvo Tzill\nCity: Harrow Glen\nSex: F";
         assert_eq!(
             read(text),
-            [(Kind::Name, "Ng, Ana"), (Kind::Mrn, "0044-A"), (Kind::Name, "Qarvo Tzill"), (Kind::Location, "Harrow Glen")]
+            [
+                (Kind::Name, "Ng, Ana"),
+                (Kind::Mrn, "0044-A"),
+                (Kind::Name, "Qarvo Tzill"),
+                (Kind::Location, "Harrow Glen")
+            ]
         );
         assert_eq!(read("Name: Ana Ng Phone: 402-555-0142"), [(Kind::Name, "Ana Ng"), (Kind::Phone, "402-555-0142")]);
     }

@@ -42,16 +42,30 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
                     continue;
                 }
                 let own = key.as_deref().or_else(|| keys.last().and_then(|key| key.as_deref()));
-                let parent = if key.is_some() { keys.last().and_then(|key| key.as_deref()) } else { keys.iter().rev().nth(1).and_then(|key| key.as_deref()) };
-                if let Some(kind) = own.and_then(|own| of_key(own, parent, string)).filter(|kind| plausible(*kind, string)) {
+                let parent = if key.is_some() {
+                    keys.last().and_then(|key| key.as_deref())
+                } else {
+                    keys.iter().rev().nth(1).and_then(|key| key.as_deref())
+                };
+                if let Some(kind) =
+                    own.and_then(|own| of_key(own, parent, string)).filter(|kind| plausible(*kind, string))
+                {
                     found.push(Finding::new(kind, start, end, 0.92, "key"));
                 }
                 at = end + 1;
             }
             b'0'..=b'9' if key.is_some() => {
-                let end = bytes.iter().enumerate().skip(at).find(|(_, b)| !(b.is_ascii_digit() || **b == b'.')).map_or(bytes.len(), |(end, _)| end);
+                let end = bytes
+                    .iter()
+                    .enumerate()
+                    .skip(at)
+                    .find(|(_, b)| !(b.is_ascii_digit() || **b == b'.'))
+                    .map_or(bytes.len(), |(end, _)| end);
                 let number = text.get(at..end).unwrap_or_default();
-                let kind = key.as_deref().and_then(|own| of_key(own, None, number)).filter(|kind| *kind != Kind::Name && plausible(*kind, number));
+                let kind = key
+                    .as_deref()
+                    .and_then(|own| of_key(own, None, number))
+                    .filter(|kind| *kind != Kind::Name && plausible(*kind, number));
                 if let Some(kind) = kind {
                     found.push(Finding::new(kind, at, end, 0.92, "key"));
                 }
@@ -80,20 +94,63 @@ fn of_key(key: &str, parent: Option<&str>, value: &str) -> Option<Kind> {
     let parent = parent.unwrap_or_default();
     match (parent, key) {
         ("telecom", "value") => {
-            return Some(if value.contains('@') { Kind::Email } else if value.contains("://") { Kind::Url } else { Kind::Phone });
+            return Some(if value.contains('@') {
+                Kind::Email
+            } else if value.contains("://") {
+                Kind::Url
+            } else {
+                Kind::Phone
+            });
         }
         ("identifier", "value") => return Some(Kind::Mrn),
         ("coding" | "code" | "valueSet" | "meta" | "category" | "type" | "unit", _) => return None,
-        ("name" | "contact" | "patient" | "subject" | "performer" | "author" | "practitioner" | "recorder" | "asserter" | "requester" | "individual" | "actor" | "generalPractitioner" | "recipient" | "participant" | "sender" | "member", "text" | "display") => {
+        (
+            "name"
+            | "contact"
+            | "patient"
+            | "subject"
+            | "performer"
+            | "author"
+            | "practitioner"
+            | "recorder"
+            | "asserter"
+            | "requester"
+            | "individual"
+            | "actor"
+            | "generalPractitioner"
+            | "recipient"
+            | "participant"
+            | "sender"
+            | "member",
+            "text" | "display",
+        ) => {
             return Some(Kind::Name);
         }
-        ("managingOrganization" | "organization" | "serviceProvider" | "custodian" | "location", "display") => return Some(Kind::Facility),
+        ("managingOrganization" | "organization" | "serviceProvider" | "custodian" | "location", "display") => {
+            return Some(Kind::Facility);
+        }
         ("address", "text") => return Some(Kind::Address),
         ("carrierHRF" | "udiCarrier", _) => return Some(Kind::Device),
         ("line" | "given" | "family" | "suffix", _) if key == parent => {}
         _ => {}
     }
-    if matches!(key, "id" | "system" | "use" | "reference" | "url" | "code" | "display" | "text" | "value" | "identifier" | "encounter" | "location" | "author" | "subject" | "image") {
+    if matches!(
+        key,
+        "id" | "system"
+            | "use"
+            | "reference"
+            | "url"
+            | "code"
+            | "display"
+            | "text"
+            | "value"
+            | "identifier"
+            | "encounter"
+            | "location"
+            | "author"
+            | "subject"
+            | "image"
+    ) {
         return None;
     }
     meaning(&words(key))
@@ -136,8 +193,16 @@ mod tests {
             "contained":[{"identifier":[{"value":"77-0041"}],"subject":{"display":"Tzill, Qarvo"}}]}"#;
         let found = read(text);
         for wanted in [
-            (Kind::Name, "Tzill"), (Kind::Name, "Qarvo"), (Kind::Name, "Bel"), (Kind::Phone, "402-555-0142"), (Kind::Date, "1984-03-14"),
-            (Kind::Address, "4417 Old Mill Rd"), (Kind::Location, "Salem"), (Kind::Zip, "97301"), (Kind::Mrn, "77-0041"), (Kind::Name, "Tzill, Qarvo"),
+            (Kind::Name, "Tzill"),
+            (Kind::Name, "Qarvo"),
+            (Kind::Name, "Bel"),
+            (Kind::Phone, "402-555-0142"),
+            (Kind::Date, "1984-03-14"),
+            (Kind::Address, "4417 Old Mill Rd"),
+            (Kind::Location, "Salem"),
+            (Kind::Zip, "97301"),
+            (Kind::Mrn, "77-0041"),
+            (Kind::Name, "Tzill, Qarvo"),
         ] {
             assert!(found.contains(&wanted), "{wanted:?} in {found:?}");
         }

@@ -1,6 +1,9 @@
 //! Columns of a table whose head says what they hold: cells between bars or tabs.
 
-use super::{super::{finding::Finding, kind::Kind}, meaning, plausible};
+use super::{
+    super::{finding::Finding, kind::Kind},
+    meaning, plausible,
+};
 
 /// Finds the cells under heads that name identifiers.
 pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
@@ -19,7 +22,13 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
             }
         } else {
             let kinds: Vec<Option<Kind>> = cells.iter().map(|(_, cell)| meaning(&cell.to_lowercase())).collect();
-            columns = if kinds.iter().any(Option::is_some) && cells.iter().all(|(_, cell)| !cell.bytes().any(|b| b.is_ascii_digit())) { kinds } else { Vec::new() };
+            columns = if kinds.iter().any(Option::is_some)
+                && cells.iter().all(|(_, cell)| !cell.bytes().any(|b| b.is_ascii_digit()))
+            {
+                kinds
+            } else {
+                Vec::new()
+            };
         }
         start += line.len();
     }
@@ -49,7 +58,8 @@ mod tests {
 
     #[test]
     fn cells_are_read_under_their_heads() {
-        let text = "| Name | Drug | DOB |\n|---|---|---|\n| Qarvo Tzill | Metformin | 3/14/84 |\n\nName | of a | thing\n";
+        let text =
+            "| Name | Drug | DOB |\n|---|---|---|\n| Qarvo Tzill | Metformin | 3/14/84 |\n\nName | of a | thing\n";
         let mut found = Vec::new();
         scan(text, &mut found);
         let read: Vec<&str> = found.iter().map(|f| &text[f.start..f.end]).collect();
