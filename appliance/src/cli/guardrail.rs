@@ -33,7 +33,13 @@ fn items<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str(line) {
             Ok(item) => items.push(item),
-            Err(error) => bail!("{}, line {}, column {}: it is not an item as it must be ({:?})", path.display(), index + 1, error.column(), error.classify()),
+            Err(error) => bail!(
+                "{}, line {}, column {}: it is not an item as it must be ({:?})",
+                path.display(),
+                index + 1,
+                error.column(),
+                error.classify()
+            ),
         }
     }
     if items.is_empty() {

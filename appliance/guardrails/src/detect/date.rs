@@ -69,10 +69,8 @@ fn numeric(tokens: &Tokens<'_>, index: usize) -> Read {
         if (year_first || year_last) && !last_letters && !version {
             return Some((index + 5, if one == "/" || third.len() == 4 || year_first { 0.95 } else { 0.7 }));
         }
-        if one == "-" || one == "/" {
-            if let (Some(_), true) = (month(&part(2).to_ascii_lowercase()), is_day(first)) {
-                return Some((index + 5, 0.95));
-            }
+        if matches!(one, "-" | "/") && is_day(first) && month(tokens.lower(index + 2)).is_some() {
+            return Some((index + 5, 0.95));
         }
     }
     let second = part(2);

@@ -98,7 +98,7 @@ impl Parts {
             lexicon::folded(tokens.text(index)).into()
         };
         if let Some(other) = self.words.get(word.as_ref()) {
-            return token.capital() && !(*other && tokens.begins(index)) || !*other;
+            return !*other || token.capital() && !tokens.begins(index);
         }
         let slip = token.capital()
             && token.end - token.start >= 5

@@ -60,7 +60,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => Policy::default(),
     };
     let roster = match &arguments.roster {
-        Some(path) => Some(Roster::read(&read(path)?).with_context(|| format!("{} is not as it must be", path.display()))?),
+        Some(path) => {
+            Some(Roster::read(&read(path)?).with_context(|| format!("{} is not as it must be", path.display()))?)
+        }
         None => None,
     };
     let detector = Detector::new(roster, Patterns::of(&policy.regexes)?);
@@ -89,4 +91,35 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 fn same(one: &Path, two: &Path) -> bool {
     one == two || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(texts: &str) -> (anyhow::Result<ExitCode>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, output) = (folder.path().join("texts.jsonl"), folder.path().join("found.jsonl"));
+        fs::write(&input, texts).unwrap();
+        let done = run(Arguments { texts: input, found: output.clone(), policy: None, roster: None });
+        (done, fs::read_to_string(output).unwrap_or_default())
+    }
+
+    #[test]
+    fn places_are_counted_in_code_points() {
+        let (done, found) = detect("{\"id\": \"a\", \"text\": \"caf\\u00e9, MRN 4471902\"}\n");
+        done.unwrap();
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        let span = &found["spans"][0];
+        assert_eq!((span["start"].as_u64(), span["end"].as_u64()), (Some(10), Some(17)));
+        assert_eq!(span["label"], "MEDICAL_RECORD_NUMBER");
+    }
+
+    #[test]
+    fn a_faulty_line_is_named_its_text_is_not_and_nothing_is_written() {
+        let (done, found) = detect("{\"id\": \"a\", \"text\": \"one\"}\n{\"id\": \"b\", \"text\": 4471902}\n");
+        let error = format!("{:?}", done.unwrap_err());
+        assert!(error.contains("line 2") && !error.contains("4471902"), "{error}");
+        assert!(found.is_empty());
+    }
 }

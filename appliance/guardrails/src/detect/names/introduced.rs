@@ -133,7 +133,8 @@ fn lead(tokens: &Tokens<'_>, index: usize) -> Option<(usize, Lead, f32)> {
     let word = |step: usize| tokens.lower(index + step);
     let token = tokens.at(index);
     let (kin, profession) = (token.is(Senses::KIN), token.is(Senses::PROFESSION));
-    if !kin && !profession && !token.is(Senses::LEAD) && !(token.word() && matches!(word(0), "i" | "i'm")) {
+    let speaker = token.word() && matches!(word(0), "i" | "i'm");
+    if !(kin || profession || speaker || token.is(Senses::LEAD)) {
         return None;
     }
     Some(match (word(0), word(1)) {
