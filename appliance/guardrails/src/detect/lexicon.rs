@@ -3,11 +3,15 @@
 //! The tables are facts from public-domain sources, each named in its own head. They are read once, on first use, which
 //! takes some 30 ms and 15 MB.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::LazyLock,
+};
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::numbers::label_words;
+use super::{numbers::label_words, places::known_words};
 
 mod eponym;
 
@@ -62,6 +66,8 @@ impl Senses {
     pub(crate) const PROFESSION: Self = Self(1 << 21);
     /// A country or continent, a demonym beside it left out.
     pub(crate) const COUNTRY: Self = Self(1 << 22);
+    /// The first word of a facility that is known by a short name.
+    pub(crate) const KNOWN: Self = Self(1 << 23);
     /// The first word of a number's label.
     pub(crate) const LABEL: Self = Self(1 << 20);
 
@@ -86,7 +92,26 @@ impl Senses {
     }
 }
 
-static LEXICON: LazyLock<HashMap<Box<str>, Senses>> = LazyLock::new(read);
+type Table = HashMap<Box<str>, Senses, BuildHasherDefault<Fold>>;
+
+static LEXICON: LazyLock<Table> = LazyLock::new(read);
+
+/// A fast hash. Nobody outside chooses what is in the table, so it need not withstand chosen keys.
+#[derive(Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let word = part.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
 
 /// What is known of `word`, in lower case, without its accents.
 pub(crate) fn senses(word: &str) -> Senses {
@@ -119,8 +144,8 @@ const fn latin(character: char) -> char {
     }
 }
 
-fn read() -> HashMap<Box<str>, Senses> {
-    let mut lexicon: HashMap<Box<str>, Senses> = HashMap::with_capacity(200_000);
+fn read() -> Table {
+    let mut lexicon = Table::with_capacity_and_hasher(200_000, BuildHasherDefault::default());
     let mut add = |word: &str, senses: Senses| match lexicon.get_mut(word) {
         Some(known) => *known = known.with(senses),
         None => {
@@ -151,6 +176,7 @@ fn read() -> HashMap<Box<str>, Senses> {
     listed(include_str!("tables/cities.txt")).for_each(|word| place(word, Senses::PLACE));
     eponym::all().for_each(|word| add(word, Senses::EPONYM));
     label_words().for_each(|word| add(word, Senses::LABEL));
+    known_words().for_each(|word| add(word, Senses::KNOWN));
     roles(&mut add);
     lexicon
 }

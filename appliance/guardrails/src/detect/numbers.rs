@@ -72,13 +72,18 @@ fn at(tokens: &Tokens<'_>, index: usize) -> Option<(Finding, usize)> {
     if chunk.digits == 0 {
         return None;
     }
-    if first.shape == Shape::Digits {
+    let number = first.shape == Shape::Digits;
+    let postal = if number { zip::read(tokens, index) } else { None };
+    if postal.is_some() {
+        return postal;
+    }
+    // Most numbers are short, and a short one is none of these.
+    if number && run::read(tokens, index, 7).is_some_and(|run| run.digits.len() >= 7) {
         let known = ssn::read(tokens, index)
             .or_else(|| card::read(tokens, index))
             .or_else(|| device::imei(tokens, index))
             .or_else(|| license::npi(tokens, &chunk))
-            .or_else(|| phone::read(tokens, index))
-            .or_else(|| zip::read(tokens, index));
+            .or_else(|| phone::read(tokens, index));
         if known.is_some() {
             return known;
         }

@@ -10,6 +10,11 @@ mod address;
 mod city;
 mod facility;
 
+/// The first words of facilities that are known by a short name, for the lexicon.
+pub(super) fn known_words() -> impl Iterator<Item = &'static str> {
+    facility::known_words()
+}
+
 /// Finds them all.
 pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
     facility::scan(tokens, found);

@@ -125,8 +125,11 @@ impl Parts {
             && tokens.mark(index + 1, ".")
             && tokens.at(index + 2).shape == Shape::Letter
             && !tokens.before(index, 1).capital();
+        if !dotted {
+            return None;
+        }
         let pair = format!("{}{}", tokens.text(index), tokens.text(index + 2));
-        (dotted && self.initials.contains(&pair)).then_some(index + 3)
+        self.initials.contains(&pair).then_some(index + 3)
     }
 }
 

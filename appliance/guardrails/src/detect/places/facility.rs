@@ -269,9 +269,14 @@ const KNOWN: &[&[&str]] = &[
     &["houston", "methodist"],
 ];
 
+/// The first words of facilities that are known by a short name.
+pub(super) fn known_words() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().filter_map(|words| words.first().copied())
+}
+
 /// A facility known by a short name, where it stands with a capital and is not part of a term.
 fn known(tokens: &Tokens<'_>, index: usize) -> Read {
-    if !tokens.at(index).capital() {
+    if !tokens.at(index).capital() || !tokens.at(index).is(Senses::KNOWN) {
         return None;
     }
     let fits = |words: &&&[&str]| words.iter().enumerate().all(|(step, word)| tokens.lower(index + step) == *word);
