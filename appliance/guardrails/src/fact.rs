@@ -1,10 +1,16 @@
 //! Facts that must be exact: numbers with their units, times of day, dates, telephone numbers.
 
+mod bound;
+pub(crate) mod number;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
+mod unit;
 
 use token::{Token, tokens};
+use unit::unit_after;
+
+pub use bound::Bound;
 
 /// One exact fact of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +24,9 @@ pub struct Fact {
     pub start: usize,
     /// One past the last byte.
     pub end: usize,
+    /// Whether a number is a least or a most. Two facts with other bounds are other facts, but that is for
+    /// [`ground`](crate::ground) to say: [`Fact::stands_in`] goes by the value.
+    pub bound: Option<Bound>,
 }
 
 /// Kinds of fact.
@@ -33,21 +42,76 @@ pub enum FactKind {
     Date,
     /// A telephone number.
     Phone,
-    /// A drug's name. Found by [`support`](crate::support), not by [`facts`].
+    /// A drug's name. This and all kinds below are found by [`ground`](crate::ground), not by [`facts`].
     Drug,
+    /// The salt of a drug.
+    Salt,
+    /// How a medicine sets its contents free: extended, delayed, at once.
+    Release,
+    /// The way into the body.
+    Route,
+    /// How often.
+    Frequency,
+    /// Days of the week.
+    Weekday,
+    /// Whom it is about: children, the pregnant, people with weak kidneys.
+    Population,
+    /// Whether a number is a least or a most.
+    Bound,
+    /// Whether it is said or denied, or which of two opposites.
+    Polarity,
+    /// An exception or condition: "unless", "only if".
+    Condition,
+    /// Which of two facts belongs to which of two things, or who does what to whom.
+    Role,
+}
+
+impl FactKind {
+    /// The word in reports and records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Measure => "measure",
+            Self::Number => "number",
+            Self::Time => "time",
+            Self::Date => "date",
+            Self::Phone => "phone",
+            Self::Drug => "drug",
+            Self::Salt => "salt",
+            Self::Release => "release",
+            Self::Route => "route",
+            Self::Frequency => "frequency",
+            Self::Weekday => "weekday",
+            Self::Population => "population",
+            Self::Bound => "bound",
+            Self::Polarity => "polarity",
+            Self::Condition => "condition",
+            Self::Role => "role",
+        }
+    }
 }
 
 impl Fact {
     /// Whether `self`, found in a claim, stands in a text with the facts `held`. A bare number is content with the
-    /// same number under any unit; a measure wants its unit too; a date without a year is content with any year.
+    /// same number under any unit; a measure wants the same amount, in whatever unit (`0.5 g` is `500 mg`); a date without
+    /// a year is content with any year.
     pub fn stands_in(&self, held: &[Self]) -> bool {
         held.iter().any(|other| match (self.kind, other.kind) {
             (FactKind::Number, FactKind::Measure) => other.value.split(' ').next() == Some(self.value.as_str()),
             (FactKind::Date, FactKind::Date) => {
                 self.value == other.value || other.value.strip_suffix(self.value.trim_start_matches('-')).is_some()
             }
+            (FactKind::Measure, FactKind::Measure) => {
+                self.value == other.value || unit::same(&self.value, &other.value)
+            }
             (kind, held) => kind == held && self.value == other.value,
         })
+    }
+
+    /// What the fact tells about: two facts of one kind and one dimension answer the same question, "how much" or "how
+    /// long". For [`FactKind::Measure`] one of `dose`, `time`, `weight`, `money`, `temperature`, `times`, `share` and
+    /// `measure`; for other kinds empty.
+    pub fn dimension(&self) -> &'static str {
+        if self.kind == FactKind::Measure { unit::dimension(&self.value) } else { "" }
     }
 }
 
@@ -64,7 +128,10 @@ pub fn facts(text: &str) -> Vec<Fact> {
         };
         let span = rest.get(..used).and_then(|used| Some((used.first()?.start, used.last()?.end)));
         if let Some((start, end)) = span {
-            found.push(Fact { kind, value, start, end });
+            let counts = matches!(kind, FactKind::Measure | FactKind::Number | FactKind::Time);
+            let of_people = value.ends_with(" year") || value.ends_with(" kg") || value.ends_with(" lb");
+            let bound = if counts { bound::read(&tokens, at, at + used, of_people) } else { None };
+            found.push(Fact { kind, value, start, end, bound });
         }
         at += used.max(1);
     }
@@ -211,22 +278,19 @@ fn half_of_day(tokens: &[Token<'_>]) -> (Option<bool>, usize) {
 fn measure(tokens: &[Token<'_>]) -> Read {
     let first = tokens.first()?;
     if first.text == "$" {
-        let amount = tokens.get(1)?.number()?;
-        return Some((FactKind::Measure, format!("{amount} $"), 2));
+        let amount = number::number(tokens.get(1..)?)?;
+        return Some((FactKind::Measure, format!("{} $", amount.value), 1 + amount.used));
     }
     match first.lower().as_str() {
         "once" if frequency(tokens.get(1)) => return Some((FactKind::Measure, "1 time".to_owned(), 1)),
         "twice" => return Some((FactKind::Measure, "2 time".to_owned(), 1)),
         _ => {}
     }
-    let (number, in_words) = match first.number() {
-        Some(number) => (number, false),
-        None => (spelled(&first.lower())?.to_string(), true),
-    };
-    match unit_after(tokens, 1) {
-        Some((unit, used)) => Some((FactKind::Measure, format!("{number} {unit}"), used)),
-        None if in_words && number == "1" => None, // "one" is mostly a pronoun
-        None => Some((FactKind::Number, number, 1)),
+    let number = number::number(tokens)?;
+    match unit_after(tokens, number.used) {
+        Some((unit, used)) => Some((FactKind::Measure, format!("{} {unit}", number.value), used)),
+        None if number.in_words && number.value == "1" => None, // "one" is mostly a pronoun
+        None => Some((FactKind::Number, number.value, number.used)),
     }
 }
 
@@ -234,87 +298,5 @@ fn measure(tokens: &[Token<'_>]) -> Read {
 fn frequency(next: Option<&Token<'_>>) -> bool {
     next.is_some_and(|token| {
         matches!(token.lower().as_str(), "a" | "per" | "every" | "each" | "daily" | "weekly" | "monthly")
-    })
-}
-
-/// The unit after a number; for the lower end of a range, the unit after its upper end. The second value is how many
-/// tokens the number and its own unit take.
-fn unit_after(tokens: &[Token<'_>], from: usize) -> Option<(String, usize)> {
-    let text = |index: usize| tokens.get(index).map(Token::lower).unwrap_or_default();
-    if matches!(text(from).as_str(), "-" | "\u{2013}" | "to" | "or") && tokens.get(from + 1)?.number().is_some() {
-        return unit_after(tokens, from + 2).map(|(unit, _)| (unit, from));
-    }
-    let at = from + usize::from(matches!(text(from).as_str(), "-" | "\u{2011}"));
-    let kind = text(at);
-    if matches!(kind.as_str(), "business" | "working" | "calendar" | "consecutive") {
-        return unit(&text(at + 1)).map(|unit| (format!("{kind} {unit}"), at + 2));
-    }
-    unit(&kind).map(|unit| (unit.to_owned(), at + 1))
-}
-
-fn unit(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "mg" | "milligram" | "milligrams" => "mg",
-        "mcg" | "µg" | "μg" | "ug" | "microgram" | "micrograms" => "mcg",
-        "g" | "gram" | "grams" | "gm" => "g",
-        "kg" | "kilogram" | "kilograms" => "kg",
-        "ml" | "milliliter" | "milliliters" | "millilitre" | "millilitres" | "cc" => "ml",
-        "l" | "liter" | "liters" | "litre" | "litres" => "l",
-        "unit" | "units" | "iu" => "unit",
-        "meq" => "meq",
-        "mmol" => "mmol",
-        "tablet" | "tablets" | "tab" | "tabs" => "tablet",
-        "capsule" | "capsules" | "cap" | "caps" => "capsule",
-        "pill" | "pills" => "pill",
-        "drop" | "drops" => "drop",
-        "puff" | "puffs" => "puff",
-        "patch" | "patches" => "patch",
-        "dose" | "doses" => "dose",
-        "teaspoon" | "teaspoons" | "tsp" => "teaspoon",
-        "refill" | "refills" => "refill",
-        "time" | "times" | "x" => "time",
-        "second" | "seconds" => "second",
-        "minute" | "minutes" | "min" | "mins" => "minute",
-        "hour" | "hours" | "hr" | "hrs" | "h" => "hour",
-        "day" | "days" => "day",
-        "week" | "weeks" | "wk" | "wks" => "week",
-        "month" | "months" => "month",
-        "year" | "years" | "yr" | "yrs" => "year",
-        "mile" | "miles" => "mile",
-        "inch" | "inches" => "inch",
-        "lb" | "lbs" | "pound" | "pounds" => "lb",
-        "oz" | "ounce" | "ounces" => "oz",
-        "%" | "percent" => "%",
-        "°c" | "celsius" => "°c",
-        "°f" | "fahrenheit" => "°f",
-        "°" | "degree" | "degrees" => "°",
-        "$" | "dollar" | "dollars" | "usd" => "$",
-        "cent" | "cents" => "cent",
-        _ => return None,
-    })
-}
-
-fn spelled(word: &str) -> Option<u32> {
-    Some(match word {
-        "one" => 1,
-        "two" => 2,
-        "three" => 3,
-        "four" => 4,
-        "five" => 5,
-        "six" => 6,
-        "seven" => 7,
-        "eight" => 8,
-        "nine" => 9,
-        "ten" => 10,
-        "eleven" => 11,
-        "twelve" => 12,
-        "fourteen" => 14,
-        "fifteen" => 15,
-        "twenty" => 20,
-        "thirty" => 30,
-        "sixty" => 60,
-        "ninety" => 90,
-        "hundred" => 100,
-        _ => return None,
     })
 }

@@ -1,8 +1,9 @@
-//! Checks on text: identifiers, screening, claims, support, and whether two questions ask the same. Pure functions.
+//! Checks on text: identifiers, screening, attacks, drug names, grounding claim by claim, and whether two questions ask
+//! the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for attacks or forbidden topics, and
-//! the pipeline does not yet call [`detect`]: [`screen`] takes a list of detectors so that they can be added without
+//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for forbidden topics, and the pipeline
+//! does not yet call [`detect`] or [`redact`]: [`screen`] takes a list of detectors so that they can be added without
 //! changing its callers.
 //!
 //! ```
@@ -23,8 +24,11 @@
 //! - **One evidence sentence must bear a whole claim.** Joining halves of two sentences is how small models make
 //!   statements that no document holds.
 
+pub mod attack;
 pub mod detect;
+pub mod drug;
 pub mod fact;
+pub mod ground;
 pub mod polarity;
 pub mod redact;
 pub mod same_question;

@@ -1,6 +1,9 @@
 //! Negation, direction and comparison: the small words that turn a statement round.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::OnceLock,
+};
 
 use crate::words;
 
@@ -15,7 +18,17 @@ const CUES: &[&str] = &[
     "nor",
     "none",
     "avoid",
+    "avoids",
+    "avoided",
     "avoiding",
+    "nobody",
+    "nothing",
+    "unlikely",
+    "lack",
+    "lacks",
+    "lacking",
+    "absence",
+    "ineffective",
     "refuse",
     "unable",
     "prohibited",
@@ -51,6 +64,29 @@ const OPPOSITES: &[(&[&str], &[&str])] = &[
     (&["always"], &["never"]),
     (&["brand"], &["generic"]),
     (&["above", "over"], &["below", "under"]),
+    (&["morning"], &["evening", "night", "bedtime"]),
+    (&["early", "earlier"], &["late", "later"]),
+    (&["first"], &["last"]),
+    (&["high"], &["low"]),
+    (&["hot", "warm"], &["cold", "cool"]),
+    (&["required", "mandatory"], &["optional"]),
+    (&["inpatient"], &["outpatient"]),
+    (&["approve", "approved", "approval"], &["deny", "denied", "denial"]),
+    (&["positive"], &["negative"]),
+    (&["hyperkalemia"], &["hypokalemia"]),
+    (&["hypertension"], &["hypotension"]),
+    (&["hyperglycemia"], &["hypoglycemia"]),
+    (&["hypernatremia"], &["hyponatremia"]),
+    (&["hyperthyroidism"], &["hypothyroidism"]),
+    (&["bradycardia"], &["tachycardia"]),
+    (&["constipation"], &["diarrhea"]),
+    (&["gain"], &["loss"]),
+    (&["left"], &["right"]),
+    (&["systolic"], &["diastolic"]),
+    (&["agonist"], &["antagonist"]),
+    (&["inhibit", "inhibits", "inhibitor"], &["induce", "induces", "inducer"]),
+    (&["rise", "rises"], &["fall", "falls"]),
+    (&["loading"], &["maintenance"]),
 ];
 
 /// Stems that a text negates, and the sides it takes in the pairs of opposites.
@@ -71,8 +107,10 @@ impl Polarity {
         let mut cues = 0;
         for (index, word) in words.iter().enumerate() {
             let next = words.get(index + 1).map(String::as_str).unwrap_or_default();
-            let is_cue = CUES.contains(&word.as_str()) || word.ends_with("n't") || word == "can't";
-            if !is_cue || NO_CUES.iter().any(|[cue, after]| cue == word && *after == next) {
+            if !is_cue(word) || NO_CUES.iter().any(|[cue, after]| cue == word && *after == next) {
+                continue;
+            }
+            if bounds(words.get(index + 1..).unwrap_or_default()) {
                 continue;
             }
             cues += 1;
@@ -83,21 +121,17 @@ impl Polarity {
                 .find(|word| !words::is_little(word) && !word.contains(|c: char| c.is_ascii_digit()));
             negated.extend(follower.map(|word| words::stem(word)));
         }
-        let holds = |side: &[&str]| {
-            words.iter().any(|word| side.iter().any(|w| w == word || words::stem(w) == words::stem(word)))
-        };
-        let sides = OPPOSITES
-            .iter()
-            .enumerate()
-            .map(|(index, (one, other))| (index, holds(one), holds(other)))
-            .filter(|&(_, one, other)| one || other)
-            .collect();
-        Self { negated, sides, cues }
+        Self { negated, sides: sides(&words), cues }
     }
 
     /// Whether the sentence holds a negation at all.
     pub const fn negates(&self) -> bool {
         self.cues > 0
+    }
+
+    /// How many negations the sentence holds.
+    pub const fn negations(&self) -> usize {
+        self.cues
     }
 
     /// Whether `self` and `other` take opposite sides: one only the first, the other only the second of a pair.
@@ -108,17 +142,115 @@ impl Polarity {
     }
 }
 
+/// The pairs of opposites that stand in a sentence, and on which side.
+fn sides(words: &[String]) -> Vec<(usize, bool, bool)> {
+    static STEMS: OnceLock<HashMap<String, Vec<(usize, bool)>>> = OnceLock::new();
+    let stems = STEMS.get_or_init(|| {
+        let mut stems: HashMap<String, Vec<(usize, bool)>> = HashMap::new();
+        for (index, (one, other)) in OPPOSITES.iter().enumerate() {
+            let both = one.iter().map(|word| (word, true)).chain(other.iter().map(|word| (word, false)));
+            both.for_each(|(word, first)| stems.entry(words::stem(word)).or_default().push((index, first)));
+        }
+        stems
+    });
+    let mut found: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
+    for (pair, first) in words.iter().filter_map(|word| stems.get(&words::stem(word))).flatten() {
+        let (one, other) = found.entry(*pair).or_default();
+        *one |= *first;
+        *other |= !*first;
+    }
+    found.into_iter().map(|(pair, (one, other))| (pair, one, other)).collect()
+}
+
+fn is_cue(word: &str) -> bool {
+    CUES.contains(&word) || word.ends_with("n't")
+}
+
+/// Whether a negation that these words follow bounds a number instead of denying something: "do not take more than 4".
+fn bounds(after: &[String]) -> bool {
+    let near = after.get(..after.len().min(NEAR_BOUND)).unwrap_or_default();
+    near.iter().enumerate().any(|(index, word)| {
+        let next = after.get(index + 1).map(String::as_str).unwrap_or_default();
+        match word.as_str() {
+            "exceed" | "exceeds" | "exceeding" => true,
+            "more" | "longer" | "greater" | "less" | "fewer" | "higher" | "later" => next == "than",
+            _ => false,
+        }
+    })
+}
+
+/// Words after a negation within which a comparison makes it a bound.
+const NEAR_BOUND: usize = 5;
+
 /// Whether a claim and a sentence speak about the same words and one negates what the other states.
 pub fn contradict(claim: &str, sentence: &str) -> bool {
     let (a, b) = (Polarity::of(claim), Polarity::of(sentence));
     if a.opposes(&b) {
         return true;
     }
-    let (in_claim, in_sentence) = (words::stems(claim), words::stems(sentence));
-    let turned = |one: &Polarity, other: &Polarity, held: &BTreeSet<String>| {
-        one.negated.iter().any(|stem| held.contains(stem) && !other.negated.contains(stem))
+    let (in_claim, in_sentence) = (clauses(claim), clauses(sentence));
+    // A word that one negates stands in the other, in a clause that negates nothing.
+    let turned = |one: &Polarity, other: &Polarity, held: &[Clause]| {
+        one.negated.iter().filter(|stem| !other.negated.contains(*stem)).any(|stem| {
+            let mut with = held.iter().filter(|clause| clause.stems.contains(stem)).peekable();
+            with.peek().is_some() && with.all(|clause| !clause.negative)
+        })
     };
-    turned(&a, &b, &in_sentence) || turned(&b, &a, &in_claim)
+    turned(&a, &b, &in_sentence) || turned(&b, &a, &in_claim) || parted(&in_claim, &in_sentence)
+}
+
+/// A part of a sentence.
+struct Clause {
+    stems: BTreeSet<String>,
+    /// Whether an odd number of negations stands in it.
+    negative: bool,
+}
+
+/// Whether a clause of the claim denies what the likest clause of the sentence says, or the other way round.
+fn parted(claim: &[Clause], sentence: &[Clause]) -> bool {
+    claim.iter().filter(|clause| clause.stems.len() >= 2).any(|clause| {
+        let common = |other: &Clause| clause.stems.intersection(&other.stems).count();
+        let best = sentence.iter().map(common).max().unwrap_or_default();
+        let alike = best >= 2 && best as f32 >= SAME_CLAUSE * clause.stems.len() as f32;
+        alike && sentence.iter().filter(|other| common(other) == best).all(|other| other.negative != clause.negative)
+    })
+}
+
+/// Share of a clause's meaningful words from which on another clause is about the same.
+const SAME_CLAUSE: f32 = 0.65;
+
+/// Words that begin another clause.
+const CONNECTIVES: &[&str] =
+    &["but", "and", "if", "when", "unless", "because", "while", "until", "although", "or", "since"];
+
+fn clauses(text: &str) -> Vec<Clause> {
+    let mut clauses: Vec<Vec<String>> = vec![Vec::new()];
+    let mut end = 0;
+    for (start, word) in words::lower(text) {
+        let marked = text.get(end..start).is_some_and(|gap| gap.contains([',', ';', ':', '.', '(', ')']));
+        end = start + word.len();
+        if marked || CONNECTIVES.contains(&word.as_str()) {
+            clauses.push(Vec::new());
+        }
+        if let Some(clause) = clauses.last_mut() {
+            clause.push(word);
+        }
+    }
+    clauses.iter().map(|words| clause(words)).collect()
+}
+
+fn clause(words: &[String]) -> Clause {
+    let negations = words.iter().enumerate().filter(|(index, word)| {
+        let next = words.get(index + 1).map(String::as_str).unwrap_or_default();
+        is_cue(word)
+            && !NO_CUES.iter().any(|[cue, after]| cue == word && *after == next)
+            && !bounds(words.get(index + 1..).unwrap_or_default())
+    });
+    let negative = negations.count() % 2 == 1;
+    let meaningful = words
+        .iter()
+        .filter(|word| !words::is_little(word) && !is_cue(word) && !word.contains(|c: char| c.is_ascii_digit()));
+    Clause { stems: meaningful.map(|word| words::stem(word)).collect(), negative }
 }
 
 #[cfg(test)]
@@ -133,6 +265,8 @@ mod tests {
             ("Refills are allowed.", "No refills are allowed."),
             ("Take it with grapefruit.", "Avoid grapefruit."),
             ("You can't return opened packages.", "You can return opened packages."),
+            ("Take ibuprofen; do not take acetaminophen.", "Take acetaminophen; do not take ibuprofen."),
+            ("It is safe in pregnancy.", "It is contraindicated in pregnancy."),
         ] {
             assert!(contradict(claim, sentence), "{claim} / {sentence}");
         }
@@ -156,6 +290,9 @@ mod tests {
             ("You don't have to be there to crush it.", "Nobody has to be there."),
             ("Order no later than Friday.", "Order by Friday."),
             ("Use no more than 4 tablets.", "Use at most 4 tablets."),
+            ("Take at most 4 tablets a day.", "Do not take more than 4 tablets a day."),
+            ("Do not use warfarin in pregnancy.", "Warfarin is contraindicated in pregnancy."),
+            ("Avoid alcohol with metronidazole.", "Do not drink alcohol with metronidazole."),
             ("Keep it in the refrigerator.", "Keep it in the refrigerator and do not freeze it."),
         ] {
             assert!(!contradict(claim, sentence), "{claim} / {sentence}");

@@ -5,11 +5,12 @@
 //! kind of detail that changes the answer.
 
 mod kind;
-mod lexicon;
+pub(crate) mod lexicon;
 
 use std::collections::BTreeSet;
 
 use crate::{
+    drug::Lexicon,
     fact::{Fact, facts},
     polarity::Polarity,
     words,
@@ -107,9 +108,9 @@ pub fn veto(asked: &str, known: &str) -> Option<Veto> {
         .or(differs(nearly_same_wording(&a, &b), Veto::Wording))
 }
 
-/// The drugs that a text names, or words built like a drug's name, in their common form.
-pub(crate) fn drugs(text: &str) -> BTreeSet<String> {
-    words::lower(text).filter(|(_, word)| lexicon::is_drug_like(word)).map(|(_, word)| words::stem(&word)).collect()
+/// The drugs that a text names, or words built like a drug's name, by their generic names.
+fn drugs(text: &str) -> BTreeSet<String> {
+    Lexicon::built_in().ingredients(text)
 }
 
 struct Details {

@@ -120,7 +120,7 @@ fn remove_unseen(text: &str) -> (String, Vec<Finding>) {
 
 /// Characters of no width: joiners, direction marks, soft hyphen, byte-order mark, and the tag characters that can
 /// carry a hidden message (Unicode 16, section 23).
-const fn is_invisible(character: char) -> bool {
+pub(crate) const fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'

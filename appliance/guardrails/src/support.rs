@@ -1,13 +1,16 @@
 //! Whether evidence bears a claim.
 //!
-//! One sentence of evidence must bear the whole claim: its words (most of them, by stem), its exact facts (all of
-//! them), and its polarity.
+//! One sentence of evidence must bear the whole claim: its words (most of them, by stem), its exact facts of all the
+//! kinds that [`ground`](crate::ground) knows, in the claim's order, and its polarity. This is the strict check that
+//! lets a generated sentence out; [`ground::judge`](crate::ground::judge) is the one that scores any answer.
 
 use std::collections::BTreeSet;
 
 use crate::{
+    drug::Lexicon,
     fact::{Fact, FactKind, facts},
-    polarity, same_question, words,
+    ground::{Relation, compare_readings, reading::Reading},
+    polarity, words,
 };
 
 /// A sentence that may bear a claim.
@@ -48,6 +51,9 @@ pub enum Verdict {
     Unsupported,
     /// The sentence that speaks about the same says otherwise.
     Contradicted,
+    /// Nothing stands against it, but the sentence limits what the claim states without the limit: an age, a release, a
+    /// maximum, an exception.
+    NotSure,
 }
 
 /// The outcome of a check.
@@ -59,15 +65,20 @@ pub struct Support {
     pub evidence: Option<usize>,
     /// Share of the claim's meaningful words that the sentence and its context hold.
     pub coverage: f32,
-    /// Kinds of the exact facts that the sentence lacks.
+    /// Kinds of the facts that the sentence lacks, turns round, or limits in a way that the claim leaves out.
     pub missing: Vec<FactKind>,
 }
 
-/// Checks `claim` against each sentence of `evidence`.
+/// Checks `claim` against each sentence of `evidence`, with the drug names of the built-in lexicon.
 ///
 /// A claim of fewer than three meaningful words ("Sure!", "2 weeks") is unsupported: there is nothing that evidence could bear.
 pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
-    let (stems, held, named) = (words::stems(claim), facts(claim), same_question::drugs(claim));
+    check_with(Lexicon::built_in(), claim, evidence, limits)
+}
+
+/// [`check`] with a site's own lexicon.
+pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
+    let stems = words::stems(claim);
     // A few words stand in any text ("The person is a patient."), and a bare fact in the wrong one ("2 weeks"): neither
     // says what it is about, so neither is worth a citation.
     let too_little = stems.len() < LEAST_WORDS;
@@ -75,34 +86,67 @@ pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support 
     if too_little {
         return nothing;
     }
+    let (held, read) = (facts(claim), Reading::of(claim, lexicon));
     let weighed = evidence.iter().enumerate().map(|(index, sentence)| {
         let (own, coverage) = cover(&stems, sentence);
-        let there = facts(sentence.text);
-        let mut missing = held.iter().filter(|fact| !fact.stands_in(&there)).map(|fact| fact.kind).collect::<Vec<_>>();
-        if !named.is_subset(&drugs(sentence)) {
+        let found = compare_readings(
+            &read,
+            &Reading::of(sentence.text, lexicon),
+            &Reading::of(sentence.context, lexicon),
+            lexicon,
+        );
+        let has = |wanted: &[FactKind], relation| {
+            found.discrepancies.iter().any(|d| d.relation == relation && wanted.contains(&d.kind))
+        };
+        let near = coverage >= limits.coverage && own >= limits.own;
+        let turned = polarity::contradict(claim, sentence.text) || has(TURNING, Relation::Differs);
+        let named = names_other(&read, sentence);
+        let lacks = named || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
+        let verdict = if near && turned {
+            Verdict::Contradicted
+        } else if !near || lacks || !in_order(&held, &facts(sentence.text)) {
+            Verdict::Unsupported
+        } else if found.count(Relation::Dropped) > 0 {
+            Verdict::NotSure
+        } else {
+            Verdict::Supported
+        };
+        let mut missing: Vec<FactKind> = found.discrepancies.iter().map(|discrepancy| discrepancy.kind).collect();
+        if named && !missing.contains(&FactKind::Drug) {
             missing.push(FactKind::Drug);
         }
-        let ordered = in_order(&held, &there);
-        let near = coverage >= limits.coverage && own >= limits.own;
-        let verdict = if near && polarity::contradict(claim, sentence.text) {
-            Verdict::Contradicted
-        } else if near && ordered && missing.is_empty() {
-            Verdict::Supported
-        } else {
-            Verdict::Unsupported
-        };
         Support { verdict, evidence: Some(index), coverage, missing }
     });
     weighed.fold(nothing, better)
 }
+
+/// Whether the claim names something, by a capital inside the sentence, that neither the evidence nor its headings name:
+/// a brand that no table knows is found by this alone.
+fn names_other(claim: &Reading, sentence: &Evidence<'_>) -> bool {
+    let mut held = words::stems(sentence.text);
+    held.extend(words::stems(sentence.context));
+    words::content(&claim.text).iter().skip(1).any(|word| {
+        let written = claim.text.get(word.start..word.end).unwrap_or_default();
+        let within = |fact: &Fact| fact.start <= word.start && word.end <= fact.end;
+        let opens = claim.text.get(..word.start).is_none_or(|before| before.trim_end().ends_with([':', '.', '"', '(']));
+        written.starts_with(char::is_uppercase)
+            && !opens
+            && !held.contains(&word.stem)
+            && !claim.facts.iter().any(within)
+    })
+}
+
+/// Kinds in which a difference turns the statement round; a difference in another kind makes it another statement.
+const TURNING: &[FactKind] = &[FactKind::Polarity, FactKind::Bound, FactKind::Condition];
 
 /// Of two outcomes the one that decides: a verdict before none, the fuller coverage before the lesser, and on a tie
 /// the contradiction before the support.
 fn better(best: Support, next: Support) -> Support {
     let rank = |support: &Support| match support.verdict {
         Verdict::Unsupported => (0, support.coverage, 0),
-        Verdict::Supported => (1, support.coverage, 0),
-        Verdict::Contradicted => (1, support.coverage, 1),
+        Verdict::NotSure => (1, support.coverage, 0),
+        Verdict::Supported => (1, support.coverage, 1),
+        Verdict::Contradicted => (1, support.coverage, 2),
     };
     if rank(&next).partial_cmp(&rank(&best)) == Some(std::cmp::Ordering::Greater) { next } else { best }
 }
@@ -112,13 +156,6 @@ fn better(best: Support, next: Support) -> Support {
 fn in_order(claim: &[Fact], sentence: &[Fact]) -> bool {
     let mut rest = sentence.iter();
     claim.iter().all(|fact| rest.any(|there| fact.stands_in(std::slice::from_ref(there))))
-}
-
-/// The drugs that a sentence speaks of: its own, and those of the headings it stands under.
-fn drugs(sentence: &Evidence<'_>) -> BTreeSet<String> {
-    let mut drugs = same_question::drugs(sentence.text);
-    drugs.extend(same_question::drugs(sentence.context));
-    drugs
 }
 
 fn cover(stems: &BTreeSet<String>, sentence: &Evidence<'_>) -> (f32, f32) {
@@ -195,6 +232,21 @@ mod tests {
         assert_eq!(check(&claim("amoxicillin"), &evidence, Limits::default()).verdict, Verdict::Supported);
         let swapped = check(&claim("ampicillin"), &evidence, Limits::default());
         assert_eq!((swapped.verdict, swapped.missing), (Verdict::Unsupported, vec![FactKind::Drug]));
+    }
+
+    #[test]
+    fn a_brand_that_no_table_knows_is_missing_too() {
+        let evidence = [Evidence {
+            text: "Patients take Zelvora tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep.",
+            context: "",
+        }];
+        let claim = |brand: &str| {
+            format!(
+                "Patients take {brand} tablets with a full glass of water after meals, rinse the mouth and wait thirty minutes before sleep."
+            )
+        };
+        assert_eq!(check(&claim("Zelvora"), &evidence, Limits::default()).verdict, Verdict::Supported);
+        assert_eq!(check(&claim("Zelbora"), &evidence, Limits::default()).verdict, Verdict::Unsupported);
     }
 
     #[test]

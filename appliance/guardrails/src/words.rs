@@ -227,6 +227,7 @@ pub(crate) fn is_little(word: &str) -> bool {
 /// The common form of a word in lower case: plural, `-ing`, `-ed`, `-ly`, the possessive and a final `e` are taken
 /// off. Light on purpose: a heavy stemmer makes `universe` and `university` one.
 pub fn stem(word: &str) -> String {
+    let word = regular(word);
     let mut stem = word.strip_suffix("'s").or_else(|| word.strip_suffix('\'')).unwrap_or(word).to_owned();
     if !stem.is_ascii() {
         return stem;
@@ -250,6 +251,34 @@ pub fn stem(word: &str) -> String {
         stem = format!("{root}y");
     }
     stem
+}
+
+/// The plain form of an irregular participle; any other word as it is.
+fn regular(word: &str) -> &str {
+    match word {
+        "frozen" | "froze" => "freeze",
+        "taken" | "took" => "take",
+        "broken" | "broke" => "break",
+        "eaten" | "ate" => "eat",
+        "drunk" | "drank" => "drink",
+        "kept" => "keep",
+        "held" => "hold",
+        "thrown" | "threw" => "throw",
+        "shown" => "show",
+        "begun" | "began" => "begin",
+        "written" | "wrote" => "write",
+        "chosen" | "chose" => "choose",
+        "forgotten" | "forgot" => "forget",
+        "withdrawn" | "withdrew" => "withdraw",
+        "drawn" | "drew" => "draw",
+        "sent" => "send",
+        "paid" => "pay",
+        "brought" => "bring",
+        "sold" => "sell",
+        "lost" => "lose",
+        "shaken" | "shook" => "shake",
+        other => other,
+    }
 }
 
 fn has_vowel(root: &str) -> bool {
@@ -285,6 +314,8 @@ mod tests {
             &["stop", "stopped", "stopping", "stops"],
             &["fax", "faxes", "faxed"],
             &["mail", "mailed", "mailing"],
+            &["freeze", "frozen", "froze", "freezing"],
+            &["take", "taken", "took", "taking"],
         ] {
             let stems: BTreeSet<String> = group.iter().map(|word| stem(word)).collect();
             assert_eq!(stems.len(), 1, "{stems:?}");

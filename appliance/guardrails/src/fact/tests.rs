@@ -66,6 +66,74 @@ fn a_number_wants_its_unit_and_a_bare_one_does_not() {
     assert!(!facts("50 mg")[0].stands_in(&facts("a dose of 500 mg")));
 }
 
+#[test]
+fn the_same_amount_in_another_unit_is_the_same_fact() {
+    for (one, other) in [
+        ("0.5 g", "500 mg"),
+        ("250 mcg", "0.25 mg"),
+        ("1 L", "1000 mL"),
+        ("two weeks", "14 days"),
+        ("1 year", "12 months"),
+        ("10 mg/kg", "0.01 g/kg"),
+        ("1.5 million units", "1,500,000 units"),
+        ("2 pills", "two tablets"),
+    ] {
+        assert!(facts(one)[0].stands_in(&facts(other)) && facts(other)[0].stands_in(&facts(one)), "{one} / {other}");
+    }
+    for (one, other) in [
+        ("5 mg", "50 mg"),
+        (".5 mg", "5 mg"),
+        ("5.0 mg", "50 mg"),
+        ("10 mg/kg", "10 mg"),
+        ("10 units", "10 mL"),
+        ("500 mg", "500 mcg"),
+        ("14 days", "14 weeks"),
+    ] {
+        assert!(!facts(one)[0].stands_in(&facts(other)), "{one} / {other}");
+    }
+}
+
+#[test]
+fn numbers_are_read_in_words_and_fractions() {
+    for (text, value) in [
+        ("twenty-eight days", "28 day"),
+        ("one hundred and fifty mg", "150 mg"),
+        ("1/2 tablet", "0.5 tablet"),
+        ("1 1/2 tablets", "1.5 tablet"),
+        ("half a tablet", "0.5 tablet"),
+        ("½ tablet", "0.5 tablet"),
+        ("2½ tablets", "2.5 tablet"),
+    ] {
+        assert_eq!(values(text), [(FactKind::Measure, value.to_owned())], "{text}");
+    }
+}
+
+#[test]
+fn a_bound_is_read_from_the_words_around_its_number() {
+    use Bound::{Least, Most};
+    for (text, bound) in [
+        ("at least 4 hours", Some(Least)),
+        ("no less than 4 hours", Some(Least)),
+        ("for up to 28 days", Some(Most)),
+        ("no more than 4 tablets", Some(Most)),
+        ("do not take more than 4 tablets", Some(Most)),
+        ("don't exceed 4 tablets", Some(Most)),
+        ("more than 4 tablets", Some(Least)),
+        ("12 years and older", Some(Least)),
+        ("12 years of age or older", Some(Least)),
+        ("children under 12 years", Some(Most)),
+        ("not for children under 12 years", Some(Most)),
+        ("CrCl < 30 mL/min", Some(Most)),
+        ("CrCl >= 30 mL/min", Some(Least)),
+        ("the maximum daily dose is 4 g", Some(Most)),
+        ("4 g maximum", Some(Most)),
+        ("a minimum of 4 hours", Some(Least)),
+        ("take 4 tablets", None),
+    ] {
+        assert_eq!(facts(text)[0].bound, bound, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn facts_know_their_place_in_any_text(text in "[ 0-9.,:/()$%+a-zé°-]{0,60}|\\PC{0,40}") {

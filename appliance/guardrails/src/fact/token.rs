@@ -2,20 +2,20 @@
 
 /// One piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) text: &'a str,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 impl<'a> Token<'a> {
     /// The text, if it is digits and nothing else.
-    pub(super) fn digits(&self) -> Option<&'a str> {
+    pub(crate) fn digits(&self) -> Option<&'a str> {
         self.text.bytes().all(|b| b.is_ascii_digit()).then_some(self.text)
     }
 
     /// The number in its common form: `1,000` is `1000`, `2.50` is `2.5`, `.5` is `0.5`.
-    pub(super) fn number(&self) -> Option<String> {
+    pub(crate) fn number(&self) -> Option<String> {
         if !self.text.ends_with(|c: char| c.is_ascii_digit()) {
             return None;
         }
@@ -27,13 +27,13 @@ impl<'a> Token<'a> {
         Some(if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") })
     }
 
-    pub(super) fn lower(&self) -> String {
+    pub(crate) fn lower(&self) -> String {
         self.text.to_lowercase()
     }
 }
 
 /// Splits a text into numbers (with grouping commas and a decimal part), words and single marks; white space goes.
-pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut found: Vec<Token<'_>> = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {

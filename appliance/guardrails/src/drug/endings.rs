@@ -1,0 +1,73 @@
+//! Words that no table knows and that are built like a drug's name.
+
+/// Endings that drug names share (the stems of the international non-proprietary names).
+const DRUG_ENDINGS: &[&str] = &[
+    "afil",
+    "alol",
+    "amide",
+    "amine",
+    "asone",
+    "azepam",
+    "azole",
+    "azine",
+    "azoline",
+    "barbital",
+    "caine",
+    "cillin",
+    "cycline",
+    "dipine",
+    "dronate",
+    "ergide",
+    "etine",
+    "fenac",
+    "floxacin",
+    "formin",
+    "gabalin",
+    "gliptin",
+    "gliflozin",
+    "glutide",
+    "idone",
+    "iazide",
+    "mab",
+    "micin",
+    "mycin",
+    "nazole",
+    "nidazole",
+    "olol",
+    "olone",
+    "oxetine",
+    "parin",
+    "pramine",
+    "prazole",
+    "pril",
+    "profen",
+    "ridone",
+    "sartan",
+    "semide",
+    "setron",
+    "sone",
+    "statin",
+    "tadine",
+    "terol",
+    "tidine",
+    "tinib",
+    "traline",
+    "triptan",
+    "triptyline",
+    "vastatin",
+    "vir",
+    "xaban",
+    "zepam",
+    "zodone",
+    "zolam",
+    "zosin",
+    "zyme",
+];
+
+/// Common words that end like a drug and are none.
+const NOT_DRUGS: &[&str] = &["examine", "determine", "famine", "magazine", "someone", "reason", "person", "medicine"];
+
+/// Whether a word in lower case ends as drugs' names do.
+pub(crate) fn is_built_like_one(word: &str) -> bool {
+    word.len() >= 7 && !NOT_DRUGS.contains(&word) && DRUG_ENDINGS.iter().any(|ending| word.ends_with(ending))
+}

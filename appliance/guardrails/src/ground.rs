@@ -1,0 +1,215 @@
+//! Whether an answer rests on its context, claim by claim.
+//!
+//! The answer comes apart into claims; for each the best evidence is found; its exact facts (drug, salt, release, amount,
+//! unit, route, frequency, duration, bound, group of patients, day, hour, date, telephone number, money), its polarity,
+//! its exceptions and its roles are checked against that evidence; and last, how many of its words stand there.
+//!
+//! **What it is not:** it knows no medicine, so that a true statement which the context does not hold is unsupported; and
+//! it has no learned scorer: of two free paraphrases it cannot tell the faithful one from another that uses the same
+//! words.
+//!
+//! # Why
+//! - **Facts outrank words.** A claim whose every word but one number stands in the evidence is the most dangerous kind,
+//!   so that a discrepancy caps the claim's score whatever the words say, and the worst claim caps the answer's.
+//! - **What is left out counts too.** A dose without its age limit, a rule without its "unless", and a dose whose
+//!   neighbouring warning is missing are found by looking from the evidence to the claim.
+//! - **Not sure is a verdict.** Between borne and not borne lies a band in which deterministic means do not know; it is
+//!   below the blocking threshold, and it is reported as what it is.
+
+mod claim;
+mod compare;
+mod condition;
+mod evidence;
+mod frequency;
+mod population;
+pub(crate) mod reading;
+mod role;
+mod route;
+mod synonym;
+#[cfg(test)]
+mod tests;
+pub mod warning;
+mod weekday;
+
+use crate::{drug::Lexicon, score, split::Span};
+use evidence::Sentence;
+use reading::Reading;
+
+pub(crate) use compare::{Comparison, compare as compare_readings};
+pub use compare::{Discrepancy, Relation};
+
+/// What the evidence says of a claim or an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The evidence says it.
+    Supported,
+    /// The checks cannot tell.
+    NotSure,
+    /// The evidence does not say it.
+    Unsupported,
+    /// The evidence says otherwise.
+    Contradicted,
+}
+
+impl Verdict {
+    /// The word in reports: `supported`, `not_sure`, `unsupported`, `contradicted`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::NotSure => "not_sure",
+            Self::Unsupported => "unsupported",
+            Self::Contradicted => "contradicted",
+        }
+    }
+}
+
+/// One claim and what became of it. Places are bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Where it stands in the answer.
+    pub span: Span,
+    /// What the evidence says of it.
+    pub verdict: Verdict,
+    /// How well the evidence bears it, 0 to 1; below [`BLOCK`] it is not borne.
+    pub score: f32,
+    /// The sentence or two of the context that were held against it.
+    pub evidence: Option<Span>,
+    /// The facts that do not stand, places within the claim.
+    pub discrepancies: Vec<Discrepancy>,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// How well the context bears the answer, 0 to 1: the mean of its claims, and no more than the worst of those that
+    /// fail a check. 0 for an answer that claims nothing.
+    pub score: f32,
+    /// How far the answer speaks about what was asked, 0 to 1.
+    pub relevance: f32,
+    /// The worst verdict among the claims; [`Verdict::Unsupported`] for an answer that claims nothing.
+    pub verdict: Verdict,
+    /// Its claims, in order.
+    pub claims: Vec<Claim>,
+    /// Warnings of the context right beside a dose that the answer gives, and missing from it. Places in the context.
+    pub omitted: Vec<Span>,
+}
+
+/// The threshold below which an answer is blocked unless a tenant sets another: the lower end of
+/// [`Verdict::Supported`].
+pub const BLOCK: f32 = 0.5;
+
+/// Below this share of words, a claim without any discrepancy is unsupported and not merely unsure.
+const UNSURE: f32 = 0.35;
+
+/// Judges `answer` against `context`.
+pub fn judge(context: &str, question: &str, answer: &str, lexicon: &Lexicon) -> Judgement {
+    let sentences = evidence::sentences(context, lexicon);
+    let everything = Reading::of(context, lexicon);
+    let spans = claim::claims(answer, lexicon);
+    let claims: Vec<Claim> =
+        spans.iter().map(|span| judge_claim(*span, answer, context, &sentences, &everything, lexicon)).collect();
+    let omitted = omitted(&claims, answer, context, lexicon);
+    let relevance = score::relevance(question, answer, None);
+    let worst = claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::Unsupported);
+    let mean = claims.iter().map(|claim| claim.score).sum::<f32>() / claims.len().max(1) as f32;
+    let failed = claims.iter().filter(|claim| claim.verdict != Verdict::Supported).map(|claim| claim.score);
+    Judgement { score: failed.fold(mean, f32::min), relevance, verdict: worst, claims, omitted }
+}
+
+fn judge_claim(
+    span: Span,
+    answer: &str,
+    context: &str,
+    sentences: &[Sentence],
+    everything: &Reading,
+    lexicon: &Lexicon,
+) -> Claim {
+    let text = span.of(answer);
+    if let Some(sentence) = sentences.iter().find(|sentence| same_wording(text, sentence.span.of(context))) {
+        let evidence = Some(sentence.span);
+        return Claim { span, verdict: Verdict::Supported, score: 1.0, evidence, discrepancies: Vec::new() };
+    }
+    let reading = Reading::of(text, lexicon);
+    let best = sentences
+        .iter()
+        .map(|sentence| (sentence, compare::compare(&reading, &sentence.reading, &sentence.context, lexicon)))
+        .fold(None, |best: Option<(&Sentence, Comparison)>, next| match best {
+            Some(best) if weigh(&best.1, best.0) >= weigh(&next.1, next.0) => Some(best),
+            _ => Some(next),
+        });
+    let Some((sentence, comparison)) = best else {
+        return Claim { span, verdict: Verdict::Unsupported, score: 0.0, evidence: None, discrepancies: Vec::new() };
+    };
+    let around = share_of_words(&reading, everything);
+    let words = NEAR.mul_add(comparison.share, (1.0 - NEAR) * around);
+    let (verdict, score) = verdict(&comparison, words);
+    let evidence = (comparison.share > 0.0).then_some(sentence.span);
+    Claim { span, verdict, score, evidence, discrepancies: comparison.discrepancies }
+}
+
+/// Weight of the best sentence beside the whole context in a claim's share of words.
+const NEAR: f32 = 0.8;
+
+/// Which evidence decides: the fullest, and of equals the one with fewest discrepancies and fewest sentences.
+fn weigh(comparison: &Comparison, sentence: &Sentence) -> f32 {
+    let found = |relation| comparison.count(relation) as f32;
+    let two = if sentence.pair { 0.03 } else { 0.0 };
+    let against = 0.12f32.mul_add(found(Relation::Differs), 0.12 * found(Relation::Absent));
+    0.05f32.mul_add(-found(Relation::Dropped), comparison.share - against - two)
+}
+
+/// The verdict, and the score that goes with it: each verdict has its own band, and within it the words decide.
+fn verdict(comparison: &Comparison, words: f32) -> (Verdict, f32) {
+    let differs = comparison.count(Relation::Differs) > 0;
+    let absent = comparison.count(Relation::Absent) > 0;
+    let dropped = comparison.count(Relation::Dropped) > 0;
+    if differs && comparison.share >= UNSURE {
+        (Verdict::Contradicted, 0.15 * words)
+    } else if differs || absent {
+        (Verdict::Unsupported, 0.3 * words)
+    } else if words < UNSURE {
+        (Verdict::Unsupported, words)
+    } else if dropped || words < BLOCK {
+        (Verdict::NotSure, words.min(0.49))
+    } else {
+        (Verdict::Supported, words)
+    }
+}
+
+fn share_of_words(claim: &Reading, everything: &Reading) -> f32 {
+    let (asked, held) = (claim.forms(), everything.forms());
+    if asked.is_empty() {
+        return 1.0;
+    }
+    asked.intersection(&held).count() as f32 / asked.len() as f32
+}
+
+/// Whether two texts are the same but for white space, marks at their ends and the case of the first letter.
+fn same_wording(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.trim_matches(|c: char| !c.is_alphanumeric() && c != '$' && c != '%');
+        text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    };
+    let one = plain(one);
+    !one.is_empty() && one == plain(other)
+}
+
+/// Whether a text says how much of a medicine.
+pub fn states_dose(text: &str, lexicon: &Lexicon) -> bool {
+    Reading::of(text, lexicon).has_dose()
+}
+
+/// Warnings beside the evidence of a dose that no part of the answer repeats.
+fn omitted(claims: &[Claim], answer: &str, context: &str, lexicon: &Lexicon) -> Vec<Span> {
+    let mut found: Vec<Span> = Vec::new();
+    for claim in claims.iter().filter(|claim| claim.verdict == Verdict::Supported) {
+        let Some(evidence) = claim.evidence.filter(|_| states_dose(claim.span.of(answer), lexicon)) else { continue };
+        for warning in warning::left_out(context, evidence, answer) {
+            let cited = claims.iter().any(|claim| claim.evidence == Some(warning));
+            if !cited && !found.contains(&warning) {
+                found.push(warning);
+            }
+        }
+    }
+    found
+}

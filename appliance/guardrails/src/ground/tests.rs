@@ -1,0 +1,128 @@
+use super::*;
+
+fn judged(context: &str, answer: &str) -> Judgement {
+    judge(context, "", answer, Lexicon::built_in())
+}
+
+fn verdict_of(context: &str, answer: &str) -> Verdict {
+    judged(context, answer).verdict
+}
+
+const DOSING: &str = "Metformin extended-release\nAdults take metformin ER 500 mg by mouth once daily with the evening \
+                      meal. The maximum dose is 2000 mg per day. Do not crush or chew the tablets. Metformin is \
+                      contraindicated in patients with an eGFR below 30 mL/min. Children 10 years and older may take \
+                      250 mg twice daily unless the kidney function is reduced.";
+
+#[test]
+fn a_paraphrase_that_keeps_its_facts_is_supported() {
+    for answer in [
+        "Adults take 500 mg of metformin ER orally once a day with the evening meal.",
+        "Adults should take metformin extended-release 0.5 g by mouth every day with the evening meal.",
+        "No more than 2 g may be taken per day as the maximum dose.",
+        "The tablets must not be crushed or chewed.",
+        "Do not use metformin in patients whose eGFR is under 30 mL/min.",
+    ] {
+        let found = judged(DOSING, answer);
+        assert_eq!(found.verdict, Verdict::Supported, "{answer}: {found:?}");
+    }
+}
+
+#[test]
+fn a_changed_fact_is_found_whatever_the_words() {
+    for answer in [
+        "Adults take metformin ER 5000 mg by mouth once daily with the evening meal.",
+        "Adults take metformin ER 500 mcg by mouth once daily with the evening meal.",
+        "Adults take metformin ER 500 mg intravenously once daily with the evening meal.",
+        "Adults take metformin ER 500 mg by mouth once weekly with the evening meal.",
+        "Adults take metronidazole ER 500 mg by mouth once daily with the evening meal.",
+        "Children take metformin ER 500 mg by mouth once daily with the evening meal.",
+        "The minimum dose is 2000 mg per day.",
+        "Crush or chew the tablets.",
+        "Metformin is safe in patients with an eGFR below 30 mL/min.",
+        "Metformin is contraindicated in patients with an eGFR above 30 mL/min.",
+        "Children 10 years and younger may take 250 mg twice daily unless the kidney function is reduced.",
+        "Children 10 years and older may take 250 mg twice daily.",
+    ] {
+        let found = judged(DOSING, answer);
+        assert!(found.score < BLOCK && found.verdict != Verdict::Supported, "{answer}: {found:?}");
+    }
+}
+
+#[test]
+fn what_stands_word_for_word_is_supported() {
+    for sentence in crate::split::sentences(DOSING) {
+        let answer = sentence.of(DOSING);
+        if answer.ends_with('.') {
+            assert_eq!(verdict_of(DOSING, answer), Verdict::Supported, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn facts_that_change_places_are_found() {
+    let context = "Adults take 500 mg every 8 hours, and children take 250 mg every 12 hours.";
+    assert_eq!(verdict_of(context, "Children take 500 mg every 8 hours."), Verdict::Contradicted);
+    assert_eq!(verdict_of(context, "Children take 250 mg every 12 hours."), Verdict::Supported);
+    let switch = "Patients switch from warfarin to apixaban when the INR is below 2.";
+    assert_eq!(
+        verdict_of(switch, "Patients switch from apixaban to warfarin when the INR is below 2."),
+        Verdict::Contradicted
+    );
+    let calls = "The pharmacist calls the prescriber about every early refill.";
+    assert_eq!(
+        verdict_of(calls, "The prescriber calls the pharmacist about every early refill."),
+        Verdict::Contradicted
+    );
+    assert_eq!(
+        verdict_of(calls, "The prescriber is called by the pharmacist about every early refill."),
+        Verdict::Supported
+    );
+}
+
+#[test]
+fn the_hours_and_numbers_of_the_site_are_facts() {
+    let context = "The counter is open Monday to Friday from 7:30 AM to 8:00 PM and Saturday from 9:00 AM to 5:00 PM. \
+                   Call 555-0146 before March 5, 2026. The copay is $12.50.";
+    for (answer, verdict) in [
+        ("The counter is open on Tuesday from 7:30 AM to 8:00 PM.", Verdict::Supported),
+        ("The counter is open Saturday from 7:30 AM to 8:00 PM.", Verdict::Contradicted),
+        ("The counter is open Sunday from 9:00 AM to 5:00 PM.", Verdict::Contradicted),
+        ("Call 555-0164 before March 5, 2026.", Verdict::Contradicted),
+        ("Call 555-0146 before March 15, 2026.", Verdict::Contradicted),
+        ("The copay is $125.", Verdict::Contradicted),
+        ("The copay is $12.50.", Verdict::Supported),
+    ] {
+        let found = judged(context, answer);
+        assert_eq!(found.verdict, verdict, "{answer}: {found:?}");
+    }
+}
+
+#[test]
+fn a_warning_left_out_beside_a_dose_is_reported() {
+    let context = "Take one tablet of 4 mg every 6 hours. Do not take more than 16 mg in a day. It tastes of mint.";
+    let alone = judged(context, "Take one tablet of 4 mg every 6 hours.");
+    let omitted: Vec<&str> = alone.omitted.iter().map(|span| span.of(context)).collect();
+    assert_eq!(omitted, ["Do not take more than 16 mg in a day."]);
+    let whole = judged(context, "Take one tablet of 4 mg every 6 hours. Do not take more than 16 mg in a day.");
+    assert!(whole.omitted.is_empty());
+}
+
+#[test]
+fn an_answer_that_claims_nothing_or_lacks_a_context_is_not_grounded() {
+    assert_eq!(judged("Take it with food.", "").score, 0.0);
+    assert_eq!(judged("Take it with food.", "Hello!").verdict, Verdict::Unsupported);
+    let found = judged("", "Take it with food every day.");
+    assert_eq!((found.score, found.verdict), (0.0, Verdict::Unsupported));
+}
+
+#[test]
+fn places_find_the_text_again() {
+    let found = judged(
+        DOSING,
+        "Naïve, but: the tablets must not be crushed. Take 2000 mg per day at most, as the maximum dose.",
+    );
+    for claim in &found.claims {
+        let evidence = claim.evidence.map(|span| span.of(DOSING)).unwrap_or_default();
+        assert!(!evidence.is_empty(), "{claim:?}");
+    }
+}

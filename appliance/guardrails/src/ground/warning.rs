@@ -1,0 +1,71 @@
+//! Sentences that warn, and which of them an answer left out beside a dose that it gives.
+
+use crate::{
+    split::{self, Span},
+    words,
+};
+
+/// Words of a sentence that must not be cut off from its neighbour.
+const WARNINGS: &[&str] = &[
+    "do not",
+    "don't",
+    "don’t",
+    "never",
+    "must not",
+    "should not",
+    "cannot",
+    "warning",
+    "caution",
+    "important:",
+    "maximum",
+    "no more than",
+    "not more than",
+    "not exceed",
+    "contraindicated",
+    "avoid",
+    "emergency",
+    "911",
+    "except",
+    "unless",
+    "only if",
+    "before taking",
+    "seek medical",
+];
+
+/// Whether a sentence warns.
+pub fn warns(sentence: &str) -> bool {
+    let lower = sentence.to_lowercase();
+    WARNINGS.iter().any(|word| lower.contains(word))
+}
+
+/// The sentences right before and right after the place `span` of `text` that warn.
+pub fn beside(text: &str, span: Span) -> Vec<Span> {
+    let sentences = split::sentences(text);
+    let before = sentences.iter().rev().find(|sentence| sentence.end <= span.start);
+    let after = sentences.iter().find(|sentence| sentence.start >= span.end);
+    before.into_iter().chain(after).filter(|sentence| warns(sentence.of(text))).copied().collect()
+}
+
+/// The warnings beside the place `span` of `text` that `answer` does not repeat.
+pub fn left_out(text: &str, span: Span, answer: &str) -> Vec<Span> {
+    let said = words::stems(answer);
+    let repeated = |warning: &Span| words::share(&words::stems(warning.of(text)), &said) >= REPEATED && warns(answer);
+    beside(text, span).into_iter().filter(|warning| !repeated(warning)).collect()
+}
+
+/// Share of a warning's words from which on an answer has repeated it.
+const REPEATED: f32 = 0.6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warnings_on_both_sides_are_found() {
+        let text = "Never double it. Take one tablet. Do not exceed four a day. It is blue.";
+        let start = text.find("Take").unwrap();
+        let found = beside(text, Span { start, end: start + "Take one tablet.".len() });
+        let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
+        assert_eq!(found, ["Never double it.", "Do not exceed four a day."]);
+    }
+}

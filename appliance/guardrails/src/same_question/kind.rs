@@ -1,0 +1,112 @@
+//! What a question asks for: a time, a place, a reason, a way. "When can I refill?" and "How can I refill?" share every
+//! meaningful word and have different answers.
+
+/// What a question asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Reason,
+    Place,
+    Person,
+    /// When, how soon, how long.
+    Time,
+    Frequency,
+    Amount,
+    Manner,
+    /// Yes or no.
+    Whether,
+    /// What, which: whatever its noun says.
+    Thing,
+}
+
+/// The kind of a question in lower-case words, by its first question word; `None` where it has none.
+pub(super) fn kind(words: &[String]) -> Option<Kind> {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let asks = |at: usize| {
+        Some(match word(at) {
+            "why" => Kind::Reason,
+            "where" => Kind::Place,
+            "who" | "whom" | "whose" => Kind::Person,
+            "when" => Kind::Time,
+            "what" | "which" | "what's" => match word(at + 1) {
+                "time" | "times" | "day" | "days" | "date" | "hours" => Kind::Time,
+                _ => Kind::Thing,
+            },
+            "how" => match (word(at + 1), word(at + 2)) {
+                ("long" | "soon" | "early" | "late" | "fast" | "quickly", _) => Kind::Time,
+                ("many" | "much", "days" | "weeks" | "months" | "hours" | "minutes" | "years" | "time") => Kind::Time,
+                ("often", _) | ("many" | "much", "times") => Kind::Frequency,
+                ("many" | "much", _) => Kind::Amount,
+                ("come", _) => Kind::Reason,
+                _ => Kind::Manner,
+            },
+            _ => return None,
+        })
+    };
+    let first = (0..words.len()).find_map(asks);
+    first.or_else(|| WHETHER.contains(&word(0)).then_some(Kind::Whether))
+}
+
+/// Verbs that a question for yes or no begins with.
+const WHETHER: &[&str] = &[
+    "am", "are", "can", "can't", "could", "did", "do", "does", "don't", "had", "has", "have", "is", "isn't", "may",
+    "must", "should", "was", "were", "will", "would",
+];
+
+/// Whether the answer to a question of one kind cannot be the answer to one of the other. "What is the copay?" may ask
+/// how much, and who asks how to do a thing is answered whether it can be done; nothing else is so lenient.
+pub(super) fn differ(asked: Option<Kind>, known: Option<Kind>) -> bool {
+    let (Some(asked), Some(known)) = (asked, known) else { return false };
+    let either = |kind: Kind| asked == kind || known == kind;
+    let lenient = either(Kind::Thing) && !either(Kind::Reason) || either(Kind::Manner) && either(Kind::Whether);
+    asked != known && !lenient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words;
+
+    fn of(question: &str) -> Option<Kind> {
+        kind(&words::lower(question).map(|(_, word)| word).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_question_word_says_what_is_asked_for() {
+        for (question, expected) in [
+            ("When can I refill?", Kind::Time),
+            ("How many days before the end can I refill?", Kind::Time),
+            ("How long must I wait?", Kind::Time),
+            ("How can I refill?", Kind::Manner),
+            ("Why must I wait?", Kind::Reason),
+            ("Where is the pharmacy?", Kind::Place),
+            ("How much is it?", Kind::Amount),
+            ("How often may I take it?", Kind::Frequency),
+            ("Can I refill online?", Kind::Whether),
+            ("What does it cost?", Kind::Thing),
+            ("What time do you close?", Kind::Time),
+        ] {
+            assert_eq!(of(question), Some(expected), "{question}");
+        }
+        assert_eq!(of("refill online"), None);
+    }
+
+    #[test]
+    fn kinds_that_one_answer_can_serve_do_not_differ() {
+        for (a, b) in [
+            ("Can I refill online?", "How do I refill online?"),
+            ("What is the copay?", "How much is the copay?"),
+            ("When can I refill?", "How early can I refill?"),
+            ("refill early", "Why can I not refill early?"),
+        ] {
+            assert!(!differ(of(a), of(b)), "{a} / {b}");
+        }
+        for (a, b) in [
+            ("When can I request a refill?", "How do I request a refill?"),
+            ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?"),
+            ("Why is there a copay?", "What is the copay?"),
+            ("Where can I get a flu shot?", "When can I get a flu shot?"),
+        ] {
+            assert!(differ(of(a), of(b)) && differ(of(b), of(a)), "{a} / {b}");
+        }
+    }
+}
