@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod doctor;
 mod eval;
+mod guardrail;
 mod kb;
 mod model;
 mod progress;
@@ -50,6 +51,8 @@ enum Noun {
     Account(account::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
+    /// Apply a guardrail to texts of your own and see what it finds
+    Guardrail(guardrail::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
     #[command(hide = true)]
     ParseWorker,
@@ -78,6 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
+        Noun::Guardrail(arguments) => guardrail::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
     };
     done.unwrap_or_else(|error| {

@@ -1,9 +1,10 @@
-//! Checks on text: screening, attacks, drug names, grounding claim by claim, and whether two questions ask the same. Pure
-//! functions.
+//! Checks on text: identifiers, screening, attacks, drug names, grounding claim by claim, and whether two questions ask
+//! the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for identifiers or
-//! forbidden topics: [`screen`] takes a list of detectors so that they can be added without changing its callers.
+//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for forbidden topics, and the pipeline
+//! does not yet call [`detect`] or [`redact`]: [`screen`] takes a list of detectors so that they can be added without
+//! changing its callers.
 //!
 //! ```
 //! use cloister_guardrails::support::{self, Evidence, Verdict};
@@ -24,10 +25,12 @@
 //!   statements that no document holds.
 
 pub mod attack;
+pub mod detect;
 pub mod drug;
 pub mod fact;
 pub mod ground;
 pub mod polarity;
+pub mod redact;
 pub mod same_question;
 pub mod score;
 pub mod screen;

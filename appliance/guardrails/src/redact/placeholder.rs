@@ -1,0 +1,104 @@
+//! The placeholders of one session.
+
+use std::collections::HashMap;
+
+use cloister_terms::{Phi, Random};
+
+use crate::detect::Kind;
+
+/// One placeholder and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    /// What it stands for, by kind.
+    pub kind: Kind,
+    /// The session's count within the kind, from 1.
+    pub number: u32,
+    /// 128 random bits that name it outside the session: the key under which a vault keeps it.
+    pub token: [u8; 16],
+    /// The identifier.
+    pub original: Phi<String>,
+}
+
+impl Placeholder {
+    /// As it is written: `[NAME-1]`.
+    pub fn written(&self) -> String {
+        format!("[{}-{}]", self.kind.short(), self.number)
+    }
+}
+
+/// Which identifier has which placeholder in one session. It holds patient text: it is as secret as the session.
+#[derive(Debug, Clone, Default)]
+pub struct Placeholders {
+    all: Vec<Placeholder>,
+    known: HashMap<(Kind, Secret), usize>,
+}
+
+/// The text by which an identifier is known again. It does not print.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[phi]")
+    }
+}
+
+impl Placeholders {
+    /// The placeholders of a session that is taken up again.
+    pub fn from_entries(entries: Vec<Placeholder>) -> Self {
+        let known = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ((entry.kind, Secret(entry.original.expose().clone())), index));
+        Self { known: known.collect(), all: entries }
+    }
+
+    /// All of them, in the order in which they were made: what a vault seals.
+    pub fn entries(&self) -> &[Placeholder] {
+        &self.all
+    }
+
+    /// The placeholder for `original`, a new one if the session has none. The same text, letter for letter, has the same
+    /// one, so that what is restored is what stood there.
+    pub fn placeholder(&mut self, kind: Kind, original: &str, random: &dyn Random) -> String {
+        let key = (kind, Secret(original.to_owned()));
+        if let Some(entry) = self.known.get(&key).and_then(|index| self.all.get(*index)) {
+            return entry.written();
+        }
+        let same = |entry: &&Placeholder| entry.kind.short() == kind.short();
+        let number = self.all.iter().filter(same).map(|entry| entry.number).max().unwrap_or(0).saturating_add(1);
+        let mut token = [0; 16];
+        random.fill(&mut token);
+        let entry = Placeholder { kind, number, token, original: Phi::new(original.to_owned()) };
+        let written = entry.written();
+        self.known.insert(key, self.all.len());
+        self.all.push(entry);
+        written
+    }
+
+    /// The text with the session's placeholders turned back. Others stay. Whoever calls this has the permission for it
+    /// and has recorded it.
+    pub fn restore(&self, text: &str) -> Phi<String> {
+        let written: HashMap<String, &Placeholder> = self.all.iter().map(|entry| (entry.written(), entry)).collect();
+        let mut restored = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find('[') {
+            let (before, from) = rest.split_at(open);
+            restored.push_str(before);
+            let end = from.find(']').map_or(1, |close| close + 1);
+            let mark = from.get(..end).unwrap_or_default();
+            match written.get(mark) {
+                Some(entry) => {
+                    restored.push_str(entry.original.expose());
+                    rest = from.get(end..).unwrap_or_default();
+                }
+                None => {
+                    restored.push('[');
+                    rest = from.get(1..).unwrap_or_default();
+                }
+            }
+        }
+        restored.push_str(rest);
+        Phi::new(restored)
+    }
+}
