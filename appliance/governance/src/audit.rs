@@ -2,7 +2,8 @@
 //!
 //! [`Log::intent`] returns once the record is on the disk, with an [`Entry`]; [`Entry::complete`] returns once the outcome is.
 //! An entry that is dropped is recorded as abandoned. What a dead process left open is recorded as interrupted when the
-//! log is next opened. Records are numbered without gaps; the table refuses to change or forget one.
+//! log is next opened. Records are numbered without gaps; the table refuses to change or forget one. Dropping the last log
+//! and entry waits until what was handed in is written and the database is closed.
 //!
 //! # Why
 //! - **One writer thread with group commit**: many requests share one sync, so that durability costs a few milliseconds
@@ -11,6 +12,8 @@
 //!   full queue. A full queue refuses intents, which is to refuse work.
 //! - **After a failed write nothing more is written.** What a failed sync left on the disk cannot be known, so the log
 //!   refuses until the program is started again and has read what is really there.
+//! - **The writer is joined, not left behind.** A thread still inside SQLCipher while the process exits races with the
+//!   library's own clean-up, and could end by a signal a command that had done its work.
 
 use std::{
     fs::File,
@@ -34,7 +37,7 @@ mod writer;
 
 pub use entry::Entry;
 pub use record::{Body, Document, Intent, Model, Outcome, OutcomeKind, Record, RecordedIntent, RecordedOutcome, Who};
-use writer::{Message, Writer};
+use writer::{Message, Writer, WriterThread};
 
 /// Entries that may be open at once. Each holds room for its outcome.
 const OPEN_ENTRIES: usize = 2048;
@@ -94,8 +97,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     interrupted: usize,
-    /// Held as long as the log is: tells other processes that entries may be open.
-    _lock: File,
+    /// Last, so that the sender is gone when the writer is waited for.
+    writer: Arc<WriterThread>,
 }
 
 impl Log {
@@ -125,7 +128,7 @@ impl Log {
         let lock = share(database, lock)?;
         let (sender, receiver) = mpsc::channel(2 * open_entries);
         let closed = Arc::new(AtomicBool::new(false));
-        Writer::new(connection, receiver, closed.clone()).start().map_err(LogError::Thread)?;
+        let writer = Writer::new(connection, receiver, closed.clone()).start(lock).map_err(LogError::Thread)?;
         Ok(Self(Arc::new(Inner {
             database: database.clone(),
             sender,
@@ -133,7 +136,7 @@ impl Log {
             clock,
             random,
             interrupted,
-            _lock: lock,
+            writer: Arc::new(writer),
         })))
     }
 
@@ -189,7 +192,7 @@ impl Log {
         let id = EntryId::random(self.0.random.as_ref());
         let (acknowledge, written) = oneshot::channel();
         // The entry is made before the record is handed over, so that from here on dropping it leaves a trace.
-        let entry = Entry::new(id, room_for_outcome, self.0.clock.clone());
+        let entry = Entry::new(id, room_for_outcome, self.0.clock.clone(), self.0.writer.clone());
         room.send(Message::Intent { entry: id, at: self.0.clock.now(), intent: Box::new(intent), acknowledge });
         Ok((entry, written))
     }

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     AuditError, Outcome,
-    writer::{Message, Written},
+    writer::{Message, WriterThread, Written},
 };
 
 /// An intent that is on the disk and waits for its outcome. Dropped without one, it is recorded as abandoned.
@@ -17,11 +17,18 @@ pub struct Entry {
     clock: Arc<dyn Clock>,
     /// Room for the outcome, taken when the entry was opened. None once the outcome was handed over.
     room: Option<mpsc::OwnedPermit<Message>>,
+    /// After `room`, so that no entry keeps from ending the writer that it waits for.
+    _writer: Arc<WriterThread>,
 }
 
 impl Entry {
-    pub(super) fn new(id: EntryId, room: mpsc::OwnedPermit<Message>, clock: Arc<dyn Clock>) -> Self {
-        Self { id, clock, room: Some(room) }
+    pub(super) fn new(
+        id: EntryId,
+        room: mpsc::OwnedPermit<Message>,
+        clock: Arc<dyn Clock>,
+        writer: Arc<WriterThread>,
+    ) -> Self {
+        Self { id, clock, room: Some(room), _writer: writer }
     }
 
     /// The entry, if its intent was written. If not there is nothing to abandon.

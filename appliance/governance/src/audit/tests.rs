@@ -205,3 +205,17 @@ async fn a_full_log_refuses_intents_and_still_takes_outcomes() {
     }
     assert!(log.intent(intent(0)).await.is_ok(), "room came back");
 }
+
+#[test]
+fn the_last_handle_waits_until_the_writer_has_written_and_closed() {
+    let mut site = site();
+    let log = site.open();
+    // SQLite removes its write-ahead log when the last connection closes.
+    let ahead = site.store.audit().path().with_extension("db-wal");
+    let entry = log.intent_blocking(intent(1)).unwrap();
+    drop(log);
+    assert!(ahead.exists(), "an entry is a handle too");
+    drop(entry);
+    assert!(!ahead.exists(), "the writer is still there");
+    assert_eq!(outcomes(&site.open()), [OutcomeKind::Abandoned]);
+}

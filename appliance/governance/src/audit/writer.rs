@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashSet,
+    fs::File,
     io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread::JoinHandle,
 };
 
 use cloister_terms::EntryId;
@@ -44,9 +46,10 @@ impl Writer {
         Self { connection, receiver, closed, open: HashSet::new() }
     }
 
-    /// Runs until every log and entry that could send is gone.
-    pub(super) fn start(self) -> io::Result<()> {
-        std::thread::Builder::new().name("audit-writer".to_owned()).spawn(move || self.run()).map(drop)
+    /// Runs until every log and entry that could send is gone. `lock` is held until then.
+    pub(super) fn start(self, lock: File) -> io::Result<WriterThread> {
+        let running = std::thread::Builder::new().name("audit-writer".to_owned()).spawn(move || self.run())?;
+        Ok(WriterThread { running: Some(running), _lock: lock })
     }
 
     fn run(mut self) {
@@ -116,5 +119,22 @@ impl Writer {
             tracing::error!(%error, "the audit log cannot be written: no further work is taken");
             AuditError::Closed
         })
+    }
+}
+
+/// The writer while it runs. Dropping it waits until the writer has written what was handed in and closed its connection.
+///
+/// Every log and entry holds it and lets go of its sender first, so that the last one waits for work and never for a sender.
+pub(super) struct WriterThread {
+    running: Option<JoinHandle<()>>,
+    /// Tells other processes that entries may be open.
+    _lock: File,
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        if self.running.take().is_some_and(|running| running.join().is_err()) {
+            tracing::error!("the audit log's writer ended badly: what it had not acknowledged is not recorded");
+        }
     }
 }
