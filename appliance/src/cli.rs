@@ -11,6 +11,7 @@ use crate::cpu;
 
 mod account;
 mod ask;
+mod audit;
 mod config;
 mod demo;
 mod doctor;
@@ -48,6 +49,8 @@ enum Noun {
     Kb(kb::Arguments),
     /// Issue, list or revoke accounts
     Account(account::Arguments),
+    /// Search, verify, prove or export the audit log
+    Audit(audit::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
@@ -77,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Model(arguments) => model::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
+        Noun::Audit(arguments) => audit::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
     };
