@@ -20,6 +20,7 @@ mod load;
 mod models;
 mod origin;
 mod server;
+mod site;
 mod tenants;
 
 pub use audit::Audit;
@@ -28,12 +29,15 @@ pub use load::Loaded;
 pub use models::Models;
 pub use origin::{Origin, Setting};
 pub use server::{Limits, Server, Tls};
+pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
 
 /// Everything that can be configured. All of it has defaults: an empty file is a valid one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Where the site is.
+    pub site: Site,
     /// Where data lives.
     pub data: Data,
     /// Where keys live.

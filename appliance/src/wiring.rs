@@ -160,7 +160,7 @@ impl App {
             tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
-            let library = Arc::new(library);
+            let library = Arc::new(library.in_zone(self.config.site.time_zone()));
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
                 embed: Arc::clone(&self.embed),

@@ -22,6 +22,11 @@ use crate::parse::{Pair, Parsed};
 /// The label of a document that names none: those who work here.
 const DEFAULT_LABEL: &str = "staff";
 
+/// What a document says of itself that changes who reads it, or what becomes of another. Front matter is written by hand,
+/// into the text; properties of an office file or tags of a page come along from wherever it was made, unseen. So these
+/// are taken from front matter, `metadata.toml` and the command line alone.
+pub(crate) const OTHERS_CONCERN: [&str; 3] = ["document", "supersedes", "access"];
+
 /// A document ready to be stored.
 pub(crate) struct Draft {
     pub(crate) name: String,
@@ -81,6 +86,9 @@ impl Draft {
     /// Checks the metadata and cuts the passages.
     pub(crate) fn new(parsed: Parsed, origin: &Origin<'_>, ruler: &Ruler<'_>) -> Result<Self, MetadataError> {
         let mut metadata = parsed.metadata;
+        if !parsed.format.is_written_by_hand() {
+            metadata.retain(|key, _| !OTHERS_CONCERN.contains(&key.as_str()));
+        }
         for (key, value) in origin.overrides {
             metadata.insert(key.to_lowercase(), value.clone());
         }

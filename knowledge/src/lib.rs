@@ -41,8 +41,8 @@ pub use draft::MetadataError;
 pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use library::{
     Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, IndexModel,
-    IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Report, SearchError,
-    Submission, SyncError, Verification,
+    IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed, Report,
+    SearchError, Submission, SyncError, Verification, folder,
 };
 pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
 pub use scope::Scope;

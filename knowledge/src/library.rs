@@ -1,5 +1,6 @@
 //! The library of one tenant: collections, what is in them, and searching them.
 
+mod advice;
 mod bulk;
 mod documents;
 mod embedding;
@@ -15,11 +16,11 @@ mod verify;
 mod tests;
 
 pub use bulk::{Content, FileReport, Progress, Report, Submission};
-pub use documents::{DocumentText, DocumentVersion, ListedDocument};
+pub use documents::{DocumentText, DocumentVersion, ListedDocument, Removed};
 pub use ingest::{IngestError, Ingested, Outcome};
 pub use maintain::MaintainError;
 pub use search::SearchError;
-pub use sync::SyncError;
+pub use sync::{SyncError, folder};
 pub use verify::{Problem, Verification};
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cloister_terms::{Clock, CollectionId, Random};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use crate::index::Index;
@@ -41,6 +43,7 @@ pub struct Library {
     embed: Arc<dyn Embed>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    zone: TimeZone,
     /// The latest state of each collection in memory. The inner lock is held while a state is loaded, so that it is
     /// loaded once.
     indexes: Mutex<HashMap<i64, Slot>>,
@@ -123,7 +126,14 @@ impl Library {
         random: Arc<dyn Random>,
     ) -> Result<Self, StoreError> {
         let store = Store::open(connect)?;
-        Ok(Self { store, embed, clock, random, indexes: Mutex::new(HashMap::new()) })
+        Ok(Self { store, embed, clock, random, zone: TimeZone::UTC, indexes: Mutex::new(HashMap::new()) })
+    }
+
+    /// Where the site is: a version takes effect, and expires, at midnight there. UTC unless said.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
+        self
     }
 
     /// The embedding model that this library works with.

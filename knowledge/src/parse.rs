@@ -69,6 +69,9 @@ pub trait Parse: Send + Sync {
     /// # Errors
     /// Says why the file was refused or failed, never with any of its text.
     fn parse(&self, source: &Source) -> Result<Parsed, ParseError>;
+
+    /// The longest file that it takes, in bytes: more need not be read.
+    fn input_bytes(&self) -> u64;
 }
 
 /// The parsers without walls around them. A hostile file can exhaust this process: servers use [`Sandbox`].
@@ -86,6 +89,10 @@ impl InProcess {
 }
 
 impl Parse for InProcess {
+    fn input_bytes(&self) -> u64 {
+        self.limits.input_bytes
+    }
+
     fn parse(&self, source: &Source) -> Result<Parsed, ParseError> {
         let (bytes, limits) = (source.bytes.as_slice(), &self.limits);
         if bytes.len() as u64 > limits.input_bytes {

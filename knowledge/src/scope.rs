@@ -23,7 +23,6 @@ pub struct Scope {
     collections: Vec<CollectionId>,
     labels: Vec<AccessLabel>,
     as_of: Timestamp,
-    zone: TimeZone,
     filters: BTreeMap<String, String>,
 }
 
@@ -34,20 +33,13 @@ impl Scope {
     pub fn new(mut collections: Vec<CollectionId>, labels: Vec<AccessLabel>, as_of: Timestamp) -> Self {
         collections.sort();
         collections.dedup();
-        Self { collections, labels, as_of, zone: TimeZone::UTC, filters: BTreeMap::new() }
+        Self { collections, labels, as_of, filters: BTreeMap::new() }
     }
 
     /// Only passages whose document (or pair) carries this metadata, letter for letter. Filters add up.
     #[must_use]
     pub fn filter(mut self, key: &str, value: &str) -> Self {
         self.filters.insert(key.to_lowercase(), value.to_owned());
-        self
-    }
-
-    /// Where the site is: effective dates begin at midnight there. UTC unless said.
-    #[must_use]
-    pub fn in_zone(mut self, zone: TimeZone) -> Self {
-        self.zone = zone;
         self
     }
 
@@ -63,10 +55,10 @@ impl Scope {
         &self.labels
     }
 
-    /// The day on which a passage must be in force.
-    #[must_use]
-    pub fn day(&self) -> Date {
-        self.zone.to_datetime(self.as_of).date()
+    /// The day on which a passage must be in force, at a site in `zone`. The library knows its zone, so that no caller
+    /// can forget it.
+    pub(crate) fn day(&self, zone: &TimeZone) -> Date {
+        zone.to_datetime(self.as_of).date()
     }
 
     /// Metadata that must hold.

@@ -4,6 +4,7 @@
 //! lie closer together than most paraphrases. So a threshold on likeness comes first and vetoes follow, each on one
 //! kind of detail that changes the answer.
 
+mod kind;
 mod lexicon;
 
 use std::collections::BTreeSet;
@@ -36,7 +37,9 @@ pub enum Veto {
     Population,
     /// One question negates.
     Negation,
-    /// Start or stop, in or out, order or cancel, more or less.
+    /// One asks when, the other how; one why, the other what.
+    Kind,
+    /// Start or stop, in or out, to us or to somebody else, order or cancel, more or less.
     Direction,
     /// The wording is nearly the same, and yet a meaningful word differs: "first payment", "last payment".
     Wording,
@@ -50,6 +53,7 @@ impl Veto {
             Self::Drug => "drug",
             Self::Population => "population",
             Self::Negation => "negation",
+            Self::Kind => "kind",
             Self::Direction => "direction",
             Self::Wording => "wording",
         }
@@ -99,6 +103,7 @@ pub fn veto(asked: &str, known: &str) -> Option<Veto> {
         .or(differs(a.populations != b.populations, Veto::Population))
         .or(differs(a.polarity.negates() != b.polarity.negates(), Veto::Negation))
         .or(differs(a.polarity.opposes(&b.polarity) || lexicon::turned(&a.words, &b.words), Veto::Direction))
+        .or(differs(kind::differ(kind::kind(&a.words), kind::kind(&b.words)), Veto::Kind))
         .or(differs(nearly_same_wording(&a, &b), Veto::Wording))
 }
 
@@ -212,6 +217,13 @@ mod tests {
                 "Can I transfer my prescription from another pharmacy?",
                 Veto::Direction,
             ),
+            (
+                "How do I transfer my prescription to another pharmacy?",
+                "How do I transfer a prescription to your pharmacy?",
+                Veto::Direction,
+            ),
+            ("When can I request a refill?", "How do I request a refill?", Veto::Kind),
+            ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?", Veto::Kind),
         ] {
             let found = says(asked, known);
             assert!(matches!(found, Gate::Vetoed(_)), "{asked}: {found:?}");

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use cloister_governance::audit::Outcome;
+use cloister_governance::audit::{Document, Outcome};
 use cloister_knowledge::{Collection, CollectionSpec, DocumentVersion, Mode, Problem, Query, Scope};
 use cloister_terms::{AccessLabel, Action, CollectionId, DocumentId, TenantId};
 use serde_json::json;
@@ -43,6 +43,9 @@ enum Verb {
         title: Option<String>,
     },
     /// Add or replace documents: files, or folders with all that is in them
+    ///
+    /// A folder's `metadata.toml` says what its files do not say themselves: `[defaults]` for all of them,
+    /// `[files."path/within/the/folder.pdf"]` for one, each with `key = "value"` as for --meta.
     Ingest {
         /// The collection
         collection: CollectionId,
@@ -54,6 +57,8 @@ enum Verb {
         metadata: Vec<(String, String)>,
     },
     /// Make a collection equal to a folder: what is new is added, what changed replaced, what is gone deleted
+    ///
+    /// The folder's `metadata.toml` says what its files do not say themselves, as for `ingest`.
     Sync {
         /// The collection
         collection: CollectionId,
@@ -260,10 +265,16 @@ fn delete(
         (Some(name), false) => {
             desk.govern(Action::ManageDocuments, tenant, Some(id), || {
                 let deleted = desk.library(tenant)?.delete_file(id, &name)?;
-                if deleted == 0 {
+                if deleted.is_empty() {
                     bail!("the collection `{id}` has no document `{name}`: see `cloister kb show {id}`");
                 }
-                Ok(((), Outcome::done().with_count("documents", deleted as u64)))
+                let outcome = Outcome::done().with_count("documents", deleted.len() as u64);
+                let named = deleted.into_iter().map(|gone| Document {
+                    collection: id.clone(),
+                    document: gone.document,
+                    version: gone.version,
+                });
+                Ok(((), named.fold(outcome, Outcome::with_document)))
             })?;
             say(&format!("deleted {name} from {id}"));
         }
@@ -338,4 +349,10 @@ fn rebuild(desk: &Desk, tenant: &TenantId, id: &CollectionId, embed: bool) -> an
 #[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// What went wrong and will be tried again.
+#[expect(clippy::print_stderr, reason = "advice goes to standard error")]
+fn complain(text: &str) {
+    eprintln!("{text}");
 }

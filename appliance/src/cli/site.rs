@@ -108,7 +108,8 @@ impl Desk {
         }
         let embed = self.embed.get().context("the embedding model is not loaded")?.clone();
         let connect = wiring::connect(&self.store, tenant)?;
-        Ok(Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?)
+        let library = Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?;
+        Ok(library.in_zone(self.config.site.time_zone()))
     }
 
     /// Parsers in a child process: this program again, as `parse-worker`.

@@ -82,6 +82,16 @@ fn values_that_contradict_each_other_are_refused_where_they_stand() {
 }
 
 #[test]
+fn a_time_zone_is_a_name_that_is_known() {
+    let (_folder, path) = file("[site]\nzone = \"America/New_York\"\n");
+    let site = Config::load(Some(&path), &[]).unwrap().config.site;
+    assert_eq!(site.time_zone().iana_name(), Some("America/New_York"));
+    let complaint = complaint("[site]\nzone = \"Eastern\"\n", &[]);
+    assert_eq!(complaint.line(), Some(2));
+    assert!(complaint.to_string().contains("`Eastern` is no time zone"), "{complaint}");
+}
+
+#[test]
 fn every_bound_is_enforced() {
     for (set, key) in [
         ("server.max_connections=0", "server.max_connections"),

@@ -20,9 +20,8 @@ pub(crate) struct Visible<'a> {
 }
 
 impl<'a> Visible<'a> {
-    /// The versions in force on the scope's day whose label it holds.
-    pub(crate) fn new(versions: &'a HashMap<i64, Arc<Version>>, scope: &'a Scope) -> Self {
-        let day = scope.day();
+    /// The versions in force on `day` whose label the scope holds.
+    pub(crate) fn new(versions: &'a HashMap<i64, Arc<Version>>, scope: &'a Scope, day: Date) -> Self {
         let versions = in_force(versions.values().map(Arc::as_ref), day)
             .filter(|version| scope.labels().contains(&version.label))
             .map(|version| (version.key, version))
@@ -79,14 +78,24 @@ pub(crate) fn in_force<'a>(
     }
     newest.into_values().filter(move |version| {
         let own_name = version.handle.split_once(':').map_or("", |(_, name)| name);
-        // A document is superseded by its name from anywhere, a version by its number within its document. One that
-        // names itself has superseded nothing.
+        // A document is superseded by its name from anywhere, one of its versions as `NAME/VERSION` from anywhere and by
+        // its number within its document. One that names itself has superseded nothing.
         let by_itself = version.supersedes.as_deref();
         let gone = |key: Option<i64>, name: &str| superseded.contains(&(key, name)) && by_itself != Some(name);
         version.expires.is_none_or(|end| day < end)
             && !gone(None, own_name)
+            && !gone(None, &format!("{own_name}/{}", version.version))
             && !gone(Some(version.document), &version.version)
     })
+}
+
+/// Whether `version` is what `given`, the `supersedes` of a version of `document`, names.
+pub(crate) fn is_named(given: &str, document: i64, version: &Version) -> bool {
+    let own_name = version.handle.split_once(':').map_or("", |(_, name)| name);
+    let by_number = given.strip_prefix(own_name).and_then(|rest| rest.strip_prefix('/'));
+    given == own_name
+        || by_number == Some(version.version.as_str())
+        || (document == version.document && given == version.version)
 }
 
 /// Which of two versions of a document is the newer: by effective date, then by number, then by when it came.

@@ -1,6 +1,7 @@
 //! Many documents at once: parsed side by side, embedded together, stored batch by batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{ErrorKind, Read as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,11 +9,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use cloister_terms::CollectionId;
 
 use super::Library;
+use super::documents::Removed;
 use super::embedding::WhenBusy;
 use super::ingest::{IngestError, Ingested, Outcome, Prepared, Target, ingested, settle};
 use crate::EmbedError;
 use crate::draft::{Draft, Input};
-use crate::parse::{Parse, Source};
+use crate::parse::{Parse, ParseError, Source};
 use crate::store::versions;
 
 /// A batch is embedded and stored when it has so many texts to embed, or so many bytes of text. Large enough to sort
@@ -57,10 +59,12 @@ pub struct FileReport {
 pub struct Report {
     /// Every file, in the order in which they were done.
     pub files: Vec<FileReport>,
-    /// Names that a sync took out of the collection, because the folder no longer has them.
-    pub removed: Vec<String>,
+    /// What a sync took out of the collection, because the folder no longer has it.
+    pub removed: Vec<Removed>,
     /// What was skipped or looked wrong in the folder, by name, with the reason.
     pub skipped: Vec<(String, &'static str)>,
+    /// What only shows once all files are in, by name: a document that is not in force, or supersedes nothing.
+    pub advice: Vec<(String, String)>,
 }
 
 impl Report {
@@ -150,6 +154,10 @@ impl Library {
         parser: &dyn Parse,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, IngestError> {
+        let mut names = HashSet::new();
+        if let Some(twice) = submissions.iter().find(|submission| !names.insert(submission.name.as_str())) {
+            return Err(IngestError::SameName(twice.name.clone()));
+        }
         let target = self.target(collection)?;
         let parsers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, PARSERS_MOST);
         let (send, receive) = sync_channel(parsers);
@@ -165,7 +173,9 @@ impl Library {
             // Returning drops the receiver, which ends the parsers at their next file.
             self.store_all(&target, receive, &mut desk)
         })?;
-        Ok(desk.report)
+        let mut report = desk.report;
+        self.advise(&target, &mut report)?;
+        Ok(report)
     }
 
     fn parse_queue(
@@ -177,8 +187,8 @@ impl Library {
         send: SyncSender<Ready>,
     ) {
         while let Some(submission) = submissions.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result =
-                read(submission).and_then(|source| self.prepare(target, &source, &submission.overrides, parser));
+            let result = read(submission, parser.input_bytes())
+                .and_then(|source| self.prepare(target, &source, &submission.overrides, parser));
             if send.send(Ready { name: submission.name.clone(), result }).is_err() {
                 return;
             }
@@ -250,10 +260,24 @@ impl Library {
     }
 }
 
-fn read(submission: &Submission) -> Result<Source, IngestError> {
+/// Reads a file, but no more of it than the parser would take: a film in a shared folder must not fill the memory.
+fn read(submission: &Submission, most: u64) -> Result<Source, IngestError> {
     let bytes = match &submission.content {
         Content::Bytes(bytes) => bytes.clone(),
-        Content::File(path) => std::fs::read(path).map_err(IngestError::Read)?,
+        Content::File(path) => {
+            let file = std::fs::File::open(path).map_err(IngestError::Read)?;
+            let metadata = file.metadata().map_err(IngestError::Read)?;
+            if !metadata.is_file() {
+                return Err(IngestError::Read(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+            }
+            let mut bytes = Vec::new();
+            // The length may be another by now, or none of the file system's business: what is read counts.
+            file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(IngestError::Read)?;
+            bytes
+        }
     };
+    if bytes.len() as u64 > most {
+        return Err(ParseError::TooLarge { what: "the file in bytes".into(), limit: most }.into());
+    }
     Ok(Source { name: submission.name.clone(), bytes })
 }

@@ -38,7 +38,7 @@ pub struct DocumentVersion {
     pub effective: Option<Date>,
     /// First day on which it no longer holds.
     pub expires: Option<Date>,
-    /// Whether it is the version that is searched today (in UTC).
+    /// Whether it is the version that is searched today, by the site's calendar.
     pub in_force: bool,
     /// What kind of file it was.
     pub format: String,
@@ -46,6 +46,17 @@ pub struct DocumentVersion {
     pub passages: usize,
     /// When it was ingested.
     pub ingested: Timestamp,
+}
+
+/// A version that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The file that it came from.
+    pub name: String,
+    /// Of which document.
+    pub document: DocumentId,
+    /// Its number.
+    pub version: String,
 }
 
 /// A version's whole text.
@@ -67,7 +78,7 @@ impl Library {
     /// # Errors
     /// [`CollectionError::Unknown`] where there is no such collection.
     pub fn documents(&self, collection: &CollectionId) -> Result<Vec<ListedDocument>, CollectionError> {
-        let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let today = self.clock.now().to_zoned(self.zone.clone()).date();
         self.store.read(|db| {
             let row = found(db, collection)?;
             let versions = version::load_all(db, row.key)?;
@@ -105,8 +116,8 @@ impl Library {
             for id in scope.collections() {
                 let Some(row) = collections::find(db, id)? else { continue };
                 let text = match version {
-                    Some(number) => numbered(db, &row, scope, document, number)?,
-                    None => in_force_text(db, &row, scope, document)?,
+                    Some(number) => numbered(db, &row, scope, scope.day(&self.zone), (document, number))?,
+                    None => in_force_text(db, &row, scope, scope.day(&self.zone), document)?,
                 };
                 if text.is_some() {
                     return Ok(text);
@@ -127,11 +138,11 @@ impl Library {
         })
     }
 
-    /// Deletes every version that came from a file of this name. Returns how many were current.
+    /// Deletes every version that came from a file of this name. Returns those that were current.
     ///
     /// # Errors
     /// [`CollectionError::Unknown`] where there is no such collection.
-    pub fn delete_file(&self, collection: &CollectionId, name: &str) -> Result<usize, CollectionError> {
+    pub fn delete_file(&self, collection: &CollectionId, name: &str) -> Result<Vec<Removed>, CollectionError> {
         self.store.write(|db| {
             let row = found(db, collection)?;
             Ok(versions::remove_name(db, row.key, name)?)
@@ -184,10 +195,11 @@ fn in_force_text(
     db: &Connection,
     row: &CollectionRow,
     scope: &Scope,
+    day: Date,
     document: DocumentId,
 ) -> Result<Option<DocumentText>, StoreError> {
     let versions = version::load_all(db, row.key)?;
-    let visible = Visible::new(&versions, scope);
+    let visible = Visible::new(&versions, scope, day);
     let shown = versions.values().find(|version| {
         version.id == document && visible.version(version.key).is_some() && visible.shows_whole(version)
     });
@@ -199,8 +211,8 @@ fn numbered(
     db: &Connection,
     row: &CollectionRow,
     scope: &Scope,
-    document: DocumentId,
-    number: &str,
+    day: Date,
+    (document, number): (DocumentId, &str),
 ) -> Result<Option<DocumentText>, StoreError> {
     let found: Option<i64> = db
         .prepare_cached(
@@ -213,10 +225,10 @@ fn numbered(
         .doing("find a document")?;
     let Some(key) = found else { return Ok(None) };
     let version = version::load(db, key)?;
-    let has_begun = version.effective.is_none_or(|first| first <= scope.day());
+    let has_begun = version.effective.is_none_or(|first| first <= day);
     let none = HashMap::new();
     let is_shown =
-        has_begun && scope.labels().contains(&version.label) && Visible::new(&none, scope).shows_whole(&version);
+        has_begun && scope.labels().contains(&version.label) && Visible::new(&none, scope, day).shows_whole(&version);
     if is_shown { text(db, key) } else { Ok(None) }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum FolderError {
     Read(#[source] std::io::Error),
     #[error("metadata.toml cannot be used")]
     Metadata(#[source] Box<toml::de::Error>),
+    #[error("it is a link or no plain file: put the file itself there")]
+    MetadataFile,
     #[error("metadata.toml gives `{key}` a value that is neither text, number, date nor truth value")]
     Value { key: String },
 }
@@ -141,7 +143,10 @@ fn metadata(root: &Path) -> Result<Metadata, FolderError> {
             let text = fs::read_to_string(&path).map_err(FolderError::Read)?;
             toml::from_str(&text).map_err(|error| FolderError::Metadata(Box::new(error)))
         }
-        Ok(_) | Err(_) => Ok(Metadata::default()),
+        // Labels and dates that cannot be read are not "none": without them files would go in for everybody, at once.
+        Ok(_) => Err(FolderError::MetadataFile),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Metadata::default()),
+        Err(error) => Err(FolderError::Read(error)),
     }
 }
 

@@ -53,8 +53,11 @@ pub enum IngestError {
     /// The name cannot be kept.
     #[error("the document's name is empty, longer than {LONGEST_NAME} bytes, or holds control characters: rename it")]
     Name,
+    /// Two files of one ingest have the same name: one would replace the other.
+    #[error("two files are called `{0}`: ingest the folder that holds both, or rename one")]
+    SameName(String),
     /// The file could not be read.
-    #[error("the file could not be read")]
+    #[error("the file could not be read: {0}")]
     Read(#[source] std::io::Error),
     /// The parser refused it.
     #[error("{0}")]
@@ -89,6 +92,28 @@ pub enum IngestError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl IngestError {
+    /// Whether the same file may go in later without anybody mending anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Read(_)
+            | Self::Switched
+            | Self::Embed(_)
+            | Self::Store(_)
+            | Self::Parse(ParseError::Worker { .. }) => true,
+            Self::UnknownCollection(_)
+            | Self::Name
+            | Self::SameName(_)
+            | Self::Parse(_)
+            | Self::Unsound
+            | Self::Metadata(_)
+            | Self::Empty
+            | Self::ModelMismatch { .. } => false,
+        }
+    }
 }
 
 impl From<VectorError> for IngestError {
@@ -187,7 +212,13 @@ impl Library {
         if !parsed.is_sound() {
             return Err(IngestError::Unsound);
         }
-        let warnings = std::mem::take(&mut parsed.warnings);
+        let mut warnings = std::mem::take(&mut parsed.warnings);
+        if !parsed.format.is_written_by_hand() {
+            let unheard = draft::OTHERS_CONCERN.iter().filter(|key| parsed.metadata.contains_key(**key));
+            warnings.extend(unheard.filter(|key| !overrides.contains_key(**key)).map(|key| {
+                format!("its property `{key}` is not taken: say it in metadata.toml or by `--meta {key}=...`")
+            }));
+        }
         let EmbedIdentity { max_tokens, .. } = self.embed.identity();
         let count = |text: &str| self.embed.count_tokens(text);
         let origin = draft::Origin { name: &source.name, fingerprint, overrides };

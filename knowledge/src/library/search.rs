@@ -118,7 +118,7 @@ impl Library {
             let mut ranked = Vec::new();
             let mut strength = Strength::default();
             for opened in opened {
-                let visible = Visible::new(&opened.index.versions, scope);
+                let visible = Visible::new(&opened.index.versions, scope, scope.day(&self.zone));
                 let Ranking { hits, searched, vocabulary, idf_sum } =
                     retrieve::rank(db, opened.row.key, &opened.index, &visible, &question)?;
                 strength.searched += searched;
@@ -148,7 +148,7 @@ impl Library {
         self.in_one_view(scope, true, |db, opened| {
             let mut best = Vec::new();
             for opened in opened {
-                let visible = Visible::new(&opened.index.versions, scope);
+                let visible = Visible::new(&opened.index.versions, scope, scope.day(&self.zone));
                 let pairs = retrieve::pairs::nearest(&opened.index, &visible, &vector, PAIRS)
                     .map_err(|error| SearchError::Engine(error.to_string()))?;
                 best.extend(pairs.into_iter().map(|pair| (opened, pair)));

@@ -120,6 +120,17 @@ fn check_versions(db: &Connection, collection: i64, tell: &mut Tell<'_>) -> Resu
         if bad > 0 {
             tell(id, format!("{bad} passages do not fit the text"));
         }
+        let bad: i64 = db
+            .query_row(
+                "SELECT count(*) FROM pairs p JOIN versions v ON v.key = p.version
+                 WHERE v.key = ?1 AND substr(v.text, p.answer_char + 1, length(p.answer)) <> p.answer",
+                [key],
+                |row| row.get(0),
+            )
+            .doing("compare the curated answers")?;
+        if bad > 0 {
+            tell(id, format!("{bad} curated answers differ from the text: ingest the document again"));
+        }
         let chunks: i64 = db
             .query_row("SELECT count(*) FROM chunks WHERE version = ?1", [key], |row| row.get(0))
             .doing("count passages")?;

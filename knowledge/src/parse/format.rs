@@ -37,6 +37,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether people write the metadata into the text themselves: front matter, a column, a field of a line.
+    #[must_use]
+    pub fn is_written_by_hand(self) -> bool {
+        match self {
+            Self::Markdown | Self::Text | Self::Pairs | Self::Documents | Self::Csv => true,
+            Self::Html | Self::Docx | Self::Pdf | Self::Sheet | Self::Email | Self::Rtf | Self::Odt => false,
+        }
+    }
+
     /// What people call it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -129,6 +129,10 @@ impl Sandbox {
 }
 
 impl Parse for Sandbox {
+    fn input_bytes(&self) -> u64 {
+        self.limits.input_bytes
+    }
+
     fn parse(&self, source: &Source) -> Result<Parsed, ParseError> {
         let parsed = self.run(source)?.outcome?;
         if parsed.is_sound() {

@@ -278,19 +278,27 @@ pub(crate) struct PairRow {
     pub(crate) topic: Option<String>,
 }
 
-/// Reads a pair with its whole answer; `None` where it is gone.
+/// Reads a pair with its whole answer, once it is seen to stand in the document's text word for word; `None` where it is
+/// gone.
 pub(crate) fn read_pair(connection: &Connection, pair: i64) -> Result<Option<PairRow>, StoreError> {
-    let row: Option<(String, String, String, Option<String>, String, i64)> = connection
-        .prepare_cached("SELECT id, question, also, topic, answer, answer_char FROM pairs WHERE key = ?1")
+    let row: Option<(String, String, String, Option<String>, String, i64, bool)> = connection
+        .prepare_cached(
+            "SELECT p.id, p.question, p.also, p.topic, p.answer, p.answer_char,
+               substr(v.text, p.answer_char + 1, length(p.answer)) = p.answer
+             FROM pairs p JOIN versions v ON v.key = p.version WHERE p.key = ?1",
+        )
         .and_then(|mut statement| {
             statement
                 .query_row([pair], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
                 })
                 .optional()
         })
         .doing("read a pair")?;
-    let Some((id, question, also, topic, answer, start)) = row else { return Ok(None) };
+    let Some((id, question, also, topic, answer, start, stands)) = row else { return Ok(None) };
+    if !stands {
+        return Err(StoreError::Damaged { what: "a curated answer, which differs from its document" });
+    }
     let start = usize_of(start)?;
     Ok(Some(PairRow {
         chars: (start, start + answer.chars().count()),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Doing, StoreError, collections, passages};
 use crate::draft::Draft;
-use crate::library::Outcome;
+use crate::library::{Outcome, Removed};
 
 /// Where a draft goes.
 #[derive(Debug, Clone, Copy)]
@@ -188,45 +188,60 @@ fn remove(connection: &Connection, collection: i64, version: i64) -> Result<(), 
     connection.execute("DELETE FROM versions WHERE key = ?1", [version]).doing("delete a document").map(drop)
 }
 
-/// Deletes every version that stands under a file name, retired ones too. Returns how many were in use.
-pub(crate) fn remove_name(connection: &Connection, collection: i64, name: &str) -> Result<usize, StoreError> {
-    let keys =
-        keys(connection, "SELECT key, state FROM versions WHERE collection = ?1 AND name = ?2", collection, name)?;
-    remove_all(connection, collection, &keys)
+/// Deletes every version that stands under a file name, retired ones too. Returns those that were in use.
+pub(crate) fn remove_name(connection: &Connection, collection: i64, name: &str) -> Result<Vec<Removed>, StoreError> {
+    let sql = "SELECT v.key, v.state, v.name, v.version, d.id FROM versions v JOIN documents d ON d.key = v.document
+               WHERE v.collection = ?1 AND v.name = ?2";
+    let found = found(connection, sql, collection, name)?;
+    remove_all(connection, collection, found)
 }
 
-/// Deletes a document with all its versions. Returns how many were in use; `None` where there is no such document.
+/// Deletes a document with all its versions. Returns those that were in use; `None` where there is no such document.
 pub(crate) fn remove_document(
     connection: &Connection,
     collection: i64,
     id: DocumentId,
-) -> Result<Option<usize>, StoreError> {
-    let sql = "SELECT v.key, v.state FROM versions v JOIN documents d ON d.key = v.document
+) -> Result<Option<Vec<Removed>>, StoreError> {
+    let sql = "SELECT v.key, v.state, v.name, v.version, d.id FROM versions v JOIN documents d ON d.key = v.document
                WHERE d.collection = ?1 AND d.id = ?2";
-    let keys = keys(connection, sql, collection, &id.to_string())?;
-    if keys.is_empty() {
+    let found = found(connection, sql, collection, &id.to_string())?;
+    if found.is_empty() {
         return Ok(None);
     }
-    remove_all(connection, collection, &keys).map(Some)
+    remove_all(connection, collection, found).map(Some)
 }
 
-fn keys(connection: &Connection, sql: &str, collection: i64, which: &str) -> Result<Vec<(i64, bool)>, StoreError> {
+/// A version that is to be deleted.
+struct Found {
+    key: i64,
+    in_use: bool,
+    removed: Removed,
+}
+
+fn found(connection: &Connection, sql: &str, collection: i64, which: &str) -> Result<Vec<Found>, StoreError> {
     let mut statement = connection.prepare_cached(sql).doing("find a document")?;
     let rows = statement
-        .query_map(params![collection, which], |row| Ok((row.get(0)?, row.get::<_, String>(1)? == "current")))
+        .query_map(params![collection, which], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get::<_, String>(4)?))
+        })
         .doing("find a document")?;
-    rows.map(|row| row.doing("find a document")).collect()
+    rows.map(|row| {
+        let (key, state, name, version, id) = row.doing("find a document")?;
+        let removed = Removed { name, document: document_id(&id)?, version };
+        Ok(Found { key, in_use: state == "current", removed })
+    })
+    .collect()
 }
 
-fn remove_all(connection: &Connection, collection: i64, keys: &[(i64, bool)]) -> Result<usize, StoreError> {
-    for (key, _) in keys {
-        remove(connection, collection, *key)?;
+fn remove_all(connection: &Connection, collection: i64, found: Vec<Found>) -> Result<Vec<Removed>, StoreError> {
+    for version in &found {
+        remove(connection, collection, version.key)?;
     }
     remove_documents_without_versions(connection, collection)?;
-    if !keys.is_empty() {
+    if !found.is_empty() {
         collections::changed(connection, collection, false)?;
     }
-    Ok(keys.iter().filter(|(_, current)| *current).count())
+    Ok(found.into_iter().filter(|version| version.in_use).map(|version| version.removed).collect())
 }
 
 fn remove_documents_without_versions(connection: &Connection, collection: i64) -> Result<(), StoreError> {

@@ -1,12 +1,16 @@
 //! Power gone in the middle of an ingest: what was acknowledged is there, and index and database agree.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::Stdio,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
+use cloister_tests::Site;
 use serde_json::Value;
 
 use super::site::program;
@@ -16,62 +20,104 @@ fn kills() -> u64 {
     std::env::var("CLOISTER_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
 }
 
+/// More documents than are stored in one transaction, so that some are acknowledged while others are still to come.
+const DOCUMENTS: u64 = 1100;
+
 #[test]
 fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
     let site = program().site();
     let folder = tempfile::tempdir().unwrap();
-    let documents = 60 * usize::try_from(kills()).unwrap().min(20);
-    for n in 0..documents {
-        let text = format!(
-            "# Bulletin {n}\n\nBulletin number {n} concerns shelf {} of the store room.\n\n## Detail\n\nCount the stock of item {n} on Monday.\n",
-            n % 17
-        );
-        fs::write(folder.path().join(format!("bulletin-{n:05}.md")), text).unwrap();
+    for n in 0..DOCUMENTS + 150 * kills().saturating_sub(4) {
+        fs::write(folder.path().join(format!("bulletin-{n:05}.md")), format!("# Bulletin {n}\n\nShelf {}.\n", n % 17))
+            .unwrap();
     }
     assert!(site.run(["kb", "create", "bulletins"]).status.success());
-    let mut acknowledged: Vec<String> = Vec::new();
-    let mut cut_short = 0;
+    let mut acknowledged = BTreeSet::new();
+    let (mut cut_short, mut cut_after_an_acknowledgement) = (0, 0);
     for kill in 0..kills() {
-        let mut command = site.program().command();
-        command.args([
-            "kb",
-            "ingest",
-            "bulletins",
-            folder.path().to_str().unwrap(),
-            "--json",
-            "--config",
-            &site.config(),
-        ]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // From before the model is loaded to well into the writing; spread by a fixed multiplier, not by chance alone.
-        let until = Instant::now() + Duration::from_millis(100 + (kill * 0x9E37_79B9) % 2_900);
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let reader = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        cut_short += u64::from(child.try_wait().unwrap().is_none());
-        let _gone = child.kill();
-        child.wait().unwrap();
-        for line in reader.join().unwrap() {
-            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
-            if event["outcome"] == "added" || event["outcome"] == "unchanged" {
-                acknowledged.push(event["name"].as_str().unwrap().to_owned());
-            }
-        }
+        let before = acknowledged.len();
+        // Every other one while something new has just been acknowledged, the others from before the model is loaded to
+        // well into the work; spread by a fixed multiplier, not by chance alone.
+        let spread = Duration::from_millis((kill * 0x9E37_79B9) % 1_500);
+        let was_cut = kill_an_ingest(&site, folder.path(), &mut acknowledged, kill % 2 == 1, spread);
+        cut_short += u64::from(was_cut);
+        cut_after_an_acknowledgement += u64::from(was_cut && acknowledged.len() > before);
         let verified = site.run(["kb", "verify", "bulletins"]);
-        assert!(verified.status.success(), "after kill {kill}: {}", String::from_utf8_lossy(&verified.stdout));
+        assert!(
+            verified.status.success(),
+            "after kill {kill}: {}\n{}{}",
+            verified.status,
+            String::from_utf8_lossy(&verified.stdout),
+            String::from_utf8_lossy(&verified.stderr)
+        );
         let shown = site.run(["kb", "show", "bulletins", "--json"]);
         let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
-        let present: Vec<&str> =
+        let present: BTreeSet<&str> =
             shown["documents"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
-        for name in &acknowledged {
-            assert!(present.contains(&name.as_str()), "after kill {kill}: {name} was acknowledged and is gone");
-        }
+        let lost: Vec<_> = acknowledged.iter().filter(|name| !present.contains(name.as_str())).collect();
+        assert!(lost.is_empty(), "after kill {kill}: acknowledged and gone: {lost:?}");
     }
-    assert!(cut_short > 0, "no run was cut short: the test shows nothing");
+    assert!(cut_short > 1, "hardly a run was cut short: the test shows nothing");
+    assert!(cut_after_an_acknowledgement > 0, "no run was cut after it had acknowledged something");
     let rest = site.run(["kb", "ingest", "bulletins", folder.path().to_str().unwrap()]);
     assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
     assert!(site.run(["kb", "verify", "bulletins"]).status.success());
-    assert!(site.run(["doctor"]).status.code().is_some());
+}
+
+/// Starts an ingest and kills it, `spread` after its start or after the first document that it newly acknowledges.
+/// Returns whether it was still at work then.
+fn kill_an_ingest(
+    site: &Site,
+    folder: &Path,
+    acknowledged: &mut BTreeSet<String>,
+    after_an_acknowledgement: bool,
+    spread: Duration,
+) -> bool {
+    let mut command = site.program().command();
+    command.args(["kb", "ingest", "bulletins", folder.to_str().unwrap(), "--json", "--config", &site.config()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (send, events) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+            send.send(event).unwrap();
+        }
+    });
+    if after_an_acknowledgement {
+        while let Ok(event) = events.recv() {
+            if note(&event, acknowledged) && event["outcome"] == "added" {
+                break;
+            }
+        }
+    }
+    listen(&events, Instant::now() + spread, acknowledged);
+    let was_at_work = child.try_wait().unwrap().is_none();
+    let _gone = child.kill();
+    child.wait().unwrap();
+    reader.join().unwrap();
+    for event in events.try_iter() {
+        note(&event, acknowledged);
+    }
+    was_at_work
+}
+
+fn listen(events: &Receiver<Value>, until: Instant, acknowledged: &mut BTreeSet<String>) {
+    loop {
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(event) => {
+                note(&event, acknowledged);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Keeps the name of a document that the program says is stored.
+fn note(event: &Value, acknowledged: &mut BTreeSet<String>) -> bool {
+    let stored = event["outcome"] == "added" || event["outcome"] == "unchanged";
+    if stored {
+        acknowledged.insert(event["name"].as_str().unwrap().to_owned());
+    }
+    stored
 }

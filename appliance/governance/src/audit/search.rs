@@ -215,6 +215,8 @@ fn told(error: rusqlite::Error) -> SearchError {
         (Some(rusqlite::ErrorCode::AuthorizationForStatementDenied), _) => SearchError::Refused,
         (Some(rusqlite::ErrorCode::OperationInterrupted), _) => SearchError::TooLong,
         (_, rusqlite::Error::MultipleStatement) => SearchError::Refused,
+        // Of a function SQLite says so in words only.
+        (_, rusqlite::Error::SqlInputError { msg, .. }) if msg.starts_with("not authorized") => SearchError::Refused,
         (_, rusqlite::Error::SqlInputError { msg, .. }) => SearchError::Statement(msg.clone()),
         _ => SearchError::Statement(error.to_string()),
     }

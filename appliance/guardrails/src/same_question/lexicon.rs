@@ -217,6 +217,10 @@ const INWARD: &[&str] = &["in", "into", "from", "receive"];
 const OUTWARD: &[&str] = &["out", "to", "away", "send"];
 const MOVES: &[&str] = &["transfer", "transferred", "transferring", "move", "moved", "moving", "switch", "forward"];
 
+fn is_direction(word: &str) -> bool {
+    INWARD.contains(&word) || OUTWARD.contains(&word)
+}
+
 /// Whether one of two questions, as words in lower case, undoes what the other does or moves the other way.
 pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
     let undoing = |question: &[String]| {
@@ -240,5 +244,16 @@ pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
             _ => None,
         })
     };
-    matches!((way(asked), way(known)), (Some(a), Some(b)) if a != b)
+    // To us, or to somebody else: both are "to", and the opposite of each other.
+    let goal = |question: &[String]| {
+        let at = question.iter().position(|word| MOVES.contains(&word.as_str()))?;
+        let after = question.get(at..)?.iter().skip_while(|word| !is_direction(word));
+        after.into_iter().find_map(|word| match word.as_str() {
+            "your" | "our" | "you" | "us" | "here" | "this" => Some(true),
+            "another" | "other" | "others" | "different" | "elsewhere" | "somewhere" => Some(false),
+            _ => None,
+        })
+    };
+    let opposed = |a: Option<bool>, b: Option<bool>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    opposed(way(asked), way(known)) || opposed(goal(asked), goal(known))
 }

@@ -1,8 +1,8 @@
 use std::fs;
 
-use crate::parse::InProcess;
+use crate::parse::{InProcess, Parse, ParseError, Parsed, Source};
 use crate::testing::{Desk, on, procedures, staff};
-use crate::{Content, Outcome, Progress, Report, Submission, SyncError};
+use crate::{Content, IngestError, Outcome, Progress, Report, Submission, SyncError};
 
 fn sync(desk: &Desk, folder: &std::path::Path) -> Report {
     desk.library.sync(&procedures(), folder, &InProcess::default(), &mut |_| {}).unwrap()
@@ -52,7 +52,7 @@ fn a_collection_becomes_equal_to_the_folder_deletions_included() {
     fs::write(root.join("c.md"), "# C\n\nrefill gamma\n").unwrap();
     let report = sync(&desk, root);
     assert_eq!((report.count(Outcome::Added), report.count(Outcome::Replaced)), (1, 1));
-    assert_eq!(report.removed, ["procedures/a.md"]);
+    assert_eq!(report.removed.iter().map(|gone| gone.name.as_str()).collect::<Vec<_>>(), ["procedures/a.md"]);
     let mut names = desk.names(&staff(), "refill");
     names.sort();
     assert_eq!(names, ["b.md", "c.md"]);
@@ -117,4 +117,105 @@ fn a_folder_that_is_gone_or_empty_deletes_nothing() {
     let gone = desk.library.sync(&procedures(), &folder.path().join("gone"), &parser, &mut |_| {});
     assert!(matches!(gone, Err(SyncError::Folder(_))));
     assert_eq!(desk.names(&staff(), "refill"), ["a.md"]);
+}
+
+/// A parser that cannot start its child for one file, as on a machine that is short of memory.
+struct WithoutWorkerFor(&'static str);
+
+impl Parse for WithoutWorkerFor {
+    fn parse(&self, source: &Source) -> Result<Parsed, ParseError> {
+        if source.name == self.0 {
+            return Err(ParseError::Worker { why: "it cannot be started".into() });
+        }
+        InProcess::default().parse(source)
+    }
+
+    fn input_bytes(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+#[test]
+fn a_renamed_file_that_cannot_be_read_keeps_its_document_under_the_old_name() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("old.md"), "# A\n\nrefill alpha\n").unwrap();
+    fs::write(root.join("b.md"), "# B\n\nrefill beta\n").unwrap();
+    sync(&desk, root);
+    fs::rename(root.join("old.md"), root.join("new.md")).unwrap();
+    let report = desk.library.sync(&procedures(), root, &WithoutWorkerFor("new.md"), &mut |_| {}).unwrap();
+    assert_eq!(report.failed().count(), 1);
+    assert!(report.removed.is_empty());
+    assert!(report.skipped.iter().any(|(name, why)| name == "old.md" && why.contains("kept")), "{:?}", report.skipped);
+    assert_eq!(desk.names(&staff(), "alpha"), ["old.md"]);
+    let report = sync(&desk, root);
+    assert_eq!(report.removed.len(), 1);
+    assert_eq!(desk.names(&staff(), "alpha"), ["new.md"]);
+    desk.assert_sound();
+}
+
+#[test]
+fn a_metadata_file_that_cannot_be_read_is_not_no_metadata() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("m.toml"), "[defaults]\naccess = \"managers\"\n").unwrap();
+    fs::write(folder.path().join("a.md"), "# A\n\nrefill alpha\n").unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("m.toml"), folder.path().join("metadata.toml")).unwrap();
+    let refused = desk.library.sync(&procedures(), folder.path(), &InProcess::default(), &mut |_| {});
+    assert!(matches!(refused, Err(SyncError::Metadata { .. })));
+    assert!(matches!(crate::folder(folder.path()), Err(SyncError::Metadata { .. })));
+    assert!(desk.names(&staff(), "refill").is_empty());
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_before_one_replaces_the_other() {
+    let desk = Desk::new();
+    let file = |text: &str| Submission {
+        name: "refills.md".into(),
+        content: Content::Bytes(text.into()),
+        overrides: Default::default(),
+    };
+    let both = vec![file("# N\n\nrefill north\n"), file("# S\n\nrefill south\n")];
+    let refused = desk.library.ingest_many(&procedures(), both, &InProcess::default(), &mut |_| {});
+    assert!(matches!(refused, Err(IngestError::SameName(name)) if name == "refills.md"));
+    assert!(desk.names(&staff(), "refill").is_empty());
+}
+
+#[test]
+fn a_huge_file_is_refused_without_being_read() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let film = fs::File::create(folder.path().join("film.md")).unwrap();
+    film.set_len(1 << 42).unwrap();
+    fs::write(folder.path().join("a.md"), "# A\n\nrefill alpha\n").unwrap();
+    let report = sync(&desk, folder.path());
+    let refused: Vec<_> = report.failed().collect();
+    assert!(
+        matches!(refused.as_slice(), [("film.md", IngestError::Parse(ParseError::TooLarge { .. }))]),
+        "{refused:?}"
+    );
+    assert_eq!(desk.names(&staff(), "refill"), ["a.md"]);
+}
+
+#[test]
+fn the_report_says_what_no_single_file_shows() {
+    let desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, front: &str| {
+        fs::write(folder.path().join(name), format!("---\n{front}\n---\n\n# T\n\nrefill {name}\n")).unwrap();
+    };
+    write("a.md", "document: p\nversion: 1\neffective: 2025-01-01");
+    write("b.md", "document: p\nversion: 2\n");
+    write("c.md", "document: q\nsupersedes: nobody");
+    write("d.md", "document: r\neffective: 2026-06-01");
+    write("e.md", "document: s\nsupersedes: p/1");
+    let advice = sync(&desk, folder.path()).advice;
+    let said =
+        |name: &str| advice.iter().filter(|(of, _)| of == name).map(|(_, what)| what.as_str()).collect::<String>();
+    assert!(said("b.md").contains("another version of this document is in force"), "{advice:?}");
+    assert!(said("c.md").contains("supersedes `nobody`"), "{advice:?}");
+    assert!(said("d.md").contains("takes effect on 2026-06-01"), "{advice:?}");
+    assert!(!said("e.md").contains("names no other"), "{advice:?}");
 }

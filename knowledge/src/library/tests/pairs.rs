@@ -83,3 +83,15 @@ fn a_filter_holds_for_the_document_or_for_the_pair() {
     texts.sort_unstable();
     assert_eq!(texts, ["refill by document", "refill by pair"]);
 }
+
+#[test]
+fn an_answer_that_differs_from_its_document_is_not_given() {
+    let desk = Desk::new();
+    desk.ingest("pairs.jsonl", PAIRS);
+    desk.assert_sound();
+    let changed = "UPDATE pairs SET answer = 'Nine days before the supply ends.' WHERE id = 'early'";
+    desk.connection().execute(changed, []).unwrap();
+    assert!(desk.library.match_pairs(&staff(), "How early can I refill?").is_err());
+    let verified = desk.library.verify(&crate::testing::procedures()).unwrap();
+    assert!(verified.problems.iter().any(|problem| problem.what.contains("1 curated answers")), "{verified:?}");
+}

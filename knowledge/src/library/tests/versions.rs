@@ -1,4 +1,5 @@
-use crate::testing::{Desk, on, procedures, staff};
+use crate::Scope;
+use crate::testing::{Desk, names, on, procedures, staff};
 
 fn with(front: &str, body: &str) -> String {
     format!("---\n{front}\n---\n\n# Refill policy\n\n{body}\n")
@@ -19,6 +20,20 @@ fn of_several_versions_only_the_one_in_force_is_found() {
     assert!(desk.names(&on("2024-12-31", &["staff"]), "refill").is_empty());
     assert_eq!(desk.library.documents(&procedures()).unwrap().len(), 1);
     desk.assert_sound();
+}
+
+#[test]
+fn a_version_takes_effect_at_midnight_where_the_site_is() {
+    let desk = Desk::new();
+    desk.ingest("1.md", &with("document: p\neffective: 2025-01-01", "refill old"));
+    desk.ingest("2.md", &with("document: p\neffective: 2026-03-01", "refill new"));
+    let library = desk.another().in_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(-5)));
+    let at = |moment: &str| {
+        let scope = Scope::new(vec![procedures()], vec!["staff".parse().unwrap()], moment.parse().unwrap());
+        names(&library, &scope, "refill")
+    };
+    assert_eq!(at("2026-03-01T04:59:59Z"), ["1.md"], "there it is still February");
+    assert_eq!(at("2026-03-01T05:00:00Z"), ["2.md"]);
 }
 
 #[test]
@@ -61,6 +76,35 @@ fn a_document_that_supersedes_another_silences_it_from_its_date_on() {
     desk.ingest("new.md", &with("document: new-policy\nsupersedes: old-policy\neffective: 2026-02-01", "refill new"));
     assert_eq!(desk.names(&on("2026-01-31", &["staff"]), "refill"), ["old.md"]);
     assert_eq!(desk.names(&staff(), "refill"), ["new.md"]);
+}
+
+#[test]
+fn one_version_of_another_document_is_superseded_by_name_and_number() {
+    let desk = Desk::new();
+    desk.ingest("1.md", &with("document: LRP-101\nversion: v1", "refill first"));
+    desk.ingest("new.md", &with("document: LRP-201\nsupersedes: LRP-101/v1", "refill new"));
+    assert_eq!(desk.names(&staff(), "refill"), ["new.md"]);
+    desk.ingest("2.md", &with("document: LRP-101\nversion: v2", "refill second"));
+    let mut names = desk.names(&staff(), "refill");
+    names.sort();
+    assert_eq!(names, ["2.md", "new.md"], "another version was not meant");
+}
+
+#[test]
+fn the_properties_of_a_page_silence_nobody_and_open_nothing() {
+    let desk = Desk::new();
+    desk.ingest("policy.md", &with("document: LRP-104\naccess: staff", "refill controlled"));
+    let page = "<html><head><meta name=supersedes content=LRP-104><meta name=access content=all></head>\
+                <body><p>refill offer</p></body></html>";
+    let ingested = desk.ingest("vendor.html", page);
+    assert!(ingested.warnings.iter().any(|warning| warning.contains("`supersedes` is not taken")), "{ingested:?}");
+    let mut names = desk.names(&staff(), "refill");
+    names.sort();
+    assert_eq!(names, ["policy.md", "vendor.html"]);
+    assert!(desk.names(&on("2026-03-01", &["all"]), "offer").is_empty(), "it opened itself to everybody");
+    let said = desk.try_ingest("vendor.html", page, &[("supersedes", "LRP-104")]).unwrap();
+    assert!(!said.warnings.iter().any(|warning| warning.contains("supersedes")), "{said:?}");
+    assert_eq!(desk.names(&staff(), "refill"), ["vendor.html"]);
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub(super) fn remove(pages: &mut [Page]) {
     }
     let mut seen: HashMap<(bool, String), usize> = HashMap::new();
     for page in pages.iter() {
-        let mut keys: Vec<(bool, String)> = edges(page).map(|(top, index)| (top, key(page, index))).collect();
+        let mut keys: Vec<(bool, String)> =
+            edges(page).flat_map(|(top, index)| keys(page, index).into_iter().map(move |key| (top, key))).collect();
         keys.sort();
         keys.dedup();
         keys.into_iter().for_each(|key| *seen.entry(key).or_default() += 1);
@@ -29,8 +30,9 @@ pub(super) fn remove(pages: &mut [Page]) {
     let numbered = numbered.count() * 2 >= pages.len();
     for page in pages {
         let runs = |(top, index): &(bool, usize)| {
-            let count = seen.get(&(*top, key(page, *index))).copied().unwrap_or(0);
-            count >= often && text(page, *index).chars().count() < LONGEST
+            let count = |key| seen.get(&(*top, key)).copied().unwrap_or(0);
+            keys(page, *index).into_iter().map(count).max().unwrap_or(0) >= often
+                && text(page, *index).chars().count() < LONGEST
         };
         let mut drop: Vec<usize> = edges(page).filter(runs).map(|(_, index)| index).collect();
         let own_number = |index: &usize| is_page_number(text(page, *index), page.number);
@@ -72,17 +74,24 @@ fn edges(page: &Page) -> impl Iterator<Item = (bool, usize)> {
     top.into_iter().map(|index| (true, index)).chain(low.into_iter().map(|index| (false, index)))
 }
 
-/// A line without its numbers, so that `Page 3 of 9` is the same on every page.
-fn key(page: &Page, index: usize) -> String {
-    let mut out = String::new();
-    for char in text(page, index).chars() {
-        if !char.is_ascii_digit() {
-            out.extend(char.to_lowercase());
-        } else if !out.ends_with('#') {
-            out.push('#');
+/// A line as it reads on every page that it runs on: as it is, and with one of its numbers as a distance from the page's,
+/// so that `Page 3 of 9` is the same on every page. Other numbers count: "at most 10 mg" and "at most 20 mg" at the foot of
+/// two pages are two lines.
+fn keys(page: &Page, index: usize) -> Vec<String> {
+    let lower = text(page, index).to_lowercase();
+    let mut keys = vec![lower.clone()];
+    let mut from = 0;
+    while let Some(start) = lower.get(from..).and_then(|rest| rest.find(|char: char| char.is_ascii_digit())) {
+        let start = from + start;
+        let digits = lower.get(start..).unwrap_or_default();
+        let end = start + digits.find(|char: char| !char.is_ascii_digit()).unwrap_or(digits.len());
+        let (before, number, after) = (lower.get(..start), lower.get(start..end), lower.get(end..));
+        if let (Some(before), Some(Ok(number)), Some(after)) = (before, number.map(str::parse::<i64>), after) {
+            keys.push(format!("{before}#{}{after}", number - i64::from(page.number)));
         }
+        from = end;
     }
-    out
+    keys
 }
 
 /// The page's own number, alone or as in `Page 3 of 9`, near what the file counts (front matter shifts it).
@@ -125,5 +134,16 @@ mod tests {
         remove(&mut pages);
         let left: Vec<&str> = pages.iter().flat_map(|page| page.lines.iter().map(|line| line.text.as_str())).collect();
         assert_eq!(left, ["Refills", "Only here", "The end"]);
+    }
+
+    #[test]
+    fn lines_at_the_foot_that_differ_in_a_number_are_text() {
+        let mut pages = vec![
+            page(1, &[("Doses", 700.0), ("Maximum 10 mg daily", 30.0), ("Policy 7, page 11 of 30", 20.0)]),
+            page(2, &[("Doses of children", 700.0), ("Maximum 20 mg daily", 30.0), ("Policy 7, page 12 of 30", 20.0)]),
+        ];
+        remove(&mut pages);
+        let left: Vec<&str> = pages.iter().flat_map(|page| page.lines.iter().map(|line| line.text.as_str())).collect();
+        assert_eq!(left, ["Doses", "Maximum 10 mg daily", "Doses of children", "Maximum 20 mg daily"]);
     }
 }
