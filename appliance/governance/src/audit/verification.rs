@@ -92,6 +92,9 @@ pub(super) fn verify(database: &Database, tree: &TreeFolder, evidence: &Evidence
             }),
         }
     }
+    if newest.is_some() {
+        keys.published(tree, &mut found);
+    }
     let published = newest.map_or(0, |signed| signed.checkpoint.size);
     let mut walk = Walk::new(database, tree, &keys, claims, published, found);
     walk.run(connection)?;

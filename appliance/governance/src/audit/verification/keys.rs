@@ -7,6 +7,7 @@ use super::{
         Body,
         note::{NoteError, SignedCheckpoint, Verifier},
         table::{self, StoredKey},
+        tile::TreeFolder,
     },
     Fault, Findings,
 };
@@ -40,6 +41,18 @@ impl Keys {
     pub(super) fn expect(&self, key: &Verifier, found: &mut Findings) {
         if !self.0.iter().any(|(_, ours)| ours == key) {
             found.add(Fault::Key, None, || format!("the log is not signed by the key {key}"));
+        }
+    }
+
+    /// Checks that the published list is the log's own, as far as it goes.
+    pub(super) fn published(&self, tree: &TreeFolder, found: &mut Findings) {
+        let published = tree.keys().unwrap_or_default();
+        let ours = self.0.iter().map(|(_, key)| key);
+        if published.is_empty()
+            || published.len() > self.0.len()
+            || !ours.zip(&published).all(|(key, other)| key == other)
+        {
+            found.add(Fault::Key, None, || "the published checkpoint keys are not those of the log".to_owned());
         }
     }
 
