@@ -75,7 +75,7 @@ impl Case {
         let statement = "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master WHERE type = 'trigger'";
         let drop: Option<String> = connection.query_row(statement, [], |row| row.get(0)).unwrap();
         connection.execute_batch(&drop.unwrap_or_default()).unwrap();
-        connection.execute_batch("DROP INDEX IF EXISTS records_by_entry; PRAGMA synchronous = OFF").unwrap();
+        connection.execute_batch("DROP INDEX IF EXISTS records_by_entry; CREATE INDEX IF NOT EXISTS by_entry ON records (entry); PRAGMA synchronous = OFF").unwrap();
         connection
     }
 
