@@ -43,7 +43,11 @@ async fn a_log_from_before_there_were_checkpoints_gets_one_over_all_of_it() {
     write(&log, 3).await;
     drop(log);
     let connection = site.store.audit().connect().unwrap();
-    connection.execute_batch("DROP TABLE checkpoints; DROP TABLE checkpoint_keys; DROP TABLE bundles; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE checkpoints; DROP TABLE checkpoint_keys; DROP TABLE bundles; PRAGMA user_version = 1",
+        )
+        .unwrap();
     drop(connection);
     std::fs::remove_dir_all(tree(&site.store.audit()).path()).unwrap();
     drop(site.open());
