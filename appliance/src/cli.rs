@@ -11,6 +11,7 @@ use crate::cpu;
 
 mod account;
 mod ask;
+mod audit;
 mod config;
 mod demo;
 mod doctor;
@@ -49,6 +50,8 @@ enum Noun {
     Kb(kb::Arguments),
     /// Issue, list or revoke accounts
     Account(account::Arguments),
+    /// Search, verify, prove or export the audit log
+    Audit(audit::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
     /// Apply a guardrail to texts of your own and see what it finds
@@ -80,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Model(arguments) => model::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
+        Noun::Audit(arguments) => audit::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),

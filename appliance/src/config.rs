@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pipeline::Settings;
 
+mod audit;
 mod complaint;
 mod load;
 mod models;
@@ -22,6 +23,7 @@ mod server;
 mod site;
 mod tenants;
 
+pub use audit::Audit;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
@@ -50,6 +52,8 @@ pub struct Config {
     pub models: Models,
     /// How questions are answered.
     pub answer: Settings,
+    /// The audit log.
+    pub audit: Audit,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
 }
@@ -110,6 +114,7 @@ impl Config {
             .or_else(|| self.server.contradiction())
             .or_else(|| self.limits.contradiction())
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
+            .or_else(|| self.audit.contradiction())
     }
 }
 

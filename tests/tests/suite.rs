@@ -12,6 +12,7 @@
 
 mod suite {
     mod asking;
+    mod audit;
     mod crash;
     mod demo;
     mod isolation;

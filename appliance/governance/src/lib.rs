@@ -40,8 +40,8 @@
 //!   without an outcome records `abandoned`.
 //! - **What may be text in an audit record is a short, closed list**: names that an administrator chose, ids, hashes and
 //!   versions. Codes and counters are `&'static str`, so that no patient text can become one.
-//! - **An audit record is kept as the exact bytes that were written**, so that a transparency log can later take the
-//!   same bytes as its leaves.
+//! - **An audit record is kept as the exact bytes that were written**: they are the leaves of a Merkle tree, whose signed
+//!   checkpoints and proofs others can check with tools that are not ours.
 
 pub mod accounts;
 pub mod audit;

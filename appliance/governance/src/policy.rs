@@ -265,6 +265,7 @@ const fn within_a_tenant(action: Action) -> bool {
         | Action::ManageModels
         | Action::ManageAccounts
         | Action::ReadAudit
+        | Action::ManageAudit
         | Action::ReadMetrics => false,
     }
 }
@@ -288,7 +289,7 @@ pub const fn allows(role: Role, action: Action) -> bool {
                 | Action::Evaluate
                 | Action::ListModels
         ),
-        Role::Compliance => matches!(action, Action::ReadAudit | Action::ReadMetrics),
+        Role::Compliance => matches!(action, Action::ReadAudit | Action::ManageAudit | Action::ReadMetrics),
         Role::Operator => {
             matches!(action, Action::ManageModels | Action::MaintainIndex | Action::ListModels | Action::ReadMetrics)
         }

@@ -4,6 +4,8 @@
 //! data/                 0700
 //!   fleet.db            accounts                    key: database/fleet
 //!   audit.db            the audit log               key: database/audit
+//!   audit-index.db      its search index            key: database/audit-index
+//!   audit/              its published tree          hashes and signatures only
 //!   tenants/NAME/       0700
 //!     tenant.db         documents, chunks, pairs    key: database/tenant/NAME
 //! ```
@@ -113,6 +115,16 @@ impl Store {
     /// The database of the audit log.
     pub fn audit(&self) -> Database {
         self.database(self.folder.join("audit.db"), "audit")
+    }
+
+    /// The database of the index that searches the audit log. It can be made from the log again.
+    pub fn audit_index(&self) -> Database {
+        self.database(self.folder.join("audit-index.db"), "audit-index")
+    }
+
+    /// The audit log in a copy of this folder. The copy need not be anything else.
+    pub(crate) fn copied_audit(folder: &Path, key: &MasterKey) -> Database {
+        Database::new(folder.join("audit.db"), key.derive("database/audit"))
     }
 
     /// The database of a tenant.

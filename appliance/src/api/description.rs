@@ -33,6 +33,7 @@ use crate::pipeline::Stop;
         native::collections::documents,
         native::document::read,
         native::search::search,
+        native::records::list,
         json,
         page,
     ),

@@ -147,6 +147,21 @@ impl Desk {
         governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
     }
 
+    /// The same for the audit log itself, by whoever keeps it.
+    pub(super) fn govern_audit<T>(
+        &self,
+        action: Action,
+        work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let caller = self.caller(Role::Compliance, None);
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
+    }
+
+    /// The audit log.
+    pub(super) const fn audit(&self) -> &Log {
+        &self.gate.audit
+    }
+
     fn caller(&self, role: Role, tenant: Option<TenantId>) -> Caller {
         Caller::local(role, tenant, RequestId::random(self.random.as_ref()))
     }

@@ -37,7 +37,7 @@ words!(
         Reviewer = "reviewer",
         /// Keeps collections and curated pairs.
         KnowledgeManager = "knowledge_manager",
-        /// Reads the audit log.
+        /// Reads and keeps the audit log.
         Compliance = "compliance",
         /// Keeps the machine running; cannot read questions, answers or documents.
         Operator = "operator",
@@ -79,6 +79,8 @@ words!(
         ManageAccounts = "manage_accounts",
         /// Read the audit log.
         ReadAudit = "read_audit",
+        /// Make a checkpoint of the audit log, change its key, rebuild its index.
+        ManageAudit = "manage_audit",
         /// Read health and metrics.
         ReadMetrics = "read_metrics",
         /// Measure quality on a question set.

@@ -5,10 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use cloister_terms::{Action, CollectionId, DocumentId, EntryId, Purpose, RequestId, Role, SessionId, TenantId};
+use cloister_terms::{
+    Action, CollectionId, DocumentId, EntryId, Purpose, Random, RequestId, Role, SessionId, TenantId,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use super::note::{SEED_BYTES, Signer, Verifier};
 use crate::{accounts::AccountId, policy::Principal};
 
 /// Who acts.
@@ -131,12 +135,22 @@ pub struct Outcome {
     /// The models that took part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
+    /// The checkpoint key that takes over after this record. The record holds its public half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_key: Option<NewKey>,
 }
 
 impl Outcome {
     /// An outcome of a kind, with nothing else known.
     pub const fn of(kind: OutcomeKind) -> Self {
-        Self { kind, code: None, counts: BTreeMap::new(), documents: Vec::new(), models: Vec::new() }
+        Self {
+            kind,
+            code: None,
+            counts: BTreeMap::new(),
+            documents: Vec::new(),
+            models: Vec::new(),
+            checkpoint_key: None,
+        }
     }
 
     /// It was done.
@@ -184,6 +198,59 @@ impl Outcome {
     pub fn with_model(mut self, model: Model) -> Self {
         self.models.push(model);
         self
+    }
+
+    /// Announces the checkpoint key that takes over when this outcome is recorded.
+    #[must_use]
+    pub fn announcing(mut self, key: NewKey) -> Self {
+        self.checkpoint_key = Some(key);
+        self
+    }
+}
+
+/// A checkpoint key that no record announces yet. Its private half is zeroed when dropped; it never prints.
+#[derive(Clone)]
+pub struct NewKey {
+    verifier: Verifier,
+    seed: Zeroizing<[u8; SEED_BYTES]>,
+}
+
+impl NewKey {
+    /// A key for the log of that name. None if that is not a log's name.
+    pub(super) fn random(name: &str, random: &dyn Random) -> Option<Self> {
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        random.fill(seed.as_mut_slice());
+        let verifier = Signer::new(name, seed.clone())?.verifier().clone();
+        Some(Self { verifier, seed })
+    }
+
+    /// The public half.
+    pub const fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    pub(super) fn signer(&self) -> Option<Signer> {
+        Signer::new(self.verifier.name(), self.seed.clone())
+    }
+}
+
+impl PartialEq for NewKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.verifier == other.verifier
+    }
+}
+
+impl Eq for NewKey {}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NewKey").field(&self.verifier).finish()
+    }
+}
+
+impl Serialize for NewKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.verifier)
     }
 }
 
@@ -244,6 +311,8 @@ pub struct RecordedOutcome {
     pub documents: Vec<Document>,
     #[serde(default)]
     pub models: Vec<Model>,
+    #[serde(default)]
+    pub checkpoint_key: Option<String>,
 }
 
 /// The bytes that are kept: one JSON object, `{"intent": ...}` or `{"outcome": ...}`.

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod crash;
+mod reading;
 
 struct Site {
     store: crate::store::Store,
@@ -29,7 +30,7 @@ impl Site {
     }
 }
 
-fn intent(request: u128) -> Intent {
+pub(super) fn intent(request: u128) -> Intent {
     Intent {
         who: Who::from(&Principal::local(Role::Agent, Some("larkfield".parse().unwrap()))),
         action: Action::Ask,

@@ -17,6 +17,7 @@ const GRID: &str = "
     manage_models        -     -        -                 -          yes      -             -
     manage_accounts      -     -        -                 -          -        yes           -
     read_audit           -     -        -                 yes        -        -             -
+    manage_audit         -     -        -                 yes        -        -             -
     read_metrics         -     -        -                 yes        yes      yes           -
     evaluate             -     -        yes               -          -        -             -
 ";

@@ -139,3 +139,27 @@ async fn collections_and_documents_are_listed_as_far_as_the_caller_may_read() {
     let hidden = site.get(Role::Agent, "/api/collections/secret/documents").await;
     assert!(matches!(hidden.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN));
 }
+
+#[tokio::test]
+async fn the_audit_log_is_searched_by_compliance_alone_and_the_search_is_in_it() {
+    let site = Site::saying("No.");
+    site.post(Role::Agent, "/api/ask", &json!({"question": HOW_LONG})).await;
+    for role in Role::ALL.iter().filter(|role| **role != Role::Compliance) {
+        assert_eq!(site.get(*role, "/api/audit/records").await.status, StatusCode::FORBIDDEN, "{role}");
+    }
+    let reply = site.get(Role::Compliance, "/api/audit/records?action=ask&limit=1").await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    let reply = reply.json();
+    let entry = &reply["entries"][0];
+    assert_eq!((&entry["action"], &entry["outcome"]), (&json!("ask"), &json!("done")));
+    assert_eq!((&entry["role"], &entry["tenant"]), (&json!("agent"), &json!("larkfield")));
+    assert_eq!(entry["session"].as_str().unwrap().len(), 32);
+    assert!(!reply.to_string().contains("insulin"), "a record holds no text of a question or a document");
+    let again = site.get(Role::Compliance, "/api/audit/records?action=read_audit&outcome=denied").await.json();
+    assert_eq!(again["entries"].as_array().unwrap().len(), Role::ALL.len() - 1, "each refusal is there");
+    let own = site.get(Role::Compliance, "/api/audit/records?action=read_audit&outcome=done").await.json();
+    assert_eq!(own["entries"].as_array().unwrap().len(), 2, "and each search before");
+    let wrong = site.get(Role::Compliance, "/api/audit/records?since=Jane").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert!(!wrong.text.contains("Jane"), "{}", wrong.text);
+}

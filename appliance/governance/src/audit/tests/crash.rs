@@ -66,3 +66,106 @@ fn intents_survive_an_abort_and_their_orphans_are_closed_as_interrupted() {
     drop(log);
     assert_eq!(site.open().interrupted(), 0, "an orphan is closed once");
 }
+
+/// How many times the writers are killed; `CLOISTER_KILLS=200` for the long run.
+fn kills() -> usize {
+    std::env::var("CLOISTER_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
+}
+
+/// Runs in a child of the tests below: eight threads write entries, and say which records were acknowledged, until the
+/// child is killed or the log refuses.
+#[test]
+#[allow(clippy::print_stdout, reason = "the parent reads what this child prints")]
+fn child_writes_with_eight_threads() {
+    let Some(folder) = std::env::var_os(EIGHT).map(PathBuf::from) else { return };
+    let key = MasterKey::load(&folder.join("master.key")).unwrap();
+    let store = Store::open(&folder.join("data"), key).unwrap();
+    let log = Log::open(&store.audit(), clock(), Arc::new(Seeded::new(u64::from(std::process::id())))).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for request in 0..1_000_000 {
+                    let Ok(entry) = log.intent_blocking(intent(request)) else { break };
+                    println!("acknowledged {} intent", entry.id());
+                    let id = entry.id();
+                    let Ok(()) = entry.complete_blocking(Outcome::done()) else { break };
+                    println!("acknowledged {id} outcome");
+                }
+            });
+        }
+    });
+    println!("refused {}", log.is_open());
+}
+
+const EIGHT: &str = "CLOISTER_TEST_AUDIT_EIGHT";
+
+fn eight_writers(folder: &std::path::Path, through_shell: Option<&str>) -> Command {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match through_shell {
+        Some(script) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]).arg(program);
+            shell
+        }
+        None => Command::new(program),
+    };
+    command
+        .args(["--exact", "audit::tests::crash::child_writes_with_eight_threads", "--nocapture"])
+        .env(EIGHT, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Every acknowledged record is in the log, which verifies.
+fn assert_kept(site: &mut super::Site, acknowledged: &HashSet<(EntryId, bool)>) {
+    let log = site.open();
+    let records = log.since(0, usize::MAX).unwrap();
+    let kept: HashSet<_> =
+        records.iter().map(|record| (record.entry, matches!(record.body, Body::Outcome(_)))).collect();
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    drop(log);
+    let verified = Reader::of(&site.store).verify(&Evidence::default()).unwrap();
+    assert_eq!(verified.findings, []);
+    assert_eq!((verified.covered, verified.published), (verified.records, verified.records));
+}
+
+fn acknowledged(line: &str) -> Option<(EntryId, bool)> {
+    let (_, said) = line.split_once("acknowledged ")?;
+    let (id, kind) = said.split_once(' ')?;
+    Some((id.parse().ok()?, kind == "outcome"))
+}
+
+#[test]
+fn killing_eight_writers_loses_no_acknowledged_record_and_leaves_a_log_that_verifies() {
+    let mut site = site();
+    drop(site.open());
+    let mut kept = HashSet::new();
+    for kill in 0..kills() {
+        let mut child = eight_writers(site._folder.path(), None).spawn().unwrap();
+        // Spread over the first 700 records, by a fixed multiplier; checkpoints fall due across the runs.
+        let until = 1 + (kill * 0x9E37) % 700;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        kept.extend(lines.by_ref().filter_map(|line| acknowledged(&line)).take(until));
+        child.kill().unwrap();
+        // What it had said before it died, and was not read yet, was acknowledged too.
+        kept.extend(lines.filter_map(|line| acknowledged(&line)));
+        child.wait().unwrap();
+        assert_kept(&mut site, &kept);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_grow_stops_the_work_and_loses_nothing() {
+    let mut site = site();
+    drop(site.open());
+    // The shell's limit on the size of a file stands for a disk that is full: writing beyond it fails.
+    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"";
+    let output = eight_writers(site._folder.path(), Some(script)).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.lines().any(|line| line.ends_with("refused false")), "the log went on: {}", said.len());
+    let kept: HashSet<_> = said.lines().filter_map(acknowledged).collect();
+    assert!(!kept.is_empty());
+    assert_kept(&mut site, &kept);
+}
