@@ -26,7 +26,9 @@ pub struct Zone(TimeZone);
 
 /// A name that is no time zone's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time zone: write its IANA name, as in `America/New_York`, and see that the package `tzdata` is installed")]
+#[error(
+    "`{0}` is no time zone: write its IANA name, as in `America/New_York`, and see that the package `tzdata` is installed"
+)]
 pub struct UnknownZone(String);
 
 impl TryFrom<String> for Zone {

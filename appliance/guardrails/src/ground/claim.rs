@@ -21,7 +21,7 @@ fn claims_something(text: &str) -> bool {
     let asks = text.trim_end_matches(['"', '\'', ')', '*', '_']).ends_with('?');
     let heading = text.starts_with('#') || text.trim_end_matches(['*', '_']).ends_with(':');
     let said = words::content(text).len();
-    !asks && !(heading && fact::facts(text).is_empty()) && (said > 1 || said + fact::facts(text).len() > 1)
+    !asks && (!heading || !fact::facts(text).is_empty()) && (said > 1 || said + fact::facts(text).len() > 1)
 }
 
 /// `span` cut at every byte where `cuts` says so; the mark itself goes to neither side.
