@@ -42,7 +42,7 @@ pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use library::{
     Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, IndexModel,
     IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed, Report,
-    SearchError, Submission, SyncError, Verification, folder,
+    SearchError, Skipped, Submission, SyncError, Verification, folder,
 };
 pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
 pub use scope::Scope;

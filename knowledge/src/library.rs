@@ -15,7 +15,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use bulk::{Content, FileReport, Progress, Report, Submission};
+pub use bulk::{Content, FileReport, Progress, Report, Skipped, Submission};
 pub use documents::{DocumentText, DocumentVersion, ListedDocument, Removed};
 pub use ingest::{IngestError, Ingested, Outcome};
 pub use maintain::MaintainError;

@@ -54,6 +54,9 @@ pub struct FileReport {
     pub result: Result<Ingested, IngestError>,
 }
 
+/// Names that were passed over, each with the reason.
+pub type Skipped = Vec<(String, &'static str)>;
+
 /// What became of all of them.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -62,7 +65,7 @@ pub struct Report {
     /// What a sync took out of the collection, because the folder no longer has it.
     pub removed: Vec<Removed>,
     /// What was skipped or looked wrong in the folder, by name, with the reason.
-    pub skipped: Vec<(String, &'static str)>,
+    pub skipped: Skipped,
     /// What only shows once all files are in, by name: a document that is not in force, or supersedes nothing.
     pub advice: Vec<(String, String)>,
 }

@@ -7,7 +7,7 @@ use cloister_terms::CollectionId;
 use rusqlite::Connection;
 
 use super::folder::{self, Folder, FolderError};
-use super::{IngestError, Library, Progress, Report, Submission};
+use super::{IngestError, Library, Progress, Report, Skipped, Submission};
 use crate::parse::Parse;
 use crate::store::{Doing, StoreError, versions};
 
@@ -65,7 +65,7 @@ impl From<FolderError> for SyncError {
 ///
 /// # Errors
 /// A folder, or its `metadata.toml`, that cannot be read or used.
-pub fn folder(path: &Path) -> Result<(Vec<Submission>, Vec<(String, &'static str)>), SyncError> {
+pub fn folder(path: &Path) -> Result<(Vec<Submission>, Skipped), SyncError> {
     let Folder { submissions, skipped } = folder::walk(path)?;
     Ok((submissions, skipped))
 }

@@ -278,10 +278,13 @@ pub(crate) struct PairRow {
     pub(crate) topic: Option<String>,
 }
 
+/// Id, question, other wordings, topic, answer, where it begins, whether it stands there.
+type PairFields = (String, String, String, Option<String>, String, i64, bool);
+
 /// Reads a pair with its whole answer, once it is seen to stand in the document's text word for word; `None` where it is
 /// gone.
 pub(crate) fn read_pair(connection: &Connection, pair: i64) -> Result<Option<PairRow>, StoreError> {
-    let row: Option<(String, String, String, Option<String>, String, i64, bool)> = connection
+    let row: Option<PairFields> = connection
         .prepare_cached(
             "SELECT p.id, p.question, p.also, p.topic, p.answer, p.answer_char,
                substr(v.text, p.answer_char + 1, length(p.answer)) = p.answer
