@@ -328,7 +328,7 @@ async fn every_bad_key_gets_the_same_401_and_too_many_get_429() {
     let served = rig.serve(config::Server::default()).await;
     let good = rig.key(Role::Agent);
     let revoked = rig.key(Role::Agent);
-    let account = rig.accounts.list().unwrap()[1].principal.account.clone();
+    let account = revoked.expose().split('_').nth(1).unwrap().parse().unwrap();
     rig.accounts.revoke(&account).unwrap();
     let unknown = "clk_000000000000_0000000000000000000000000000000000000000000";
     let mut bodies = Vec::new();
