@@ -89,6 +89,10 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Stop> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(fault) => Err(Stop::internal("running a blocking task", fault)),
+        // A panic's own words may quote what was worked on: they go nowhere.
+        Err(fault) => {
+            let how = if fault.is_panic() { "it panicked" } else { "it was cancelled" };
+            Err(Stop::internal("running a blocking task", std::io::Error::other(how)))
+        }
     }
 }

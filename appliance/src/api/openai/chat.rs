@@ -160,8 +160,10 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     if !request.common.streams() {
         return governed::governed(&app.gate, caller, call, async |permit| {
             let ports = ports?;
-            let asked = ports.embed.count_tokens(question.text.expose());
+            let text = question.text.clone();
             let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
+            // Counted only now: what was answered is known to be short.
+            let asked = ports.embed.count_tokens(text.expose());
             let usage = usage(&ports, asked, answer.text());
             let mut whole = frame.whole(answer.text(), "stop", usage);
             if let Value::Object(fields) = &mut whole {
@@ -176,8 +178,9 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
         let mut units = Units { feed: feed.clone(), frame: frame.clone(), begun: false };
         let answered = async {
             let ports = ports?;
-            let asked = ports.embed.count_tokens(question.text.expose());
+            let text = question.text.clone();
             let answer = pipeline::answer(&ports, permit, session, question, &mut units).await?;
+            let asked = ports.embed.count_tokens(text.expose());
             let usage = usage(&ports, asked, answer.text());
             Ok::<_, Stop>((answer, usage))
         }
