@@ -1,6 +1,9 @@
 //! Which places are quoted: the best sentences, steps and rows whole, the neighbouring warning attached.
 
-use cloister_guardrails::split::{self, Span};
+use cloister_guardrails::{
+    ground::warning,
+    split::{self, Span},
+};
 use cloister_knowledge::Passage;
 
 use super::{Settings, sentence::Sentence};
@@ -15,33 +18,6 @@ pub(super) struct Quote {
 
 /// How far below the best sentence another may score and still be quoted beside it.
 const BESIDE: f32 = 0.85;
-
-/// Words of a sentence that must not be cut off from its neighbour.
-const WARNINGS: &[&str] = &[
-    "do not",
-    "don't",
-    "don’t",
-    "never",
-    "must not",
-    "should not",
-    "cannot",
-    "warning",
-    "caution",
-    "important:",
-    "maximum",
-    "no more than",
-    "not more than",
-    "not exceed",
-    "contraindicated",
-    "avoid",
-    "emergency",
-    "911",
-    "except",
-    "unless",
-    "only if",
-    "before taking",
-    "seek medical",
-];
 
 /// Chooses the places to quote from `ranked`, the best first; returns them in the order of the documents.
 pub(super) fn choose(ranked: &[Sentence], passages: &[Passage], settings: &Settings) -> Vec<Quote> {
@@ -161,10 +137,7 @@ fn is_step(text: &str, span: Option<&Span>) -> bool {
 /// Widens a quote by the sentence before or after it if that one warns.
 fn with_warnings(text: &str, span: Span) -> Span {
     let sentences = split::sentences(text);
-    let warns = |s: &&Span| {
-        let lower = s.of(text).to_lowercase();
-        WARNINGS.iter().any(|word| lower.contains(word))
-    };
+    let warns = |s: &&Span| warning::warns(s.of(text));
     let before = sentences.iter().rev().find(|s| s.end <= span.start).filter(warns);
     let after = sentences.iter().find(|s| s.start >= span.end).filter(warns);
     Span { start: before.map_or(span.start, |s| s.start), end: after.map_or(span.end, |s| s.end) }
