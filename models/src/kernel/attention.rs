@@ -79,6 +79,11 @@ impl Cache {
         Self { heads, layers, blocks: vec![Box::default(); blocks] }
     }
 
+    /// Blocks that there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Numbers of a block: per layer and asked head 32 keys, then 32 values.
     fn length(&self) -> usize {
         self.layers * self.heads.keys * 2 * POSITIONS * self.heads.size
@@ -119,12 +124,6 @@ impl Cache {
             }
         }
         Some(Places { rows })
-    }
-
-    /// Makes one block the contents of another. False where either does not exist.
-    pub(crate) fn copy(&mut self, from: u32, to: u32) -> bool {
-        let Some(block) = self.blocks.get(from as usize).cloned() else { return false };
-        self.blocks.get_mut(to as usize).map(|to| *to = block).is_some()
     }
 
     /// Writes keys and values of a layer. `row` gives both for a row's number.
