@@ -142,7 +142,7 @@ impl Knowledge for Shelf {
         Ok(vec!["procedures".parse().unwrap(), "secret".parse().unwrap()])
     }
 
-    fn holdings(&self) -> Result<Vec<Holding>, Stop> {
+    fn holdings(&self, _: &[AccessLabel]) -> Result<Vec<Holding>, Stop> {
         Ok(Vec::new())
     }
 
