@@ -26,7 +26,7 @@ pub use verify::{Problem, Verification};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloister_terms::{Clock, CollectionId, Random};
+use cloister_terms::{AccessLabel, Clock, CollectionId, Random};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
