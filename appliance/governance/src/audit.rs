@@ -28,6 +28,8 @@
 //!   and not a queue.
 //! - **An entry reserves the room for its own outcome**, so that an outcome never waits for room and is never lost to a
 //!   full queue. A full queue refuses intents, which is to refuse work.
+//! - **A full disk is not a failed write**: the transaction is rolled back, and the record is written into the room that
+//!   was kept for it. New work is refused from then on, until there is room again.
 //! - **After a failed write nothing more is written.** What a failed sync left on the disk cannot be known, so the log
 //!   refuses until the program is started again and has read what is really there.
 //! - **The writer is joined, not left behind.** A thread still inside SQLCipher while the process exits races with the
@@ -63,6 +65,7 @@ mod proof;
 mod publisher;
 mod reader;
 mod record;
+mod reserve;
 mod retention;
 mod search;
 mod table;
@@ -81,6 +84,7 @@ pub use reader::{ReadError, Reader};
 pub use record::{
     Body, Document, Intent, Model, NewKey, Outcome, OutcomeKind, Record, RecordedIntent, RecordedOutcome, Who,
 };
+use reserve::Reserve;
 pub use retention::{Purge, RETENTION_YEARS};
 pub use search::{Filter, Found, SearchError};
 use table::Row;
@@ -101,6 +105,12 @@ pub enum AuditError {
     /// Too many entries are open.
     #[error("the audit log has as many open entries as it can hold")]
     Full {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The disk is full. What is being done is still recorded, in room that was kept for it.
+    #[error("the disk is full, so no work is taken: free some of it, and work is taken again")]
+    DiskFull {
         /// When to try again.
         retry_after: Duration,
     },
@@ -163,6 +173,7 @@ struct Inner {
     database: Database,
     sender: mpsc::Sender<Message>,
     closed: Arc<AtomicBool>,
+    reserve: Arc<Reserve>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     origin: String,
@@ -201,10 +212,12 @@ impl Log {
         let closed = Arc::new(AtomicBool::new(false));
         let origin = chain.origin().to_owned();
         let (closes, time) = (closed.clone(), clock.clone());
-        let writer = Writer { connection, chain, publisher, receiver, closed: closes, clock: time };
+        let reserve = Arc::new(Reserve::beside(database.path()));
+        let room = Arc::clone(&reserve);
+        let writer = Writer { connection, chain, publisher, receiver, closed: closes, reserve: room, clock: time };
         let writer = Arc::new(writer.start(lock).map_err(LogError::Thread)?);
         let database = database.clone();
-        Ok(Self(Arc::new(Inner { database, sender, closed, clock, random, origin, interrupted, writer })))
+        Ok(Self(Arc::new(Inner { database, sender, closed, reserve, clock, random, origin, interrupted, writer })))
     }
 
     /// How many entries of a dead process were closed as interrupted when this log was opened.
@@ -276,6 +289,9 @@ impl Log {
     fn begin(&self, intent: Intent) -> Result<(Entry, oneshot::Receiver<Result<(), AuditError>>), AuditError> {
         if !self.is_open() {
             return Err(AuditError::Closed);
+        }
+        if self.0.reserve.is_spent() {
+            return Err(AuditError::DiskFull { retry_after: reserve::PERIOD });
         }
         let retry_after = Duration::from_secs(1);
         let reserve = || {

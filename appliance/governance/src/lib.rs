@@ -17,7 +17,7 @@
 //! # let random: Arc<dyn Random> = Arc::new(Counting(0.into()));
 //! # let clock = Arc::new(FixedClock::at("2026-01-01T00:00:00Z".parse()?));
 //! let key = MasterKey::load_or_create(&folder.path().join("master.key"), random.as_ref())?;
-//! let store = Store::open(&folder.path().join("data"), key)?;
+//! let store = Store::open(&folder.path().join("data"), key, random.clone())?;
 //! let tenant = "larkfield".parse()?;
 //! store.create_tenant(&tenant)?;
 //!
@@ -32,8 +32,8 @@
 //! ```
 //!
 //! # Why
-//! - **One database per tenant, one for the fleet, one for the audit log**, each under its own key derived from its own
-//!   name: a tenant's file copied over another's does not open, and destroying one key will destroy one tenant.
+//! - **One database per tenant, one for the fleet, one for the audit log**, each under a random key of its own that the
+//!   master key wraps: a tenant's file copied over another's does not open, and destroying one key destroys one tenant.
 //! - **A [`policy::Permit`] has private fields.** Work that needs permission takes a permit, so that work without a
 //!   decision does not compile.
 //! - **An [`audit::Entry`] is a value that cannot be forgotten**: it is durable before work starts, and dropping it
@@ -45,6 +45,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod declarations;
 pub mod keys;
 pub mod policy;
 pub mod store;

@@ -264,6 +264,10 @@ const fn within_a_tenant(action: Action) -> bool {
         | Action::ListModels
         | Action::ManageModels
         | Action::ManageAccounts
+        | Action::ManageKeys
+        | Action::ManageBackups
+        | Action::ManageTenants
+        | Action::UseKey
         | Action::ReadAudit
         | Action::ManageAudit
         | Action::ReadMetrics => false,
@@ -291,9 +295,26 @@ pub const fn allows(role: Role, action: Action) -> bool {
         ),
         Role::Compliance => matches!(action, Action::ReadAudit | Action::ManageAudit | Action::ReadMetrics),
         Role::Operator => {
-            matches!(action, Action::ManageModels | Action::MaintainIndex | Action::ListModels | Action::ReadMetrics)
+            matches!(
+                action,
+                Action::ManageModels
+                    | Action::ManageBackups
+                    | Action::MaintainIndex
+                    | Action::ListModels
+                    | Action::ReadMetrics
+            )
         }
-        Role::Administrator => matches!(action, Action::ManageAccounts | Action::ListModels | Action::ReadMetrics),
+        Role::Administrator => {
+            matches!(
+                action,
+                Action::ManageAccounts
+                    | Action::ManageKeys
+                    | Action::ManageBackups
+                    | Action::ManageTenants
+                    | Action::ListModels
+                    | Action::ReadMetrics
+            )
+        }
         Role::Service => matches!(
             action,
             Action::Ask

@@ -33,7 +33,7 @@ impl Random for Seeded {
 pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let key = MasterKey::load_or_create(&folder.path().join("master.key"), &Seeded::new(7)).unwrap();
-    let store = Store::open(&folder.path().join("data"), key).unwrap();
+    let store = Store::open(&folder.path().join("data"), key, Arc::new(Seeded::new(8))).unwrap();
     (folder, store)
 }
 

@@ -81,6 +81,14 @@ words!(
         ReadAudit = "read_audit",
         /// Make a checkpoint of the audit log, change its key, rebuild its index.
         ManageAudit = "manage_audit",
+        /// Show, replace, destroy or export the keys of the site.
+        ManageKeys = "manage_keys",
+        /// Stand up, list or destroy tenants.
+        ManageTenants = "manage_tenants",
+        /// Make, verify or restore backups.
+        ManageBackups = "manage_backups",
+        /// Unwrap a data key: done by the program itself, and granted to nobody.
+        UseKey = "use_key",
         /// Read health and metrics.
         ReadMetrics = "read_metrics",
         /// Measure quality on a question set.

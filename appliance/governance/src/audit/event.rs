@@ -112,7 +112,12 @@ const fn kind(action: Action) -> &'static str {
         | Action::ReadDocument
         | Action::ReadAudit
         | Action::ReadMetrics => "R",
-        Action::ManageCollection | Action::ManageDocuments | Action::ManageModels | Action::ManageAccounts => "U",
+        Action::ManageCollection
+        | Action::ManageDocuments
+        | Action::ManageModels
+        | Action::ManageAccounts
+        | Action::ManageKeys
+        | Action::ManageTenants => "U",
         _ => "E",
     }
 }

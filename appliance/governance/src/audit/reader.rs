@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     keys::MasterKey,
-    store::{Database, Store},
+    store::{Database, Store, StoreError},
 };
 
 /// Why something could not be read out of the log.
@@ -64,9 +64,14 @@ impl Reader {
     /// A copy of the files of a site's log in another folder: `audit.db` with what stands beside it, and `audit`.
     ///
     /// SQLite takes the newest records in from the file beside the database, so hand it a copy that may change.
-    pub fn of_copy(folder: &Path, key: &MasterKey) -> Self {
-        let database = Store::copied_audit(folder, key);
-        Self { tree: tree(&database), database, index: None }
+    ///
+    /// `keys` is the folder of the site's own store, whose keyring holds the key.
+    ///
+    /// # Errors
+    /// When the keyring cannot be opened.
+    pub fn of_copy(folder: &Path, keys: &Path, master: &MasterKey) -> Result<Self, StoreError> {
+        let database = Store::copied_audit(folder, keys, master)?;
+        Ok(Self { tree: tree(&database), database, index: None })
     }
 
     /// The same, with the published tree in another folder.

@@ -23,10 +23,11 @@ use tokio::{
 
 use super::{
     AuditError, Intent, Outcome,
-    chain::Chain,
+    chain::{Chain, ChainError},
     note::SignedCheckpoint,
     publisher::Publisher,
     record,
+    reserve::{Reserve, is_full},
     table::{self, Row},
 };
 
@@ -63,6 +64,7 @@ pub(super) struct Writer {
     pub(super) publisher: Publisher,
     pub(super) receiver: mpsc::Receiver<Message>,
     pub(super) closed: Arc<AtomicBool>,
+    pub(super) reserve: Arc<Reserve>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -140,7 +142,13 @@ impl Writer {
     }
 
     fn append(&mut self, rows: &[Row], checkpoint: bool) -> Written {
-        let notes = self.chain.append(&mut self.connection, rows, self.clock.now(), checkpoint).map_err(|error| {
+        let now = self.clock.now();
+        let mut appended = self.chain.append(&mut self.connection, rows, now, checkpoint);
+        // Not a second try of what failed: the transaction was rolled back, and there is room now that there was not.
+        if matches!(&appended, Err(ChainError::Database(error)) if is_full(error)) && self.reserve.release() {
+            appended = self.chain.append(&mut self.connection, rows, now, checkpoint);
+        }
+        let notes = appended.map_err(|error| {
             let error = causes(&error);
             tracing::error!(error, "the audit log cannot be written: no further work is taken");
             AuditError::Closed

@@ -18,6 +18,10 @@ const GRID: &str = "
     manage_accounts      -     -        -                 -          -        yes           -
     read_audit           -     -        -                 yes        -        -             -
     manage_audit         -     -        -                 yes        -        -             -
+    manage_keys          -     -        -                 -          -        yes           -
+    manage_backups       -     -        -                 -          yes      yes           -
+    manage_tenants       -     -        -                 -          -        yes           -
+    use_key              -     -        -                 -          -        -             -
     read_metrics         -     -        -                 yes        yes      yes           -
     evaluate             -     -        yes               -          -        -             -
 ";

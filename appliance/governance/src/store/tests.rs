@@ -3,6 +3,9 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::testing::{Seeded, store};
 
+mod keys;
+mod recovery;
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
@@ -38,8 +41,8 @@ fn another_master_key_is_refused_in_words() {
     let (folder, store) = store();
     drop(store);
     let other = MasterKey::load_or_create(&folder.path().join("other.key"), &Seeded::new(99)).unwrap();
-    let error = Store::open(&folder.path().join("data"), other).unwrap_err();
-    assert!(matches!(error, StoreError::WrongKey { .. }), "{error}");
+    let error = Store::open(&folder.path().join("data"), other, Arc::new(Seeded::new(3))).unwrap_err();
+    assert!(matches!(error, StoreError::Keys(KeyringError::OtherMaster { .. })), "{error}");
     assert!(error.to_string().contains("master key"));
 }
 
@@ -60,7 +63,7 @@ fn a_folder_open_to_others_is_refused() {
     let data = store.folder().to_owned();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).unwrap();
     let key = MasterKey::load(&folder.path().join("master.key")).unwrap();
-    assert!(matches!(Store::open(&data, key), Err(StoreError::TooOpen { .. })));
+    assert!(matches!(Store::open(&data, key, Arc::new(Seeded::new(3))), Err(StoreError::TooOpen { .. })));
 }
 
 #[test]
@@ -72,6 +75,20 @@ fn an_unknown_tenant_is_an_error_and_makes_nothing() {
     store.create_tenant(&tenant).unwrap();
     assert_eq!(store.tenants().unwrap(), std::slice::from_ref(&tenant));
     assert!(matches!(store.create_tenant(&tenant), Err(StoreError::TenantExists(_))));
+}
+
+#[test]
+fn the_write_ahead_log_is_brought_into_the_database_when_it_is_long() {
+    let (_folder, store) = store();
+    let connection = store.fleet().connect().unwrap();
+    connection.execute_batch("CREATE TABLE t(x BLOB)").unwrap();
+    let log = store.folder().join("fleet.db-wal");
+    for _ in 0..100 {
+        connection.execute_batch("INSERT INTO t VALUES (randomblob(200000))").unwrap();
+    }
+    // A hundred times fifty pages went through it; it is written from its beginning again each time it was brought in.
+    let pages = std::fs::metadata(log).unwrap().len() / 4096;
+    assert!(pages < 1500, "the log grew to {pages} pages");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const FOLDER: &str = "CLOISTER_TEST_AUDIT_FOLDER";
 fn child_writes_and_aborts() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let key = MasterKey::load(&folder.join("master.key")).unwrap();
-    let store = Store::open(&folder.join("data"), key).unwrap();
+    let store = Store::open(&folder.join("data"), key, Arc::new(Seeded::new(9))).unwrap();
     let log = Log::open(&store.audit(), clock(), Arc::new(Seeded::new(u64::from(std::process::id())))).unwrap();
     let mut open = Vec::new();
     for request in 0..20 {
@@ -79,7 +79,7 @@ fn kills() -> usize {
 fn child_writes_with_eight_threads() {
     let Some(folder) = std::env::var_os(EIGHT).map(PathBuf::from) else { return };
     let key = MasterKey::load(&folder.join("master.key")).unwrap();
-    let store = Store::open(&folder.join("data"), key).unwrap();
+    let store = Store::open(&folder.join("data"), key, Arc::new(Seeded::new(9))).unwrap();
     let log = Log::open(&store.audit(), clock(), Arc::new(Seeded::new(u64::from(std::process::id())))).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -168,4 +168,65 @@ fn a_file_that_cannot_grow_stops_the_work_and_loses_nothing() {
     let kept: HashSet<_> = said.lines().filter_map(acknowledged).collect();
     assert!(!kept.is_empty());
     assert_kept(&mut site, &kept);
+}
+
+/// A small file system of its own, taken away with the value.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn new(size: &str) -> Option<Self> {
+        if std::env::var("CLOISTER_TESTS").ok().as_deref() != Some("all") {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={size},mode=0700");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
+        assert!(mounted.unwrap().success(), "mounting needs root");
+        Some(Self(folder))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _gone_with_the_machine = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test names itself to whoever runs the suite")]
+fn on_a_full_disk_what_is_open_is_recorded_new_work_is_refused_and_room_brings_it_back() {
+    let Some(disk) = Mounted::new("40m") else {
+        eprintln!("SKIPPED a full disk: set CLOISTER_TESTS=all to run it, as root");
+        return;
+    };
+    let key = MasterKey::load_or_create(&disk.0.path().join("master.key"), &Seeded::new(7)).unwrap();
+    let store = Store::open(&disk.0.path().join("data"), key, Arc::new(Seeded::new(8))).unwrap();
+    let log = Log::open(&store.audit(), clock(), Arc::new(Seeded::new(3))).unwrap();
+    let open: Vec<_> = (0..200).map(|request| log.intent_blocking(intent(request)).unwrap()).collect();
+    let filler = disk.0.path().join("filler");
+    let filled = std::fs::File::create(&filler).and_then(|mut file| std::io::copy(&mut std::io::repeat(7), &mut file));
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let mut done = 0;
+    let refused = loop {
+        match log.intent_blocking(intent(1000)) {
+            Ok(entry) => entry.complete_blocking(Outcome::done()).unwrap(),
+            Err(refused) => break refused,
+        }
+        done += 1;
+        assert!(done < 100_000, "the disk never was full");
+    };
+    assert!(matches!(refused, AuditError::DiskFull { .. }), "{refused}");
+    for entry in open {
+        entry.complete_blocking(Outcome::done()).unwrap();
+    }
+    assert!(matches!(log.intent_blocking(intent(2)), Err(AuditError::DiskFull { .. })), "still full");
+    std::fs::remove_file(&filler).unwrap();
+    let freed = std::time::Instant::now();
+    while log.intent_blocking(intent(3)).is_err() {
+        assert!(freed.elapsed() < Duration::from_secs(5), "work is not taken again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(log);
+    let verified = Reader::of(&store).verify(&Evidence::default()).unwrap();
+    assert_eq!(verified.findings, []);
 }
