@@ -12,6 +12,7 @@ use crate::cpu;
 mod account;
 mod ask;
 mod audit;
+mod backup;
 mod config;
 mod demo;
 mod doctor;
@@ -19,11 +20,13 @@ mod eval;
 mod guardrail;
 mod init;
 mod kb;
+mod key;
 mod model;
 mod progress;
 mod serve;
 mod site;
 mod table;
+mod tenant;
 
 /// Cloister answers from a site's own documents, cited and checked, and lets nothing leave the building.
 #[derive(Debug, Parser)]
@@ -53,6 +56,12 @@ enum Noun {
     Kb(kb::Arguments),
     /// Issue, list or revoke accounts
     Account(account::Arguments),
+    /// Show, replace, export or destroy the keys of the site
+    Key(key::Arguments),
+    /// Plan, apply, list or destroy tenants
+    Tenant(tenant::Arguments),
+    /// Make, verify or restore backups of the site
+    Backup(backup::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),
     /// Measure quality on questions and documents of your own
@@ -87,6 +96,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Model(arguments) => model::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
+        Noun::Key(arguments) => key::run(arguments),
+        Noun::Backup(arguments) => backup::run(arguments),
+        Noun::Tenant(arguments) => tenant::run(arguments),
         Noun::Audit(arguments) => audit::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),

@@ -77,7 +77,8 @@ impl Default for Data {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
-    /// The file of the master key, mode 0600. Default: `master.key` in the data folder.
+    /// The file of the master key, mode 0600, for where there is no systemd credential `cloister.master-key`. Default:
+    /// `master.key` in the data folder.
     pub master: Option<PathBuf>,
 }
 

@@ -1,6 +1,6 @@
 //! The doctor: what stands in the way of serving, each with a code and what to do.
 //!
-//! It looks and changes nothing: it makes no folder or key and sends no packet.
+//! It looks and changes nothing: it makes no folder or key and sends no packet. Only that it used the keys is recorded.
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +101,7 @@ pub fn examine(config: &Config, machine: &Machine, now: Timestamp, models: Model
         machine::swap(machine),
         machine::disk(&config.data.folder),
         files::data_folder(&config.data.folder),
-        files::master_key(&config.master_key()),
+        files::master_key(config),
         files::store(config),
         files::certificate(config, now),
     ];

@@ -1,10 +1,17 @@
 //! From the configuration to running parts, and the adapters that lend one room's parts to another's ports.
 
-use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::extract::FromRef;
-use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
+use cloister_governance::{
+    accounts::Accounts,
+    audit::Log,
+    declarations::Declarations,
+    keys::{KeyError, MasterKey},
+    policy::Policy,
+    store::Store,
+};
 use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
@@ -23,11 +30,13 @@ use crate::{
     pipeline::{Generate, Ports, Stop},
 };
 
+mod declared;
 mod embedding;
 mod generation;
 mod shelf;
 mod system;
 
+pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
 pub use shelf::{Shelf, stopped};
@@ -133,14 +142,16 @@ pub struct Tenant {
 }
 
 impl App {
-    /// Opens the store and the log, verifies and loads the models, opens the tenants' libraries.
+    /// Opens the store and the log, verifies and loads the models, opens the tenants' libraries. Blocks.
     ///
     /// # Errors
     /// The first thing that is not as it must be, with what to do about it.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let (clock, random) = (clock(), random());
-        let store = store(&config)?;
+        let store = store_to_change(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
+        let policy = Policy::built_in();
+        store.record_key_uses(&audit, policy.version())?;
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
         let metrics = Metrics::new();
         let generate = generation(&config, random.as_ref(), &metrics)?;
@@ -149,7 +160,7 @@ impl App {
         let embed_batch: Arc<dyn Embed> = Arc::new(PoolEmbed::new(pools.embed.pool().clone(), BATCH_PATIENCE));
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let identity = Identity::new(accounts, &config.limits, metrics.clone());
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let gate = Gate { policy, audit };
         let (pools, tenants) = (Some(pools), BTreeMap::new());
         let mut app = Self {
             config,
@@ -169,13 +180,15 @@ impl App {
         Ok(app)
     }
 
-    /// Opens the library of every configured tenant; one that is new gets its database.
+    /// Opens the library of every tenant that is configured or declared; one that is new gets its database.
     ///
     /// # Errors
     /// When a database cannot be made or opened.
     pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
         let settings = Arc::new(self.config.answer.clone());
-        for (name, tenant) in &self.config.tenants {
+        let mut tenants = declared(&Declarations::open(&self.store.fleet())?)?;
+        tenants.extend(self.config.tenants.clone());
+        for (name, tenant) in &tenants {
             tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
@@ -213,13 +226,37 @@ pub fn random() -> Arc<dyn Random> {
     Arc::new(SystemRandom)
 }
 
-/// The encrypted databases of the site, with the key that is there already.
+/// The encrypted databases of the site, which are there already.
 ///
 /// # Errors
 /// When the key is missing, too widely readable, or not the one of these databases.
 pub fn store(config: &Config) -> anyhow::Result<Store> {
-    let key = MasterKey::load(&config.master_key())?;
-    Ok(Store::open(&config.store_folder(), key)?)
+    let folder = config.store_folder();
+    // A credential is there on a machine whose disk is not: what would be made then is a second site.
+    if !folder.join("keyring").exists() && !folder.join("fleet.db").exists() {
+        master_key(config)?;
+        anyhow::bail!("there is no site in {}: see that the disk is mounted, or run `cloister init`", folder.display());
+    }
+    Ok(Store::open(&config.store_folder(), master_key(config)?, random())?)
+}
+
+/// The same before anything in it is brought up to date: where another release opened it last, a backup is made first.
+///
+/// # Errors
+/// As [`store`], or when the backup cannot be made.
+pub fn store_to_change(config: &Config) -> anyhow::Result<Store> {
+    let store = store(config)?;
+    store.taken_over_by(env!("CARGO_PKG_VERSION"), &config.data.folder.join("backups"), clock().now())?;
+    Ok(store)
+}
+
+/// The master key: the credential that systemd unsealed for this service, or the configured file.
+///
+/// # Errors
+/// When there is neither, or others may read it.
+pub fn master_key(config: &Config) -> Result<MasterKey, KeyError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    MasterKey::of_site(credentials.as_deref(), &config.master_key())
 }
 
 /// Sees to it that a tenant has its database.

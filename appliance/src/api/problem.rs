@@ -37,6 +37,9 @@ impl From<Stop> for Problem {
                 }
                 Failure::Busy { retry_after, .. } => told(StatusCode::TOO_MANY_REQUESTS, "Busy").after(*retry_after),
                 Failure::Deadline => told(StatusCode::GATEWAY_TIMEOUT, "Out of time"),
+                Failure::NoRoom { retry_after } => {
+                    told(StatusCode::INSUFFICIENT_STORAGE, "No room").after(*retry_after)
+                }
                 Failure::Unavailable { .. } => {
                     told(StatusCode::SERVICE_UNAVAILABLE, "Not available").after(Duration::from_secs(60))
                 }

@@ -13,7 +13,12 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use cloister_governance::{accounts::NewAccount, audit::Outcome, keys::MasterKey, store::Store};
+use cloister_governance::{
+    accounts::NewAccount,
+    audit::Outcome,
+    keys::{Custody, KeyError, MasterKey},
+    store::Store,
+};
 use cloister_terms::{Action, Role};
 
 use super::site::{self, Desk, write_secret};
@@ -40,10 +45,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let tenants = desk.store.tenants()?;
     let issued = first_administrator(&desk, &key_file)?;
     say(&format!("the site is in {}", desk.config.data.folder.display()));
-    say(&format!(
-        "master key: {} (copy it to a safe place: without it nothing here can be read)",
-        desk.config.master_key().display()
-    ));
+    say(&match wiring::master_key(&desk.config)?.custody() {
+        Custody::Credential(path) => format!("master key: the credential {}", path.display()),
+        Custody::File(path) => {
+            format!("master key: {} (fit for trying; see systemd/README.md to seal it)", path.display())
+        }
+    });
+    say("recovery: write a bundle with `cloister key export`; without master key and bundle nothing here can be read");
     if let Some(authority) = authority {
         say(&format!("certificate: clients trust {}", authority.display()));
     }
@@ -67,15 +75,20 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// When one of them cannot be made, or is there and is not as it must be.
 pub(super) fn make(config: Config) -> anyhow::Result<Desk> {
     private_folder(&config.data.folder)?;
-    let key = MasterKey::load_or_create(&config.master_key(), wiring::random().as_ref())?;
-    let store = Store::open(&config.store_folder(), key)?;
-    for tenant in config.tenants.keys() {
-        wiring::tenant_database(&store, tenant)?;
+    let random = wiring::random();
+    let key = match wiring::master_key(&config) {
+        Err(KeyError::Missing { path }) => MasterKey::load_or_create(&path, random.as_ref())?,
+        found => found?,
+    };
+    let desk = Desk::on(Store::open(&config.store_folder(), key, random)?, config)?;
+    for tenant in desk.config.tenants.keys() {
+        wiring::tenant_database(&desk.store, tenant)?;
     }
-    if config.tls.certificate.is_none() {
-        authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
+    if desk.config.tls.certificate.is_none() {
+        let names = names::of_this_host(&desk.config.tls.names);
+        authority::ensure(&desk.config.tls_folder(), &names, desk.clock.now())?;
     }
-    Desk::of(config)
+    Ok(desk)
 }
 
 /// A folder that only its owner may enter. One that is there keeps its mode: the store refuses it where others may.

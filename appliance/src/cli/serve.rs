@@ -60,7 +60,7 @@ pub(super) fn with(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
         let certificate = certificate(&config)?;
-        let app = Arc::new(App::start(config)?);
+        let app = Arc::new(tokio::task::block_in_place(|| App::start(config))?);
         let settings = app.config.server.clone();
         let routes = api::routes().merge(health::routes());
         let edge = Edge::new(&settings, app.metrics.clone(), Arc::clone(&app.random));

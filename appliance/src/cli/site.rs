@@ -81,11 +81,17 @@ impl Desk {
 
     /// Opens the store of `config`.
     pub(super) fn of(config: Config) -> anyhow::Result<Self> {
+        Self::on(wiring::store_to_change(&config)?, config)
+    }
+
+    /// A desk on a store that is open.
+    pub(super) fn on(store: Store, config: Config) -> anyhow::Result<Self> {
         let clock = wiring::clock();
         let random = wiring::random();
-        let store = wiring::store(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let policy = Policy::built_in();
+        store.record_key_uses(&audit, policy.version())?;
+        let gate = Gate { policy, audit };
         Ok(Self { config, clock, random, store, gate, embed: OnceLock::new() })
     }
 
@@ -157,6 +163,17 @@ impl Desk {
         let role = if action == Action::ManageModels { Role::Operator } else { Role::Administrator };
         let caller = self.caller(role, None);
         governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
+    }
+
+    /// The same for what an administrator does to one tenant.
+    pub(super) fn govern_site_for<T>(
+        &self,
+        action: Action,
+        tenant: &TenantId,
+        work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let caller = self.caller(Role::Administrator, None);
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Tenant(tenant.clone())), |_| work())
     }
 
     /// The same for the audit log itself, by whoever keeps it.

@@ -6,8 +6,9 @@ use std::{
 };
 
 use cloister_governance::{
-    keys::{KeyError, MasterKey},
-    store::Store,
+    audit::Log,
+    keys::{Custody, KeyError},
+    policy::Policy,
 };
 use jiff::Timestamp;
 
@@ -15,6 +16,7 @@ use super::Finding;
 use crate::{
     config::Config,
     edge::{authority, tls},
+    wiring,
 };
 
 /// Days before a certificate's end at which it is worth a warning.
@@ -49,10 +51,20 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
     }
 }
 
-pub(super) fn master_key(path: &Path) -> Finding {
+pub(super) fn master_key(config: &Config) -> Finding {
+    let path = config.master_key();
     let shown = path.display();
-    let error = match MasterKey::load(path) {
-        Ok(_) => return Finding::good("master_key", format!("{shown} is ours alone")),
+    let error = match wiring::master_key(config) {
+        Ok(key) => {
+            return match key.custody() {
+                Custody::Credential(_) => Finding::good("master_key", format!("{} is a credential", key.id())),
+                Custody::File(_) => Finding::warning(
+                    "master_key",
+                    format!("{} lies in the file {shown}, which is ours alone: fit for trying", key.id()),
+                    "seal it as a systemd credential: see systemd/README.md",
+                ),
+            };
+        }
         Err(error) => error,
     };
     let mend = match &error {
@@ -72,18 +84,23 @@ pub(super) fn store(config: &Config) -> Finding {
     if !config.store_folder().join("fleet.db").exists() {
         return Finding::note("store", "there is none yet: `cloister init` makes it");
     }
-    let Ok(key) = MasterKey::load(&config.master_key()) else {
+    if wiring::master_key(config).is_err() {
         return Finding::bad("store", "cannot be opened without the master key", "bring the key that it was made with");
-    };
-    let tenants = Store::open(&config.store_folder(), key).and_then(|store| {
-        let tenants = store.tenants()?;
-        tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
-        Ok(tenants.len())
-    });
-    match tenants {
+    }
+    match databases(config) {
         Ok(count) => Finding::good("store", format!("opens, with the databases of {count} tenants")),
         Err(error) => Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with"),
     }
+}
+
+/// Opens every database. That uses their keys, which is recorded.
+fn databases(config: &Config) -> anyhow::Result<usize> {
+    let store = wiring::store(config)?;
+    let log = Log::open(&store.audit(), wiring::clock(), wiring::random())?;
+    store.record_key_uses(&log, Policy::built_in().version())?;
+    let tenants = store.tenants()?;
+    tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
+    Ok(tenants.len())
 }
 
 pub(super) fn certificate(config: &Config, now: Timestamp) -> Finding {

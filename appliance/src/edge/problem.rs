@@ -134,6 +134,13 @@ impl From<Refusal> for Problem {
             Refusal::Unrecorded(AuditError::Full { retry_after }) => {
                 Self { retry_after: Some(retry_after), ..Self::overloaded() }
             }
+            Refusal::Unrecorded(AuditError::DiskFull { retry_after }) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                "No room",
+                "the disk is full, so no work is taken: tell the operator",
+            )
+            .after(retry_after),
             Refusal::Unrecorded(AuditError::Closed) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "audit_unavailable",

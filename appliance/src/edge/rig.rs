@@ -102,7 +102,7 @@ impl Rig {
         let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
         let clock = Arc::new(FixedClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
         let key = MasterKey::load_or_create(&folder.path().join("master.key"), random.as_ref()).unwrap();
-        let store = Store::open(&folder.path().join("store"), key).unwrap();
+        let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), clock.clone(), random.clone()).unwrap();
         let audit = audit::Log::open(&store.audit(), clock.clone(), random.clone()).unwrap();
         let metrics = Metrics::new();

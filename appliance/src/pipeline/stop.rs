@@ -98,6 +98,12 @@ pub enum Failure {
     /// The request's time was used up.
     #[error("the time allowed for this request is used up")]
     Deadline,
+    /// The disk is full, so that no record of new work can be kept.
+    #[error("the disk is full, so no work is taken: tell the operator")]
+    NoRoom {
+        /// When trying again has a chance.
+        retry_after: Duration,
+    },
     /// Something needed is switched off, stopped or not installed.
     #[error("{what} is not available: {mend}")]
     Unavailable {
@@ -160,6 +166,7 @@ impl Stop {
                 Failure::TooLong { .. } => "too_long",
                 Failure::Busy { .. } => "busy",
                 Failure::Deadline => "deadline",
+                Failure::NoRoom { .. } => "disk_full",
                 Failure::Unavailable { .. } => "unavailable",
                 Failure::Internal { .. } => "internal",
             },
@@ -179,6 +186,7 @@ impl From<Refusal> for Stop {
         match refusal {
             Refusal::Denied(denial) => Self::forbidden(denial.code(), denial.to_string()),
             Refusal::Unrecorded(AuditError::Full { retry_after }) => Self::busy("the audit log", retry_after),
+            Refusal::Unrecorded(AuditError::DiskFull { retry_after }) => Failure::NoRoom { retry_after }.into(),
             Refusal::Unrecorded(AuditError::Closed) => Failure::Unavailable {
                 what: "the audit log".to_owned(),
                 mend: "nothing is done that cannot be recorded: tell the operator".to_owned(),

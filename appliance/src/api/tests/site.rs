@@ -75,7 +75,7 @@ impl Site {
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
         let key = MasterKey::load_or_create(&folder.path().join("master.key"), &*random).unwrap();
-        let store = Store::open(&folder.path().join("store"), key).unwrap();
+        let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random)).unwrap();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let mut config = Config::default();

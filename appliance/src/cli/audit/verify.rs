@@ -3,10 +3,7 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::Context;
-use cloister_governance::{
-    audit::{Evidence, LogError, Outcome, Reader, Verification, Verifier, checkpoints_in},
-    keys::MasterKey,
-};
+use cloister_governance::audit::{Evidence, LogError, Outcome, Reader, Verification, Verifier, checkpoints_in};
 use cloister_terms::Action;
 
 use super::{Verify, say};
@@ -16,6 +13,7 @@ use crate::{
         table,
     },
     config::Config,
+    wiring,
 };
 
 pub(super) fn run(site: &site::Arguments, verify: &Verify) -> anyhow::Result<ExitCode> {
@@ -73,13 +71,12 @@ fn copied(config: &Config, folder: &Path, evidence: &Evidence) -> anyhow::Result
             anyhow::bail!("there is no {}: name the folder that holds the copy", from.display());
         }
     }
-    let key = MasterKey::load(&config.master_key())?;
-    let reader = Reader::of_copy(private.path(), &key).with_tree(&folder.join("audit"));
-    Ok(reader.verify(evidence))
+    let reader = Reader::of_copy(private.path(), &config.store_folder(), &wiring::master_key(config)?)?;
+    Ok(reader.with_tree(&folder.join("audit")).verify(evidence))
 }
 
 fn opened(config: &Config, folder: &Path) -> anyhow::Result<Reader> {
-    Ok(Reader::of_copy(folder, &MasterKey::load(&config.master_key())?))
+    Ok(Reader::of_copy(folder, &config.store_folder(), &wiring::master_key(config)?)?)
 }
 
 fn evidence(verify: &Verify) -> anyhow::Result<Evidence> {
