@@ -17,6 +17,7 @@ mod suite {
     mod demo;
     mod init;
     mod isolation;
+    mod keys;
     mod load;
     mod openai_clients;
     pub(crate) mod site;
