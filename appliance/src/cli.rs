@@ -19,6 +19,7 @@ mod eval;
 mod guardrail;
 mod kb;
 mod model;
+mod policy;
 mod progress;
 mod serve;
 mod site;
@@ -52,6 +53,8 @@ enum Noun {
     Account(account::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),
+    /// Check, try and explain who may do what
+    Policy(policy::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
     /// Apply a guardrail to texts of your own and see what it finds
@@ -84,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
         Noun::Audit(arguments) => audit::run(arguments),
+        Noun::Policy(arguments) => policy::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::extract::FromRef;
-use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
+use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, store::Store};
 use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
@@ -25,11 +25,13 @@ use crate::{
 
 mod embedding;
 mod generation;
+mod policy;
 mod shelf;
 mod system;
 
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
+pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -143,7 +145,7 @@ impl App {
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let identity = Identity::new(accounts, &config.limits, metrics.clone());
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let gate = Gate { policy: policy(&config.policy, Some(&metrics))?, audit };
         let (pools, tenants) = (Some(pools), BTreeMap::new());
         let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;

@@ -122,16 +122,20 @@ impl Site {
     }
 
     /// The same, with further `--set` values.
+    pub fn serve_with(&self, settings: &[&str]) -> Server {
+        let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        self.launch(&arguments, &[])
+    }
+
+    /// The same, with any arguments, and with paths in its environment.
     ///
     /// # Panics
     /// If the server does not start; its log is in the message.
     #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
-    pub fn serve_with(&self, settings: &[&str]) -> Server {
+    pub fn launch(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
         let mut command = self.program.command();
-        command.args(["serve", "--config", &self.config(), "--set", "server.port=0"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
+        command.args(["serve", "--config", &self.config(), "--set", "server.port=0"]).args(arguments);
+        command.envs(environment.iter().copied());
         let log = self.path().join("server.log");
         let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");

@@ -13,10 +13,12 @@
 mod suite {
     mod asking;
     mod audit;
+    mod canaries;
     mod crash;
     mod demo;
     mod isolation;
     mod load;
     mod openai_clients;
+    mod policy;
     pub(crate) mod site;
 }
