@@ -144,7 +144,7 @@ impl Run<'_> {
             format!("{known}?who={}", escaped(text)),
             format!("{known}/{}", escaped(text)),
         ] {
-            if target.len() < 16_000 {
+            if target.len() < 30_000 {
                 self.send(&service, method, &target, json, b"{}");
                 self.send(&self.client("knowledge_manager"), method, &target, json, b"{}");
             }
@@ -310,8 +310,8 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
     let shown: BTreeSet<String> = leaks.iter().map(|leak| format!("{}: {}", leak.place, leak.what)).collect();
     assert!(shown.is_empty(), "{} leaks: {:#?}", shown.len(), shown.iter().take(40).collect::<Vec<_>>());
     println!("{sent} requests, statuses {statuses:?}, {bytes} bytes of state, {rounds} looks at temporary files");
-    for status in [200, 400, 401, 403, 404, 405, 413, 422] {
-        assert!(statuses.contains(&status) || status == 422, "no request ended with {status}: {statuses:?}");
+    for status in [200, 400, 401, 403, 404, 405, 413] {
+        assert!(statuses.contains(&status), "no request ended with {status}: {statuses:?}");
     }
     assert!(sent > 1500 && bytes > 1_000_000 && rounds > 10);
 }

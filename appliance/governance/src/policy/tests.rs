@@ -247,7 +247,9 @@ fn a_resource_is_written_as_it_is_read() {
         assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
     }
     assert_eq!(document("a", "faq").to_string().parse(), Ok(document("a", "faq")));
-    for text in ["", "tenant:", "tenant:A b", "collection:a", "collection:a/b/c", "document:a/b/c", "audit:a/b", "machine"] {
+    for text in
+        ["", "tenant:", "tenant:A b", "collection:a", "collection:a/b/c", "document:a/b/c", "audit:a/b", "machine"]
+    {
         assert!(text.parse::<Resource>().is_err(), "{text}");
     }
 }
