@@ -39,7 +39,7 @@ pub(super) fn intent(request: u128) -> Intent {
         collections: Vec::new(),
         session: None,
         request: RequestId::from(request),
-        policy: "5e7".to_owned(),
+        policy: "built-in-1".to_owned(),
         policies: vec!["staff-ask-and-read".to_owned()],
     }
 }

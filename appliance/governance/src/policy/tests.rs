@@ -254,10 +254,15 @@ fn a_resource_is_written_as_it_is_read() {
     }
 }
 
+/// The packaged policies.
+fn packaged() -> Source {
+    let text = include_str!("../../../../systemd/policies/cloister.cedar").to_owned();
+    Source { name: "cloister.cedar".to_owned(), text }
+}
+
 /// The packaged policies without the one of that id.
 fn without(id: &str) -> Source {
-    let text = include_str!("../../../../systemd/policies/cloister.cedar");
-    let set: PolicySet = text.parse().unwrap();
+    let set: PolicySet = packaged().text.parse().unwrap();
     let left = set.policies().filter(|policy| policy.annotation("id") != Some(id));
     Source { name: "mutant".to_owned(), text: left.map(ToString::to_string).collect::<Vec<_>>().join("\n") }
 }
@@ -265,14 +270,13 @@ fn without(id: &str) -> Source {
 #[test]
 fn the_table_misses_every_policy_that_is_taken_away() {
     for policy in Rules::packaged().unwrap().stated() {
-        let mutant = Policy::of(Rules::of(&[without(&policy.id)]).unwrap());
-        assert!(!table::mismatches(&mutant).is_empty(), "nobody misses `{}`", policy.id);
+        assert!(!table::mismatches(&without(&policy.id)).is_empty(), "nobody misses `{}`", policy.id);
     }
 }
 
 #[test]
 fn the_table_catches_a_policy_that_is_loosened() {
-    let text = include_str!("../../../../systemd/policies/cloister.cedar");
+    let text = packaged().text;
     for (from, to) in [
         ("resource in principal.tenant ||", "true ||"),
         ("principal has tenant ||", "true ||"),
@@ -290,10 +294,10 @@ fn the_table_catches_a_policy_that_is_loosened() {
         ("Action::\"manage_policy\"]", "Action::\"manage_policy\", Action::\"manage_models\"]"),
     ] {
         assert!(text.contains(from), "the policies no longer say {from}");
-        let source = Source { name: "mutant".to_owned(), text: text.replacen(from, to, 1) };
-        // What cannot be valid cannot be loaded either; what can be must be caught.
-        if let Ok(rules) = Rules::of(&[source]) {
-            assert!(!table::mismatches(&Policy::of(rules)).is_empty(), "nobody catches {from} -> {to}");
+        let mutant = Source { name: "mutant".to_owned(), text: text.replacen(from, to, 1) };
+        // What validation refuses is never in force: the mutant dies there.
+        if Rules::of(std::slice::from_ref(&mutant)).is_ok() {
+            assert!(!table::mismatches(&mutant).is_empty(), "nobody catches {from} -> {to}");
         }
     }
 }
