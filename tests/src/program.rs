@@ -74,6 +74,34 @@ impl Program {
         }
         Site { program: self.clone(), folder }
     }
+
+    /// Starts a server on a configuration whose data is in `data`, and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// If the server does not start; its log is in the message.
+    pub fn serve(&self, config: &Path, data: &Path) -> Server {
+        self.launch(config, data, &[], &[])
+    }
+
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
+    fn launch(&self, config: &Path, data: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
+        let mut command = self.command();
+        command.arg("serve").arg("--config").arg(config).args(["--set", "server.port=0"]).args(arguments);
+        command.envs(environment.iter().copied());
+        let log = data.join("server.log");
+        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let ready = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on https://").map(ToOwned::to_owned));
+        let Some(address) = ready.and_then(|address| address.parse().ok()) else {
+            let _gone = child.kill();
+            panic!("the server did not become ready: {}", fs::read_to_string(&log).unwrap_or_default());
+        };
+        Server { child, address, authority: data.join("tls/ca.pem"), log }
+    }
 }
 
 /// A site's folder.
@@ -131,24 +159,8 @@ impl Site {
     ///
     /// # Panics
     /// If the server does not start; its log is in the message.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
     pub fn launch(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
-        let mut command = self.program.command();
-        command.args(["serve", "--config", &self.config(), "--set", "server.port=0"]).args(arguments);
-        command.envs(environment.iter().copied());
-        let log = self.path().join("server.log");
-        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
-        let stdout = child.stdout.take().expect("its output is piped");
-        let ready = BufReader::new(stdout)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("listening on https://").map(ToOwned::to_owned));
-        let Some(address) = ready.and_then(|address| address.parse().ok()) else {
-            let _gone = child.kill();
-            panic!("the server did not become ready: {}", fs::read_to_string(&log).unwrap_or_default());
-        };
-        Server { child, address, authority: self.path().join("tls/ca.pem"), log }
+        self.program.launch(Path::new(&self.config()), self.path(), arguments, environment)
     }
 }
 

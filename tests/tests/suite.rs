@@ -16,6 +16,7 @@ mod suite {
     mod canaries;
     mod crash;
     mod demo;
+    mod init;
     mod isolation;
     mod load;
     mod openai_clients;
