@@ -26,7 +26,10 @@ use cloister_governance::policy::Resource;
 use cloister_terms::{Action, TenantId};
 
 use crate::{
-    edge::router::{Routes, Verb},
+    edge::{
+        health,
+        router::{Routes, Verb},
+    },
     governed::Call,
     identity::Caller,
     pipeline::Stop,
@@ -35,6 +38,11 @@ use crate::{
 
 /// Why the description needs no account.
 const DESCRIBED: &str = "the same text for every site, made when the program was built; a browser has no account yet";
+
+/// Every route that the program serves. The server and the tests that walk over all routes take this one list.
+pub fn every_route() -> Routes<Arc<App>> {
+    routes().merge(health::routes())
+}
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {

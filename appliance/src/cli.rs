@@ -22,6 +22,7 @@ mod init;
 mod kb;
 mod key;
 mod model;
+mod policy;
 mod progress;
 mod serve;
 mod site;
@@ -64,6 +65,8 @@ enum Noun {
     Backup(backup::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),
+    /// Check, try and explain who may do what
+    Policy(policy::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
     /// Apply a guardrail to texts of your own and see what it finds
@@ -100,6 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Backup(arguments) => backup::run(arguments),
         Noun::Tenant(arguments) => tenant::run(arguments),
         Noun::Audit(arguments) => audit::run(arguments),
+        Noun::Policy(arguments) => policy::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),

@@ -19,6 +19,7 @@ mod complaint;
 mod load;
 mod models;
 mod origin;
+mod policy;
 mod server;
 mod site;
 mod tenants;
@@ -28,6 +29,7 @@ pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
 pub use origin::{Origin, Setting};
+pub use policy::Policy;
 pub use server::{Limits, Server, Tls};
 pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
@@ -54,6 +56,8 @@ pub struct Config {
     pub answer: Settings,
     /// The audit log.
     pub audit: Audit,
+    /// The site's own policies.
+    pub policy: Policy,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
 }

@@ -9,7 +9,6 @@ use cloister_governance::{
     audit::Log,
     declarations::Declarations,
     keys::{KeyError, MasterKey},
-    policy::Policy,
     store::Store,
 };
 use cloister_knowledge::{
@@ -33,12 +32,14 @@ use crate::{
 mod declared;
 mod embedding;
 mod generation;
+mod policy;
 mod shelf;
 mod system;
 
 pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
+pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -150,10 +151,10 @@ impl App {
         let (clock, random) = (clock(), random());
         let store = store_to_change(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
-        let policy = Policy::built_in();
-        store.record_key_uses(&audit, policy.version())?;
-        let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
         let metrics = Metrics::new();
+        let policy = policy(&config.policy, Some(&metrics))?;
+        store.record_key_uses(&audit, policy.rules().version())?;
+        let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
         let generate = generation(&config, random.as_ref(), &metrics)?;
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());

@@ -13,6 +13,7 @@
 mod suite {
     mod asking;
     mod audit;
+    mod canaries;
     mod crash;
     mod demo;
     mod init;
@@ -20,5 +21,6 @@ mod suite {
     mod keys;
     mod load;
     mod openai_clients;
+    mod policy;
     pub(crate) mod site;
 }

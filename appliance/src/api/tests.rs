@@ -2,7 +2,9 @@
 //! embedder that counts words.
 
 mod faces;
+mod matrix;
 mod native;
 mod openai;
+mod policy;
 mod site;
 mod streams;

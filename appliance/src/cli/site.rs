@@ -13,7 +13,7 @@ use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
     audit::{Log, Outcome},
-    policy::{Policy, Resource},
+    policy::Resource,
     store::Store,
 };
 use cloister_knowledge::{Library, parse::Sandbox};
@@ -89,8 +89,8 @@ impl Desk {
         let clock = wiring::clock();
         let random = wiring::random();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
-        let policy = Policy::built_in();
-        store.record_key_uses(&audit, policy.version())?;
+        let policy = wiring::policy(&config.policy, None)?;
+        store.record_key_uses(&audit, policy.rules().version())?;
         let gate = Gate { policy, audit };
         Ok(Self { config, clock, random, store, gate, embed: OnceLock::new() })
     }
@@ -183,7 +183,7 @@ impl Desk {
         work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
     ) -> anyhow::Result<T> {
         let caller = self.caller(Role::Compliance, None);
-        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::AuditLog(None)), |_| work())
     }
 
     /// The audit log.

@@ -97,7 +97,7 @@ pub(super) fn store(config: &Config) -> Finding {
 fn databases(config: &Config) -> anyhow::Result<usize> {
     let store = wiring::store(config)?;
     let log = Log::open(&store.audit(), wiring::clock(), wiring::random())?;
-    store.record_key_uses(&log, Policy::built_in().version())?;
+    store.record_key_uses(&log, Policy::built_in().rules().version())?;
     let tenants = store.tenants()?;
     tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
     Ok(tenants.len())

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Tenant},
-    edge::{Edge, health, metrics::Metrics, rig::Seeded},
+    edge::{Edge, metrics::Metrics, rig::Seeded},
     governed::Gate,
     identity::Identity,
     pipeline::{
@@ -71,6 +71,16 @@ impl Reply {
 impl Site {
     /// A site whose model plays `scripts`, with the composed lane open.
     pub(super) fn playing(scripts: Vec<Script>) -> Self {
+        Self::under(Policy::built_in(), scripts)
+    }
+
+    /// The same under other policies.
+    pub(super) fn under(policy: Policy, scripts: Vec<Script>) -> Self {
+        Self::configured(Config::default(), policy, scripts)
+    }
+
+    /// The same with a configuration to begin from.
+    pub(super) fn configured(mut config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
@@ -78,16 +88,16 @@ impl Site {
         let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random)).unwrap();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
-        let mut config = Config::default();
         config.answer.composed = true;
         let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
         config.tenants.insert("larkfield".parse().unwrap(), assistant);
+        config.tenants.insert("riverside".parse().unwrap(), Tenant::default());
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));
         let keys = keys(&accounts);
         let mut app = App {
             identity: Identity::new(accounts, &config.limits, metrics.clone()),
-            gate: Gate { policy: Policy::built_in(), audit },
+            gate: Gate { policy, audit },
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
             embed_batch: Arc::new(Counting),
@@ -102,9 +112,8 @@ impl Site {
         app.open_tenants().unwrap();
         fill(&app);
         let app = Arc::new(app);
-        let routes = super::super::routes().merge(health::routes());
         let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));
-        let router = edge.guard(routes.into_router(Arc::clone(&app)));
+        let router = edge.guard(super::super::every_route().into_router(Arc::clone(&app)));
         Self { app, model, router, keys, _folder: folder }
     }
 
@@ -133,9 +142,20 @@ impl Site {
         path: &str,
         body: Bytes,
     ) -> axum::response::Response {
+        self.request_with(role.map(|role| self.keys[&role].as_str()), method, path, body).await
+    }
+
+    /// The same with any key.
+    pub(super) async fn request_with(
+        &self,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        if let Some(role) = role {
-            request = request.header("authorization", format!("Bearer {}", self.keys[&role]));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
         }
         self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
     }
