@@ -61,6 +61,7 @@ impl Store {
             session: None,
             request: RequestId::random(self.0.random.as_ref()),
             policy: recorder.policy.clone(),
+            policies: Vec::new(),
         })?;
         let unwrapped = Outcome::done().with_code(used.name.purpose().as_str());
         entry.complete_blocking(unwrapped.with_count("version", u64::from(used.version)))
