@@ -215,7 +215,7 @@ fn main() -> Fallible<()> {
     let folder = tempfile::tempdir_in(within)?;
     let random: Arc<dyn Random> = Arc::new(Seeded(AtomicU64::new(7)));
     let key = MasterKey::load_or_create(&folder.path().join("master.key"), random.as_ref())?;
-    let store = Store::open(&folder.path().join("store"), key)?;
+    let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random))?;
     let tenant: TenantId = "pharmacy".parse()?;
     let database = store.create_tenant(&tenant)?;
     let audit = Log::open(&store.audit(), Arc::new(Now), Arc::clone(&random))?;
