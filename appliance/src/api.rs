@@ -38,7 +38,7 @@ const DESCRIBED: &str = "the same text for every site, made when the program was
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
-    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search};
+    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search, SignIn, SignOut};
     use Verb::{Get, Post};
     Routes::new()
         .route(Get, "/v1/models", ListModels, openai::models::list)
@@ -55,6 +55,9 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/collections/{id}/documents/{document}", ReadDocument, native::document::read)
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
         .route(Get, "/api/audit/records", ReadAudit, native::records::list)
+        .route(Post, "/api/sign-in", SignIn, native::sign_in::sign_in)
+        .route(Get, "/api/sign-in", SignIn, native::sign_in::show)
+        .route(Post, "/api/sign-out", SignOut, native::sign_in::sign_out)
         .open_route(Get, "/api/openapi.json", DESCRIBED, description::json)
         .open_route(Get, "/api/docs", DESCRIBED, description::page)
 }

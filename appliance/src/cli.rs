@@ -48,7 +48,7 @@ enum Noun {
     Model(model::Arguments),
     /// Create, fill, search, verify or rebuild collections
     Kb(kb::Arguments),
-    /// Issue, list or revoke accounts
+    /// Create, issue, list, reset, rotate, disable or revoke accounts
     Account(account::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),

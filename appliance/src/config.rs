@@ -20,6 +20,7 @@ mod load;
 mod models;
 mod origin;
 mod server;
+mod sign_in;
 mod site;
 mod tenants;
 
@@ -29,6 +30,7 @@ pub use load::Loaded;
 pub use models::Models;
 pub use origin::{Origin, Setting};
 pub use server::{Limits, Server, Tls};
+pub use sign_in::SignIn;
 pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub tls: Tls,
     /// What one caller may ask of the machine.
     pub limits: Limits,
+    /// Persons who sign in with a password.
+    pub sign_in: SignIn,
     /// Which models run, and how.
     pub models: Models,
     /// How questions are answered.
@@ -102,6 +106,11 @@ impl Config {
         self.data.folder.join("tls")
     }
 
+    /// The file with the first administrator's one-time secret, from the first start until it is fetched.
+    pub fn first_secret(&self) -> PathBuf {
+        self.data.folder.join("administrator.secret")
+    }
+
     /// The folder of the models.
     pub fn models_folder(&self) -> PathBuf {
         self.models.folder.clone().unwrap_or_else(|| self.data.folder.join("models"))
@@ -113,6 +122,7 @@ impl Config {
             .contradiction()
             .or_else(|| self.server.contradiction())
             .or_else(|| self.limits.contradiction())
+            .or_else(|| self.sign_in.contradiction())
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
             .or_else(|| self.audit.contradiction())
     }

@@ -24,11 +24,13 @@ use crate::{
 };
 
 mod embedding;
+mod first_start;
 mod generation;
 mod shelf;
 mod system;
 
 pub use embedding::PoolEmbed;
+pub(crate) use first_start::{first_administrator, write_secret};
 pub use generation::PoolGenerate;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -142,8 +144,8 @@ impl App {
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
-        let identity = Identity::new(accounts, &config.limits, metrics.clone());
         let gate = Gate { policy: Policy::built_in(), audit };
+        let identity = Identity::new(accounts, gate.clone(), &config, metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
         let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;

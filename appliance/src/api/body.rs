@@ -26,6 +26,25 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     }
 }
 
+/// A body that is short by its nature, read as JSON. Whoever has shown nothing yet gets no more room than that.
+#[derive(Debug)]
+pub(crate) struct Short<T>(pub(crate) T);
+
+/// Bytes that a short body has at most.
+const SHORT: usize = 16 * 1024;
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Short<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _app: &Arc<App>) -> Result<Self, Problem> {
+        let refuse = |message: String| Problem::from(Stop::invalid(None, message));
+        let bytes = axum::body::to_bytes(request.into_body(), SHORT)
+            .await
+            .map_err(|_| refuse(format!("the body cannot be read, or has more than {SHORT} bytes")))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| refuse(described(&error)))
+    }
+}
+
 /// What is wrong, by place and kind. Only messages that name a field of ours are passed on: the others quote the body.
 fn described(error: &serde_json::Error) -> String {
     let place = format!("line {}, column {}", error.line(), error.column());

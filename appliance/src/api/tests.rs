@@ -4,5 +4,6 @@
 mod faces;
 mod native;
 mod openai;
+mod sign_in;
 mod site;
 mod streams;

@@ -61,6 +61,9 @@ pub(super) fn with(
     runtime.block_on(async {
         let certificate = certificate(&config)?;
         let app = Arc::new(App::start(config)?);
+        if let Some(path) = wiring::first_administrator(&app).await? {
+            say(&format!("the first administrator's one-time secret is in {}", path.display()));
+        }
         let settings = app.config.server.clone();
         let routes = api::routes().merge(health::routes());
         let edge = Edge::new(&settings, app.metrics.clone(), Arc::clone(&app.random));

@@ -1,10 +1,7 @@
 //! What commands share: which configuration, and a desk to work at on the site's own store.
 
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -25,6 +22,8 @@ use crate::{
     identity::Caller,
     wiring::{self, PoolEmbed},
 };
+
+pub(super) use crate::wiring::write_secret;
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -165,14 +164,4 @@ impl Desk {
     fn caller(&self, role: Role, tenant: Option<TenantId>) -> Caller {
         Caller::local(role, tenant, RequestId::random(self.random.as_ref()))
     }
-}
-
-/// Writes a secret to a new file that its owner alone can read. An existing file is not touched.
-///
-/// # Errors
-/// When it is there already or cannot be written.
-pub(super) fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{secret}")?;
-    file.sync_all()
 }

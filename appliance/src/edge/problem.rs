@@ -97,7 +97,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
             "Not signed in",
-            "no valid API key was given: send `Authorization: Bearer clk_...`",
+            "no valid API key was given, and nobody is signed in: send `Authorization: Bearer clk_...`, or sign in",
         )
     }
 

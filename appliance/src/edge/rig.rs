@@ -109,9 +109,11 @@ impl Rig {
         let (begun_sender, begun) = mpsc::unbounded_channel();
         let readiness =
             health::Readiness::new(vec![health::Check::store(accounts.clone()), health::Check::audit(audit.clone())]);
+        let gate = Gate { policy: Policy::built_in(), audit: audit.clone() };
+        let config = config::Config { limits: limits.clone(), ..config::Config::default() };
         let shared = Shared {
-            gate: Gate { policy: Policy::built_in(), audit: audit.clone() },
-            identity: Identity::new(accounts.clone(), limits, metrics.clone()),
+            identity: Identity::new(accounts.clone(), gate.clone(), &config, metrics.clone()),
+            gate,
             metrics,
             readiness,
             begun: begun_sender,

@@ -20,6 +20,8 @@ const GRID: &str = "
     manage_audit         -     -        -                 yes        -        -             -
     read_metrics         -     -        -                 yes        yes      yes           -
     evaluate             -     -        yes               -          -        -             -
+    sign_in              yes   yes      yes               yes        yes      yes           yes
+    sign_out             yes   yes      yes               yes        yes      yes           yes
 ";
 
 fn tenant(name: &str) -> TenantId {

@@ -44,6 +44,7 @@ const PAIRS: &str = r#"{"id": "refill", "question": "How do I refill a prescript
 pub(super) struct Site {
     pub(super) app: Arc<App>,
     pub(super) model: Arc<Scripted>,
+    pub(super) clock: Arc<FixedClock>,
     router: axum::Router,
     keys: BTreeMap<Role, String>,
     _folder: tempfile::TempDir,
@@ -72,7 +73,8 @@ impl Site {
     /// A site whose model plays `scripts`, with the composed lane open.
     pub(super) fn playing(scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
+        let hands = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
+        let clock: Arc<dyn Clock> = hands.clone();
         let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
         let key = MasterKey::load_or_create(&folder.path().join("master.key"), &*random).unwrap();
         let store = Store::open(&folder.path().join("store"), key).unwrap();
@@ -85,9 +87,10 @@ impl Site {
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));
         let keys = keys(&accounts);
+        let gate = Gate { policy: Policy::built_in(), audit };
         let mut app = App {
-            identity: Identity::new(accounts, &config.limits, metrics.clone()),
-            gate: Gate { policy: Policy::built_in(), audit },
+            identity: Identity::new(accounts, gate.clone(), &config, metrics.clone()),
+            gate,
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
             generate: Some(Arc::clone(&model) as Arc<dyn Generate>),
@@ -104,7 +107,7 @@ impl Site {
         let routes = super::super::routes().merge(health::routes());
         let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));
         let router = edge.guard(routes.into_router(Arc::clone(&app)));
-        Self { app, model, router, keys, _folder: folder }
+        Self { app, model, clock: hands, router, keys, _folder: folder }
     }
 
     /// A site whose model always says `text`.
@@ -136,7 +139,12 @@ impl Site {
         if let Some(role) = role {
             request = request.header("authorization", format!("Bearer {}", self.keys[&role]));
         }
-        self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// Any request.
+    pub(super) async fn send(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     pub(super) async fn read(&self, response: axum::response::Response) -> Reply {
