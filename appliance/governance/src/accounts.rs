@@ -24,6 +24,7 @@ use crate::{
     store::{Database, StoreError},
 };
 
+mod access_key;
 mod api_key;
 mod attempt;
 mod password;
@@ -33,6 +34,7 @@ mod secret;
 mod sign_in;
 mod table;
 
+pub use access_key::AccessKey;
 pub use person::{Claimed, OneTimeSecret};
 pub use second_factor::{Enrolment, RecoveryCodes};
 pub use secret::Secret;
@@ -167,6 +169,9 @@ pub enum AccountError {
     /// No account has this id or sign-in name.
     #[error("no account has this id or name: see `cloister account list`")]
     UnknownName,
+    /// There is no such access key.
+    #[error("there is no access key with this id")]
+    UnknownAccessKey,
     /// The account has no API key that works.
     #[error("the account `{0}` has no API key that works: issue an account with one")]
     NoKey(AccountId),
@@ -209,6 +214,8 @@ pub enum Refusal {
     Unknown,
     /// The account is there and the secret is wrong.
     WrongSecret,
+    /// The access key is there and its secret did not make this signature.
+    WrongSignature,
     /// The key has expired.
     Expired,
     /// The key was revoked.
@@ -246,6 +253,7 @@ impl Refusal {
             Self::Malformed => "key_malformed",
             Self::Unknown => "key_unknown",
             Self::WrongSecret => "key_wrong",
+            Self::WrongSignature => "signature_wrong",
             Self::Expired => "key_expired",
             Self::Revoked => "key_revoked",
             Self::Disabled => "account_disabled",

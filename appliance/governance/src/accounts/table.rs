@@ -75,6 +75,17 @@ const STEPS: &[M<'static>] = &[
          ) STRICT;
          CREATE INDEX sign_ins_of ON sign_ins (account);",
     ),
+    M::up(
+        "CREATE TABLE access_keys (
+             id        TEXT PRIMARY KEY,
+             account   TEXT NOT NULL REFERENCES accounts(id),
+             secret    TEXT NOT NULL,
+             issued    TEXT NOT NULL,
+             expires   TEXT,
+             revoked   TEXT,
+             last_used TEXT
+         ) STRICT;",
+    ),
 ];
 
 const COLUMNS: &str = "a.id, a.name, a.role, a.tenant, a.collections, a.labels, a.issued, a.disabled";
@@ -116,6 +127,11 @@ impl Row {
     /// The account's id as it stands there.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same with a key's times.
+    pub(super) fn with_key(self, key: KeyTimes) -> Self {
+        Self { key, ..self }
     }
 
     /// Reads [`COLUMNS`].
