@@ -18,8 +18,10 @@ mod audit;
 mod complaint;
 mod load;
 mod models;
+mod oidc;
 mod origin;
 mod server;
+mod session;
 mod sign_in;
 mod site;
 mod tenants;
@@ -28,8 +30,10 @@ pub use audit::Audit;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
+pub use oidc::{Group, Oidc, SignedWith};
 pub use origin::{Origin, Setting};
 pub use server::{Limits, Server, Tls};
+pub use session::Session;
 pub use sign_in::SignIn;
 pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
@@ -52,6 +56,10 @@ pub struct Config {
     pub limits: Limits,
     /// Persons who sign in with a password.
     pub sign_in: SignIn,
+    /// One interaction.
+    pub session: Session,
+    /// Tokens of the hospital's own identity provider.
+    pub oidc: Option<Oidc>,
     /// Which models run, and how.
     pub models: Models,
     /// How questions are answered.
@@ -123,6 +131,8 @@ impl Config {
             .or_else(|| self.server.contradiction())
             .or_else(|| self.limits.contradiction())
             .or_else(|| self.sign_in.contradiction())
+            .or_else(|| self.session.contradiction())
+            .or_else(|| self.oidc.as_ref().and_then(Oidc::contradiction))
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
             .or_else(|| self.audit.contradiction())
     }

@@ -1,7 +1,8 @@
 //! Who is calling: the one extractor that every governed handler takes.
 //!
 //! A program shows an API key, as `Authorization: Bearer clk_...` or `x-api-key: clk_...`; a person who has signed in
-//! shows a cookie. Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
+//! shows a cookie; a client of AWS signs its request with an access key ([`sigv4`]); whoever the hospital's own
+//! provider vouches for shows its token ([`oidc`]). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
 //! names no key and carries a cookie is a browser's: where it changes something it must come from our own page
 //! ([`cookie`]).
 //!
@@ -11,11 +12,11 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::extract::{FromRef, FromRequestParts};
 use cloister_governance::{
-    accounts::{AccountId, Accounts, AuthenticateError, Rules},
+    accounts::{AccountError, AccountId, Accounts, AuthenticateError, Rules},
     audit::{Intent, Outcome, Who},
     policy::Principal,
 };
-use cloister_terms::{Action, RequestId, Role, TenantId};
+use cloister_terms::{Action, Clock, RequestId, Role, TenantId};
 use http::{HeaderMap, header, request::Parts};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -24,12 +25,17 @@ use crate::{
     config::Config,
     edge::{context::Context, limits::Buckets, metrics::Metrics, problem::Problem},
     governed::{Gate, Refusal},
+    session::{self, NoSession, Sessions},
 };
 
 pub(crate) mod cookie;
+mod oidc;
 mod sign_in;
+mod signature;
+pub(crate) mod sigv4;
 
 pub(crate) use sign_in::{NotSignedIn, Visitor};
+pub(crate) use signature::Signed;
 
 /// Passwords hashed at once at most: each takes 64 MiB and a processor.
 const HASHING: usize = 2;
@@ -41,7 +47,10 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     accounts: Accounts,
     gate: Gate,
+    sessions: Sessions,
+    clock: Arc<dyn Clock>,
     rules: Rules,
+    provider: Option<oidc::Provider>,
     metrics: Metrics,
     requests: Buckets<AccountId>,
     refusals: Buckets<Option<IpAddr>>,
@@ -57,12 +66,22 @@ enum Shown {
 
 impl Identity {
     /// Identity over the account register, with the limits of `config`. Refusals are recorded through `gate`.
-    pub fn new(accounts: Accounts, gate: Gate, config: &Config, metrics: Metrics) -> Self {
+    pub fn new(
+        accounts: Accounts,
+        gate: Gate,
+        config: &Config,
+        sessions: Sessions,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
         let (limits, sign_in) = (&config.limits, &config.sign_in);
         Self(Arc::new(Inner {
             accounts,
             gate,
+            sessions,
+            clock,
             rules: sign_in.rules(),
+            provider: config.oidc.clone().map(oidc::Provider::new),
             metrics,
             requests: Buckets::new(limits.requests_per_minute, limits.burst),
             refusals: Buckets::new(limits.refusals_per_minute, limits.refusals_per_minute),
@@ -89,26 +108,45 @@ impl Identity {
             return Err(self.refuse(&context, &unknown(), "cross_site", now).await.unless(cookie::cross_site()));
         }
         let inner = self.0.clone();
-        let found = tokio::task::spawn_blocking(move || match shown {
-            Shown::Key(key) => inner.accounts.authenticate(&key),
-            Shown::Cookie(token) => inner.accounts.signed_in(&token, &inner.rules).map(|signed_in| signed_in.principal),
-        });
+        let found = tokio::task::spawn_blocking(move || inner.principal(&shown));
         let principal = match found.await {
             Ok(Ok(principal)) => principal,
-            Ok(Err(AuthenticateError::Refused(refusal))) => {
-                let refused = self.refuse(&context, &unknown(), refusal.code(), now).await;
+            Ok(Err(NobodyKnown::Refused(why))) => {
+                let refused = self.refuse(&context, &unknown(), why, now).await;
                 return Err(refused.unless(Problem::unauthenticated()));
             }
-            Ok(Err(AuthenticateError::Failed(error))) => {
+            Ok(Err(NobodyKnown::Failed(error))) => {
                 tracing::error!(request_id = %context.request_id(), error = &error as &dyn std::error::Error, "no caller can be told");
                 return Err(Problem::internal());
             }
             Err(_) => return Err(Problem::internal()),
         };
+        self.admit(principal, context, &parts.headers, now).await
+    }
+
+    /// The caller, unless they ask too often or name a session that is not theirs.
+    async fn admit(
+        &self,
+        principal: Principal,
+        context: Context,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Caller, Problem> {
         context.identified(principal.account.clone());
         if let Err(wait) = self.0.requests.take(principal.account.clone(), now) {
             self.0.metrics.count("cloister_rate_limited_total", 1, &[]);
             return Err(Problem::too_many_requests(wait));
+        }
+        if let Some(named) = headers.get(session::HEADER) {
+            let id = named.to_str().ok().and_then(|text| text.parse().ok());
+            let resumed = id.ok_or(NoSession).and_then(|id| self.0.sessions.resume(&principal.account, id));
+            match resumed {
+                Ok(session) => context.within(session.id()),
+                Err(NoSession) => {
+                    let refused = self.refuse(&context, &principal, "session_unknown", now).await;
+                    return Err(refused.unless(Problem::no_session()));
+                }
+            }
         }
         Ok(Caller { principal, origin: Origin::Request(context) })
     }
@@ -144,6 +182,33 @@ impl Identity {
         tracing::warn!(target: "sign_in", why, request_id = %context.request_id(), "a sign-in was refused");
         Ok(())
     }
+}
+
+impl Inner {
+    /// Who shows what is shown. Blocks.
+    fn principal(&self, shown: &Shown) -> Result<Principal, NobodyKnown> {
+        let found = match shown {
+            // An API key holds no dot and a token of a provider two.
+            Shown::Key(token) if token.contains('.') => {
+                let Some(provider) = &self.provider else { return Err(NobodyKnown::Refused("no_provider")) };
+                return provider.principal(token, self.clock.now()).map_err(NobodyKnown::Refused);
+            }
+            Shown::Key(key) => self.accounts.authenticate(key),
+            Shown::Cookie(token) => self.accounts.signed_in(token, &self.rules).map(|signed_in| signed_in.principal),
+        };
+        found.map_err(|error| match error {
+            AuthenticateError::Refused(refusal) => NobodyKnown::Refused(refusal.code()),
+            AuthenticateError::Failed(error) => NobodyKnown::Failed(error),
+        })
+    }
+}
+
+/// Why no caller is known.
+enum NobodyKnown {
+    /// For this reason, as records name it.
+    Refused(&'static str),
+    /// The register failed.
+    Failed(AccountError),
 }
 
 /// What came of recording a refusal: a problem of its own, or none.

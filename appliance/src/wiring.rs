@@ -21,6 +21,7 @@ use crate::{
     governed::Gate,
     identity::Identity,
     pipeline::{Generate, Ports, Stop},
+    session::Sessions,
 };
 
 mod embedding;
@@ -53,6 +54,8 @@ pub struct App {
     pub store: Store,
     /// Who may call.
     pub identity: Identity,
+    /// The interactions that are open.
+    pub sessions: Sessions,
     /// Who may do what, and what is recorded.
     pub gate: Gate,
     /// What is counted.
@@ -145,9 +148,10 @@ impl App {
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let gate = Gate { policy: Policy::built_in(), audit };
-        let identity = Identity::new(accounts, gate.clone(), &config, metrics.clone());
+        let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
+        let identity = Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
-        let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
+        let mut app = Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;
         Ok(app)
     }

@@ -13,10 +13,12 @@
 mod suite {
     mod asking;
     mod audit;
+    mod aws_clients;
     mod crash;
     mod demo;
     mod isolation;
     mod load;
+    mod oidc;
     mod openai_clients;
     pub(crate) mod site;
 }

@@ -60,6 +60,11 @@ impl AccountId {
         Self(UNKNOWN.to_owned())
     }
 
+    /// The account of someone whom this register does not hold and another vouches for: from a digest over who they are.
+    pub fn of_digest(digest: &[u8]) -> Self {
+        Self(secret::letters_of(digest).take(ID_LENGTH).collect())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -268,14 +268,15 @@ const fn within_a_tenant(action: Action) -> bool {
         | Action::ManageAudit
         | Action::ReadMetrics
         | Action::SignIn
-        | Action::SignOut => false,
+        | Action::SignOut
+        | Action::EndSession => false,
     }
 }
 
 /// The role table.
 pub const fn allows(role: Role, action: Action) -> bool {
-    // Everyone may say who they are, and stop being it.
-    if matches!(action, Action::SignIn | Action::SignOut) {
+    // Everyone may say who they are, stop being it, and end what is their own.
+    if matches!(action, Action::SignIn | Action::SignOut | Action::EndSession) {
         return true;
     }
     match role {

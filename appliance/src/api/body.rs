@@ -22,8 +22,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         let bytes = Bytes::from_request(request, app)
             .await
             .map_err(|rejection| refuse(format!("the body cannot be read: {}", rejection.status())))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| refuse(described(&error)))
+        Ok(Self(read(&bytes)?))
     }
+}
+
+/// Bytes read as JSON.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Stop> {
+    serde_json::from_slice(bytes).map_err(|error| Stop::invalid(None, described(&error)))
 }
 
 /// A body that is short by its nature, read as JSON. Whoever has shown nothing yet gets no more room than that.
@@ -41,7 +46,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Short<T> {
         let bytes = axum::body::to_bytes(request.into_body(), SHORT)
             .await
             .map_err(|_| refuse(format!("the body cannot be read, or has more than {SHORT} bytes")))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| refuse(described(&error)))
+        Ok(Self(read(&bytes)?))
     }
 }
 

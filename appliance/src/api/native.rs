@@ -6,4 +6,5 @@ pub mod collections;
 pub mod document;
 pub mod records;
 pub mod search;
+pub mod session;
 pub mod sign_in;

@@ -1,9 +1,11 @@
 //! Every face through the real router, edge, store, library and audit log, with a scripted generation model and an
 //! embedder that counts words.
 
+mod aws;
 mod faces;
 mod native;
 mod openai;
+mod sessions;
 mod sign_in;
 mod site;
 mod streams;

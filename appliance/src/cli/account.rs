@@ -93,6 +93,22 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Make an access key, with which clients of AWS sign their requests
+    AccessKey {
+        /// The account's id or the name that they sign in with
+        account: String,
+        /// When the key stops working, as in 2027-01-31T00:00:00Z
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Write the key to this file, mode 0600, in the form of AWS's credentials file, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Make an access key stop working, at once and for good
+    RevokeAccessKey {
+        /// The access key's id: `CLOISTER...`
+        id: String,
+    },
     /// Make an account's API keys stop working, at once and for good
     Revoke {
         /// The account's id, as `list` shows it
@@ -145,6 +161,23 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Ok((account, secret))
             })?;
             hand_over(&account, "new key", secret.expose(), key_file.as_deref())?;
+        }
+        Verb::AccessKey { account, expires, key_file } => {
+            let (account, key) = changed(&desk, "access_key_issued", |accounts| {
+                let account = accounts.named(&account)?;
+                let key = accounts.issue_access_key(&account, expires)?;
+                Ok((account, key))
+            })?;
+            let secret = zeroize::Zeroizing::new(format!(
+                "[default]\naws_access_key_id = {}\naws_secret_access_key = {}",
+                key.id(),
+                key.secret()
+            ));
+            hand_over(&account, "access key", &secret, key_file.as_deref())?;
+        }
+        Verb::RevokeAccessKey { id } => {
+            changed(&desk, "access_key_revoked", |accounts| Ok(accounts.revoke_access_key(&id)?))?;
+            say(&format!("{id}: revoked"));
         }
         Verb::Revoke { account } => {
             on(&desk, &account, "revoked", |accounts, account| Ok(accounts.revoke(account)?))?;
@@ -199,7 +232,7 @@ fn hand_over(account: &AccountId, what: &str, secret: &str, file: Option<&Path>)
             site::write_secret(path, secret).with_context(|| format!("writing {}", path.display()))?;
             say(&format!("{account}: the {what} is in {}", path.display()));
         }
-        None => say(&format!("{account}: {secret}\nThis is the only time the {what} is shown.")),
+        None => say(&format!("{account}: the {what}, shown this once:\n{secret}")),
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ use crate::{
     config,
     governed::{Call, Gate, Refusal, governed},
     identity::{Caller, Identity},
+    session::Sessions,
 };
 
 /// Repeatable random bytes (SplitMix64).
@@ -111,8 +112,9 @@ impl Rig {
             health::Readiness::new(vec![health::Check::store(accounts.clone()), health::Check::audit(audit.clone())]);
         let gate = Gate { policy: Policy::built_in(), audit: audit.clone() };
         let config = config::Config { limits: limits.clone(), ..config::Config::default() };
+        let sessions = Sessions::new(&config.session, clock.clone(), random.clone());
         let shared = Shared {
-            identity: Identity::new(accounts.clone(), gate.clone(), &config, metrics.clone()),
+            identity: Identity::new(accounts.clone(), gate.clone(), &config, sessions, clock.clone(), metrics.clone()),
             gate,
             metrics,
             readiness,

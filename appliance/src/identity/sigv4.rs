@@ -90,13 +90,18 @@ impl Claim {
 
     /// Whether `secret` made the signature. Takes as long for a wrong one.
     pub(super) fn by(&self, secret: &str) -> bool {
+        hmac::verify(&self.key_of(secret), self.to_sign.as_bytes(), &self.signature).is_ok()
+    }
+
+    /// The key that a secret signs with in this scope.
+    fn key_of(&self, secret: &str) -> hmac::Key {
         let first = Zeroizing::new(format!("AWS4{secret}"));
         let Scope { date, region, service } = &self.scope;
         let mut key = hmac::Key::new(hmac::HMAC_SHA256, first.as_bytes());
         for part in [date.as_str(), region, service, "aws4_request"] {
             key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
         }
-        hmac::verify(&key, self.to_sign.as_bytes(), &self.signature).is_ok()
+        key
     }
 
     /// Whether the request is of now.
@@ -155,6 +160,22 @@ fn query(sent: &str) -> String {
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
+}
+
+/// The `Authorization` header with which `secret` signs a request that has every other header already.
+#[cfg(test)]
+pub(crate) fn authorization(id: &str, secret: &str, request: &http::request::Parts, body: &[u8]) -> String {
+    let day = request.headers["x-amz-date"].to_str().unwrap()[..8].to_owned();
+    let with = |signature: &str| {
+        format!(
+            "{ALGORITHM} Credential={id}/{day}/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, \
+             Signature={signature}"
+        )
+    };
+    let mut headers = request.headers.clone();
+    headers.insert(header::AUTHORIZATION, with("00").parse().unwrap());
+    let claim = Claim::read(&request.method, &request.uri, &headers, body).unwrap();
+    with(&hex::encode(hmac::sign(&claim.key_of(secret), claim.to_sign.as_bytes())))
 }
 
 #[cfg(test)]

@@ -89,6 +89,8 @@ words!(
         SignIn = "sign_in",
         /// Be signed in no longer.
         SignOut = "sign_out",
+        /// End an interaction of one's own.
+        EndSession = "end_session",
     }
 );
 

@@ -22,6 +22,7 @@ const GRID: &str = "
     evaluate             -     -        yes               -          -        -             -
     sign_in              yes   yes      yes               yes        yes      yes           yes
     sign_out             yes   yes      yes               yes        yes      yes           yes
+    end_session          yes   yes      yes               yes        yes      yes           yes
 ";
 
 fn tenant(name: &str) -> TenantId {

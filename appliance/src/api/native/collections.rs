@@ -149,7 +149,7 @@ pub(crate) async fn documents(
 }
 
 /// A call on one collection of the caller's tenant. A name that cannot be one is a collection that is not there.
-pub(super) fn on_collection(caller: &Caller, action: Action, id: &str) -> Result<(Call, CollectionId), Stop> {
+pub(in crate::api) fn on_collection(caller: &Caller, action: Action, id: &str) -> Result<(Call, CollectionId), Stop> {
     let collection: CollectionId = id.parse().map_err(|_| Stop::not_found("the collection"))?;
     let resource = Resource::Collection(tenant(caller)?.clone(), collection.clone());
     Ok((Call::new(action, resource), collection))

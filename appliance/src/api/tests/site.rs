@@ -14,7 +14,7 @@ use cloister_governance::{
     store::Store,
 };
 use cloister_knowledge::{
-    CollectionSpec, Embed, EmbedError, EmbedIdentity,
+    CollectionSpec, Embed, EmbedError, EmbedIdentity, Library,
     parse::{InProcess, Source},
 };
 use cloister_terms::{Clock, FixedClock, Random, Role};
@@ -31,6 +31,7 @@ use crate::{
         Generate,
         scripted::{Script, Scripted},
     },
+    session::Sessions,
     wiring::App,
 };
 
@@ -72,6 +73,11 @@ impl Reply {
 impl Site {
     /// A site whose model plays `scripts`, with the composed lane open.
     pub(super) fn playing(scripts: Vec<Script>) -> Self {
+        Self::among(&["larkfield"], scripts)
+    }
+
+    /// The same with several tenants. The keys are those of the first.
+    pub(super) fn among(tenants: &[&str], scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hands = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
         let clock: Arc<dyn Clock> = hands.clone();
@@ -82,14 +88,20 @@ impl Site {
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let mut config = Config::default();
         config.answer.composed = true;
-        let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
-        config.tenants.insert("larkfield".parse().unwrap(), assistant);
+        // Some tests are refused on every route there is.
+        config.limits.refusals_per_minute = 1000;
+        for tenant in tenants {
+            let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
+            config.tenants.insert(tenant.parse().unwrap(), assistant);
+        }
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));
         let keys = keys(&accounts);
         let gate = Gate { policy: Policy::built_in(), audit };
+        let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let mut app = App {
-            identity: Identity::new(accounts, gate.clone(), &config, metrics.clone()),
+            identity: Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone()),
+            sessions,
             gate,
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
@@ -178,7 +190,10 @@ fn keys(accounts: &Accounts) -> BTreeMap<Role, String> {
 }
 
 fn fill(app: &App) {
-    let library = &app.tenants.values().next().unwrap().library;
+    app.tenants.values().for_each(|tenant| fill_library(&tenant.library));
+}
+
+fn fill_library(library: &Library) {
     let files = [
         ("procedures", "storage.md", STORAGE),
         ("pairs", "pairs.jsonl", PAIRS),
