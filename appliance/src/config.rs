@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Settings;
 
 mod audit;
+mod client_certificates;
 mod complaint;
 mod load;
 mod models;
@@ -27,6 +28,7 @@ mod site;
 mod tenants;
 
 pub use audit::Audit;
+pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
@@ -60,6 +62,8 @@ pub struct Config {
     pub session: Session,
     /// Tokens of the hospital's own identity provider.
     pub oidc: Option<Oidc>,
+    /// Certificates that programs show.
+    pub client_certificates: Option<ClientCertificates>,
     /// Which models run, and how.
     pub models: Models,
     /// How questions are answered.

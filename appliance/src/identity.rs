@@ -2,7 +2,8 @@
 //!
 //! A program shows an API key, as `Authorization: Bearer clk_...` or `x-api-key: clk_...`; a person who has signed in
 //! shows a cookie; a client of AWS signs its request with an access key ([`sigv4`]); whoever the hospital's own
-//! provider vouches for shows its token ([`oidc`]). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
+//! provider vouches for shows its token ([`oidc`]), and whoever its authority vouches for a certificate
+//! ([`certificate`]). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
 //! names no key and carries a cookie is a browser's: where it changes something it must come from our own page
 //! ([`cookie`]).
 //!
@@ -22,12 +23,18 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::Config,
-    edge::{context::Context, limits::Buckets, metrics::Metrics, problem::Problem},
+    config::{ClientCertificates, Config},
+    edge::{
+        context::{ClientCertificate, Context},
+        limits::Buckets,
+        metrics::Metrics,
+        problem::Problem,
+    },
     governed::{Gate, Refusal},
     session::{self, NoSession, Sessions},
 };
 
+mod certificate;
 pub(crate) mod cookie;
 mod oidc;
 mod sign_in;
@@ -51,6 +58,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rules: Rules,
     provider: Option<oidc::Provider>,
+    certificates: Option<ClientCertificates>,
     metrics: Metrics,
     requests: Buckets<AccountId>,
     refusals: Buckets<Option<IpAddr>>,
@@ -62,6 +70,7 @@ struct Inner {
 enum Shown {
     Key(Zeroizing<String>),
     Cookie(Zeroizing<String>),
+    Certificate(ClientCertificate),
 }
 
 impl Identity {
@@ -81,6 +90,7 @@ impl Identity {
             sessions,
             clock,
             rules: sign_in.rules(),
+            certificates: config.client_certificates.clone(),
             provider: config.oidc.clone().map(oidc::Provider::new),
             metrics,
             requests: Buckets::new(limits.requests_per_minute, limits.burst),
@@ -101,10 +111,14 @@ impl Identity {
             return Err(Problem::internal());
         };
         let now = Instant::now();
-        let shown = shown(&parts.headers);
-        if let Shown::Cookie(token) = &shown
-            && !cookie::may(&parts.method, &parts.headers, token)
-        {
+        let shown = shown(parts);
+        let may = match &shown {
+            Shown::Key(_) => true,
+            Shown::Cookie(token) => cookie::may(&parts.method, &parts.headers, token),
+            // A browser shows it unasked, whichever page makes the request.
+            Shown::Certificate(_) => !cookie::from_elsewhere(&parts.headers),
+        };
+        if !may {
             return Err(self.refuse(&context, &unknown(), "cross_site", now).await.unless(cookie::cross_site()));
         }
         let inner = self.0.clone();
@@ -191,7 +205,13 @@ impl Inner {
             // An API key holds no dot and a token of a provider two.
             Shown::Key(token) if token.contains('.') => {
                 let Some(provider) = &self.provider else { return Err(NobodyKnown::Refused("no_provider")) };
-                return provider.principal(token, self.clock.now()).map_err(NobodyKnown::Refused);
+                let principal = provider.principal(token, self.clock.now()).map_err(NobodyKnown::Refused)?;
+                self.accounts.vouched(principal)
+            }
+            Shown::Certificate(ClientCertificate(der)) => {
+                let Some(settings) = &self.certificates else { return Err(NobodyKnown::Refused("no_authority")) };
+                let principal = certificate::principal(der, settings, self.clock.now());
+                self.accounts.vouched(principal.map_err(NobodyKnown::Refused)?)
             }
             Shown::Key(key) => self.accounts.authenticate(key),
             Shown::Cookie(token) => self.accounts.signed_in(token, &self.rules).map(|signed_in| signed_in.principal),
@@ -226,11 +246,13 @@ fn unknown() -> Principal {
 }
 
 /// What was shown. A request without anything takes the same path as one with a wrong key. A key goes before a cookie:
-/// no page of another site can make a browser send one.
-fn shown(headers: &HeaderMap) -> Shown {
+/// no page of another site can make a browser send one. A certificate, which is shown with every request, comes last.
+fn shown(parts: &Parts) -> Shown {
+    let headers = &parts.headers;
     let keyed = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
-    match cookie::token(headers) {
-        Some(token) if !keyed => Shown::Cookie(Zeroizing::new(token.to_owned())),
+    match (cookie::token(headers), parts.extensions.get::<ClientCertificate>()) {
+        (Some(token), _) if !keyed => Shown::Cookie(Zeroizing::new(token.to_owned())),
+        (None, Some(certificate)) if !keyed => Shown::Certificate(certificate.clone()),
         _ => Shown::Key(Zeroizing::new(key(headers).unwrap_or_default().to_owned())),
     }
 }

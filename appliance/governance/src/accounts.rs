@@ -363,17 +363,32 @@ impl Accounts {
     }
 
     /// Lets nobody in under the account, whatever they show, until it is enabled again. Who is signed in is signed out.
+    /// An account that is not in this register, of somebody whom another vouches for, is barred all the same.
     pub fn disable(&self, account: &AccountId) -> Result<(), AccountError> {
         let now = self.0.clock.now();
         self.sign_out_everywhere(account)?;
-        let found = table::disable(&self.connection(), account, Some(now)).map_err(|error| self.failed(error))?;
-        if found { Ok(()) } else { Err(AccountError::Unknown(account.clone())) }
+        let connection = self.connection();
+        if !table::disable(&connection, account, Some(now)).map_err(|error| self.failed(error))? {
+            table::bar(&connection, account, now).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
     /// Lets people in under a disabled account again.
     pub fn enable(&self, account: &AccountId) -> Result<(), AccountError> {
-        let found = table::disable(&self.connection(), account, None).map_err(|error| self.failed(error))?;
-        if found { Ok(()) } else { Err(AccountError::Unknown(account.clone())) }
+        let connection = self.connection();
+        let found = table::disable(&connection, account, None).map_err(|error| self.failed(error))?;
+        let barred = table::unbar(&connection, account).map_err(|error| self.failed(error))?;
+        if found || barred { Ok(()) } else { Err(AccountError::Unknown(account.clone())) }
+    }
+
+    /// Somebody whom another vouches for, unless their account was disabled here.
+    pub fn vouched(&self, principal: Principal) -> Result<Principal, AuthenticateError> {
+        let barred = table::is_barred(&self.connection(), &principal.account);
+        match barred.map_err(|error| AuthenticateError::Failed(self.failed(error)))? {
+            true => Err(AuthenticateError::Refused(Refusal::Disabled)),
+            false => Ok(principal),
+        }
     }
 
     /// Whether the register can be read.

@@ -129,7 +129,8 @@ enum Verb {
     },
     /// Let nobody in under an account, at once
     Disable {
-        /// The account's id or the name that they sign in with
+        /// The account's id or the name that they sign in with; for whoever a provider or a certificate vouches for, the
+        /// id that the audit log shows
         account: String,
     },
     /// Let people in under a disabled account again
@@ -196,10 +197,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })?;
         }
         Verb::Disable { account } => {
-            on(&desk, &account, "disabled", |accounts, account| Ok(accounts.disable(account)?))?;
+            vouched(&desk, &account, "disabled", |accounts, account| Ok(accounts.disable(account)?))?;
         }
         Verb::Enable { account } => {
-            on(&desk, &account, "enabled", |accounts, account| Ok(accounts.enable(account)?))?;
+            vouched(&desk, &account, "enabled", |accounts, account| Ok(accounts.enable(account)?))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -219,6 +220,22 @@ fn on(
 ) -> anyhow::Result<()> {
     let account = changed(desk, code, |accounts| {
         let account = accounts.named(named)?;
+        work(accounts, &account)?;
+        Ok(account)
+    })?;
+    say(&format!("{account}: {code}"));
+    Ok(())
+}
+
+/// The same for an account that need not be in the register.
+fn vouched(
+    desk: &Desk,
+    named: &str,
+    code: &'static str,
+    work: impl FnOnce(&Accounts, &AccountId) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let account = changed(desk, code, |accounts| {
+        let account = accounts.named(named).or_else(|error| named.parse().map_err(|_| error))?;
         work(accounts, &account)?;
         Ok(account)
     })?;

@@ -21,6 +21,10 @@ pub const REQUEST_ID: &str = "x-request-id";
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
+/// The certificate that the caller showed when the connection was made, checked against the authority of clients. DER.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate(pub Arc<[u8]>);
+
 /// What is known about one request. An extension of the request; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Context(Arc<Inner>);

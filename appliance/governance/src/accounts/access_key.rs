@@ -47,11 +47,7 @@ impl fmt::Debug for AccessKey {
 
 impl Accounts {
     /// Makes an access key for an account. It may do what the account may.
-    pub fn issue_access_key(
-        &self,
-        account: &AccountId,
-        expires: Option<Timestamp>,
-    ) -> Result<AccessKey, AccountError> {
+    pub fn issue_access_key(&self, account: &AccountId, expires: Option<Timestamp>) -> Result<AccessKey, AccountError> {
         let random = self.0.random.as_ref();
         let letters = random_letters(random, 4 * ID_LETTERS);
         let upper = letters.chars().filter(|c| !c.is_ascii_lowercase()).take(ID_LETTERS);
@@ -182,8 +178,10 @@ mod tests {
     fn a_revoked_expired_or_disabled_key_is_refused() {
         let (_folder, accounts, clock, account) = register();
         let soon = clock_in(&clock, 1);
-        let (one, other) =
-            (accounts.issue_access_key(&account, Some(soon)).unwrap(), accounts.issue_access_key(&account, None).unwrap());
+        let (one, other) = (
+            accounts.issue_access_key(&account, Some(soon)).unwrap(),
+            accounts.issue_access_key(&account, None).unwrap(),
+        );
         clock.advance(SignedDuration::from_hours(1));
         assert_eq!(refusal(&accounts, one.id(), true), Refusal::Expired);
         accounts.disable(&account).unwrap();

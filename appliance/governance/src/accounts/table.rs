@@ -84,6 +84,10 @@ const STEPS: &[M<'static>] = &[
              expires   TEXT,
              revoked   TEXT,
              last_used TEXT
+         ) STRICT;
+         CREATE TABLE barred (          -- accounts that are not in this register and are disabled here
+             account TEXT PRIMARY KEY,
+             since   TEXT NOT NULL
          ) STRICT;",
     ),
 ];
@@ -263,6 +267,21 @@ pub(super) fn disable(connection: &Connection, id: &AccountId, at: Option<Timest
         params![id.as_str(), at.map(|at| at.to_string())],
     )?;
     Ok(changed == 1)
+}
+
+pub(super) fn bar(connection: &Connection, account: &AccountId, now: Timestamp) -> rusqlite::Result<()> {
+    let statement = "INSERT INTO barred (account, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(statement, [account.as_str(), &now.to_string()])?;
+    Ok(())
+}
+
+pub(super) fn unbar(connection: &Connection, account: &AccountId) -> rusqlite::Result<bool> {
+    Ok(connection.execute("DELETE FROM barred WHERE account = ?1", [account.as_str()])? == 1)
+}
+
+pub(super) fn is_barred(connection: &Connection, account: &AccountId) -> rusqlite::Result<bool> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM barred WHERE account = ?1)";
+    connection.prepare_cached(statement)?.query_row([account.as_str()], |row| row.get(0))
 }
 
 /// The tables as the first version made them.

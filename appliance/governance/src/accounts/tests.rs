@@ -187,7 +187,17 @@ fn a_disabled_account_lets_nobody_in_until_it_is_enabled() {
     assert_eq!(refusal(&register.accounts, secret.expose()), Refusal::Disabled);
     register.accounts.enable(&id).unwrap();
     assert!(register.accounts.authenticate(secret.expose()).is_ok());
-    assert!(matches!(register.accounts.disable(&AccountId::unknown()), Err(AccountError::Unknown(_))));
+    let elsewhere = AccountId::of_digest(&[7; 32]);
+    assert!(matches!(register.accounts.enable(&elsewhere), Err(AccountError::Unknown(_))));
+    let vouched = || {
+        let principal = Principal { account: elsewhere.clone(), ..Principal::local(Role::Operator, None) };
+        register.accounts.vouched(principal)
+    };
+    assert!(vouched().is_ok());
+    register.accounts.disable(&elsewhere).unwrap();
+    assert!(matches!(vouched(), Err(AuthenticateError::Refused(Refusal::Disabled))));
+    register.accounts.enable(&elsewhere).unwrap();
+    assert!(vouched().is_ok());
 }
 
 #[test]
