@@ -83,7 +83,8 @@ fn written(item: Item, face: Face, request: RequestId) -> Bytes {
             let problem = Problem::from(stop);
             match face {
                 Face::OpenAi => format!("data: {}\n\n", problem::openai(&problem)),
-                Face::Native => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
+                // Nothing of AWS's face streams yet.
+                Face::Native | Face::Aws => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
             }
         }
     };

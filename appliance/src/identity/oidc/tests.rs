@@ -109,7 +109,7 @@ fn a_token_that_is_expired_foreign_for_others_or_without_a_group_is_refused() {
     for (field, value, code) in [
         ("exp", json!(at), "token_expired"),
         ("exp", json!("soon"), "token_malformed"),
-        ("exp", Value::Null, "token_incomplete"),
+        ("exp", Value::Null, "token_malformed"),
         ("iat", json!(at + 61), "token_not_yet_valid"),
         ("nbf", json!(at + 61), "token_not_yet_valid"),
         ("iat", json!(at - 3600), "token_too_old"),
@@ -117,7 +117,7 @@ fn a_token_that_is_expired_foreign_for_others_or_without_a_group_is_refused() {
         ("aud", json!("payroll"), "token_for_another_audience"),
         ("aud", json!(["payroll", "wiki"]), "token_for_another_audience"),
         ("aud", Value::Null, "token_incomplete"),
-        ("sub", Value::Null, "token_incomplete"),
+        ("sub", Value::Null, "token_malformed"),
         ("groups", json!(["everyone"]), "token_without_group"),
         ("groups", Value::Null, "token_without_group"),
     ] {
