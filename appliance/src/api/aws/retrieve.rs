@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
         for field in ["guardrailConfiguration", "nextToken", "userContext"] {
-            let told = wanted(&format!(r#"{{"retrievalQuery": {{"text": "x"}}, "{field}": {{}}}}"#)).unwrap_err();
+            let told = wanted(&format!(r#"{{"retrievalQuery": {{"text": "x"}}, "{field}": {{}}}}"#)).err().unwrap();
             assert!(told.contains(field), "{told}");
         }
         for (field, value) in [
@@ -263,7 +263,7 @@ mod tests {
                 r#"{{"retrievalQuery": {{"text": "x"}}, "retrievalConfiguration":
                     {{"vectorSearchConfiguration": {{"{field}": {value}}}}}}}"#
             );
-            assert!(wanted(&body).unwrap_err().contains(field), "{field}");
+            assert!(wanted(&body).err().unwrap().contains(field), "{field}");
         }
     }
 }

@@ -46,14 +46,8 @@ async fn a_session_is_returned_goes_on_and_ties_every_record_of_it_together() {
     let by_header = site.within(&key, Some(&session), "POST", "/api/ask", &json!({"question": ASK})).await;
     let by_body = json!({"question": ASK, "session": session});
     let by_body = site.within(&key, None, "POST", "/api/ask", &by_body).await;
-    let search = site.within(
-        &key,
-        Some(&session),
-        "POST",
-        "/api/collections/procedures/search",
-        &json!({"query": "insulin"}),
-    );
-    let search = search.await;
+    let (path, query) = ("/api/collections/procedures/search", json!({"query": "insulin"}));
+    let search = site.within(&key, Some(&session), "POST", path, &query).await;
     for reply in [&by_header, &by_body, &search] {
         assert_eq!((reply.status, session_of(reply)), (StatusCode::OK, session.clone()), "{}", reply.text);
     }
@@ -127,7 +121,7 @@ async fn interleave(steps: usize, seed: u64) {
         })
         .collect();
     let random = Seeded::new(seed);
-    let mut draw = |below: usize| {
+    let draw = |below: usize| {
         let mut bytes = [0; 4];
         random.fill(&mut bytes);
         u32::from_le_bytes(bytes) as usize % below
