@@ -43,7 +43,10 @@ const DESCRIBED: &str = "the same text for every site, made when the program was
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
-    use Action::{Ask, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search, SignIn, SignOut};
+    use Action::{
+        Ask, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search, SignIn,
+        SignOut,
+    };
     use Verb::{Delete, Get, Post};
     Routes::new()
         .route(Get, "/v1/models", ListModels, openai::models::list)

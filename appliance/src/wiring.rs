@@ -149,9 +149,11 @@ impl App {
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let gate = Gate { policy: Policy::built_in(), audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
-        let identity = Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
+        let identity =
+            Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
-        let mut app = Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
+        let mut app =
+            Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;
         Ok(app)
     }

@@ -108,7 +108,8 @@ pub(crate) async fn search(
     governed(&app.gate, &caller, call, async |permit| {
         let SearchRequest { query, top, mode, filter } = request;
         let (top, mode) = (top.unwrap_or(TOP), mode.unwrap_or(Mode::Hybrid));
-        let found = found(&app, &caller, &permit, collection, Wanted { query, top, top_field: "top", mode, filter }).await?;
+        let found =
+            found(&app, &caller, &permit, collection, Wanted { query, top, top_field: "top", mode, filter }).await?;
         let outcome = outcome(&found);
         Ok((Json(shown(found)), outcome))
     })

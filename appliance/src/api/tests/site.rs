@@ -100,7 +100,14 @@ impl Site {
         let gate = Gate { policy: Policy::built_in(), audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let mut app = App {
-            identity: Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone()),
+            identity: Identity::new(
+                accounts,
+                gate.clone(),
+                &config,
+                sessions.clone(),
+                Arc::clone(&clock),
+                metrics.clone(),
+            ),
             sessions,
             gate,
             metrics: metrics.clone(),
