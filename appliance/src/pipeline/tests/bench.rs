@@ -129,14 +129,6 @@ fn permit() -> Permit {
     }
 }
 
-struct NoRandom;
-
-impl cloister_terms::Random for NoRandom {
-    fn fill(&self, _: &mut [u8]) {
-        panic!("the session is named")
-    }
-}
-
 impl Knowledge for Shelf {
     fn collections(&self) -> Result<Vec<CollectionId>, Stop> {
         Ok(vec!["procedures".parse().unwrap(), "secret".parse().unwrap()])
