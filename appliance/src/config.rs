@@ -118,11 +118,6 @@ impl Config {
         self.data.folder.join("tls")
     }
 
-    /// The file with the first administrator's one-time secret, from the first start until it is fetched.
-    pub fn first_secret(&self) -> PathBuf {
-        self.data.folder.join("administrator.secret")
-    }
-
     /// The folder of the models.
     pub fn models_folder(&self) -> PathBuf {
         self.models.folder.clone().unwrap_or_else(|| self.data.folder.join("models"))

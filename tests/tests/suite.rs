@@ -16,6 +16,7 @@ mod suite {
     mod aws_clients;
     mod crash;
     mod demo;
+    mod init;
     mod isolation;
     mod load;
     mod oidc;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
+use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
-use crate::{edge::problem::Problem, pipeline::Stop, wiring::App};
+use crate::{
+    edge::{body::whole, problem::Problem},
+    pipeline::Stop,
+    wiring::App,
+};
 
 /// A body read as JSON, whatever its content type says: some clients name none.
 #[derive(Debug)]
@@ -17,12 +18,8 @@ pub(crate) struct Body<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let refuse = |message: String| Problem::from(Stop::invalid(None, message));
-        let bytes = Bytes::from_request(request, app)
-            .await
-            .map_err(|rejection| refuse(format!("the body cannot be read: {}", rejection.status())))?;
-        Ok(Self(read(&bytes)?))
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
+        Ok(Self(read(&whole(request).await?)?))
     }
 }
 
@@ -41,12 +38,9 @@ const SHORT: usize = 16 * 1024;
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Short<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _app: &Arc<App>) -> Result<Self, Problem> {
-        let refuse = |message: String| Problem::from(Stop::invalid(None, message));
-        let bytes = axum::body::to_bytes(request.into_body(), SHORT)
-            .await
-            .map_err(|_| refuse(format!("the body cannot be read, or has more than {SHORT} bytes")))?;
-        Ok(Self(read(&bytes)?))
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
+        let unread = |_| Stop::invalid(None, format!("the body cannot be read, or has more than {SHORT} bytes"));
+        Ok(Self(read(&axum::body::to_bytes(request.into_body(), SHORT).await.map_err(unread)?)?))
     }
 }
 
