@@ -29,6 +29,7 @@ use cloister_terms::{Action, SessionId, TenantId};
 use crate::{
     edge::{
         context::Context,
+        health,
         router::{Routes, Verb},
     },
     governed::Call,
@@ -40,6 +41,11 @@ use crate::{
 
 /// Why the description needs no account.
 const DESCRIBED: &str = "the same text for every site, made when the program was built; a browser has no account yet";
+
+/// Every route that the program serves. The server and the tests that walk over all routes take this one list.
+pub fn every_route() -> Routes<Arc<App>> {
+    routes().merge(health::routes())
+}
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {

@@ -21,6 +21,7 @@ mod load;
 mod models;
 mod oidc;
 mod origin;
+mod policy;
 mod server;
 mod session;
 mod sign_in;
@@ -34,6 +35,7 @@ pub use load::Loaded;
 pub use models::Models;
 pub use oidc::{Group, Oidc, SignedWith};
 pub use origin::{Origin, Setting};
+pub use policy::Policy;
 pub use server::{Limits, Server, Tls};
 pub use session::Session;
 pub use sign_in::SignIn;
@@ -70,6 +72,8 @@ pub struct Config {
     pub answer: Settings,
     /// The audit log.
     pub audit: Audit,
+    /// The site's own policies.
+    pub policy: Policy,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
 }

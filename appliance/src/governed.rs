@@ -5,7 +5,7 @@
 
 use cloister_governance::{
     audit::{self, AuditError, Entry, Intent, Outcome, Who},
-    policy::{Decision, Denial, Permit, Policy, Readable, Resource},
+    policy::{Basis, Decision, Denial, Permit, Policy, Readable, Resource},
 };
 use cloister_terms::{Action, CollectionId, Purpose, SessionId};
 
@@ -87,8 +87,9 @@ impl End for Refusal {
     }
 }
 
-/// Records the intent, decides, and hands out the permit with the open entry. A denial is recorded here.
+/// Decides, records the intent with what decided, and hands out the permit with the open entry. A denial is recorded here.
 ///
+/// Deciding reads no record, so that the intent can name the policies and is still on the disk before anything is read.
 /// The caller completes the entry before the last byte leaves; dropping it records that the work was abandoned.
 pub async fn open(gate: &impl AsRef<Gate>, caller: &Caller, call: Call) -> Result<(Permit, Entry), Refusal> {
     let gate = gate.as_ref();
@@ -98,13 +99,14 @@ pub async fn open(gate: &impl AsRef<Gate>, caller: &Caller, call: Call) -> Resul
         tracing::error!(action = %call.action, "a handler did what its route was not registered for");
         return Err(Refusal::Undeclared(call.action));
     }
-    let entry = gate.audit.intent(intent(gate, caller, &call)).await?;
+    let decision = gate.policy.decide(caller.principal(), call.action, &call.resource);
+    let entry = gate.audit.intent(intent(caller, &call, decision.basis())).await?;
     if let Some(context) = caller.context() {
         context.govern();
     }
-    match gate.policy.decide(caller.principal(), call.action, &call.resource) {
+    match decision {
         Decision::Permit(permit) => Ok((permit, entry)),
-        Decision::Deny { reason } => {
+        Decision::Deny { reason, .. } => {
             entry.complete(Outcome::denied(reason.code())).await?;
             Err(reason.into())
         }
@@ -145,10 +147,11 @@ pub fn governed_blocking<T, E: End>(
     work: impl FnOnce(Permit) -> Result<(T, Outcome), E>,
 ) -> Result<T, E> {
     let gate = gate.as_ref();
-    let entry = gate.audit.intent_blocking(intent(gate, caller, &call)).map_err(Refusal::from)?;
-    let ended = match gate.policy.decide(caller.principal(), call.action, &call.resource) {
+    let decision = gate.policy.decide(caller.principal(), call.action, &call.resource);
+    let entry = gate.audit.intent_blocking(intent(caller, &call, decision.basis())).map_err(Refusal::from)?;
+    let ended = match decision {
         Decision::Permit(permit) => work(permit),
-        Decision::Deny { reason } => Err(E::from(reason.into())),
+        Decision::Deny { reason, .. } => Err(E::from(reason.into())),
     };
     let outcome = match &ended {
         Ok((_, outcome)) => outcome.clone(),
@@ -165,12 +168,11 @@ impl End for anyhow::Error {
     }
 }
 
-fn intent(gate: &Gate, caller: &Caller, call: &Call) -> Intent {
+fn intent(caller: &Caller, call: &Call, basis: &Basis) -> Intent {
     let principal = caller.principal();
     let collections: Vec<CollectionId> = match (&call.resource, &principal.collections) {
-        (Resource::Collection(_, collection), _) => vec![collection.clone()],
         (Resource::Tenant(_), Readable::These(these)) => these.iter().cloned().collect(),
-        (Resource::Tenant(_), Readable::All) | (Resource::Appliance, _) => Vec::new(),
+        (resource, _) => resource.collection().cloned().into_iter().collect(),
     };
     Intent {
         who: Who::from(principal),
@@ -180,7 +182,8 @@ fn intent(gate: &Gate, caller: &Caller, call: &Call) -> Intent {
         collections,
         session: call.session.or_else(|| caller.context().and_then(Context::session)),
         request: caller.request_id(),
-        policy: gate.policy.version().to_owned(),
+        policy: basis.set().to_owned(),
+        policies: basis.policies().to_vec(),
     }
 }
 

@@ -15,7 +15,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use cloister_governance::{
     accounts::{AccountError, AccountId, Accounts, AuthenticateError, Rules},
     audit::{Intent, Outcome, Who},
-    policy::Principal,
+    policy::{Principal, Resource},
 };
 use cloister_terms::{Action, Clock, RequestId, Role, TenantId};
 use http::{HeaderMap, header, request::Parts};
@@ -172,6 +172,7 @@ impl Identity {
         if let Err(wait) = self.tell(context, why, now) {
             return Refused(Some(Problem::too_many_requests(wait)));
         }
+        let decision = self.0.gate.policy.decide(who, Action::SignIn, &Resource::Appliance);
         let intent = Intent {
             who: Who::from(who),
             action: Action::SignIn,
@@ -180,7 +181,8 @@ impl Identity {
             collections: Vec::new(),
             session: None,
             request: context.request_id(),
-            policy: self.0.gate.policy.version().to_owned(),
+            policy: decision.basis().set().to_owned(),
+            policies: decision.basis().policies().to_vec(),
         };
         let recorded = match self.0.gate.audit.intent(intent).await {
             Ok(entry) => entry.complete(Outcome::denied(why)).await,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::extract::FromRef;
-use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, policy::Policy, store::Store};
+use cloister_governance::{accounts::Accounts, audit::Log, keys::MasterKey, store::Store};
 use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
@@ -26,11 +26,13 @@ use crate::{
 
 mod embedding;
 mod generation;
+mod policy;
 mod shelf;
 mod system;
 
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
+pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -151,7 +153,7 @@ impl App {
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let embed_batch: Arc<dyn Embed> = Arc::new(PoolEmbed::new(pools.embed.pool().clone(), BATCH_PATIENCE));
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let gate = Gate { policy: policy(&config.policy, Some(&metrics))?, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let identity =
             Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());

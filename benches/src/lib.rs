@@ -1,4 +1,4 @@
-//! The room for what is measured. It holds only the reading of corpora from JSON lines so far; no bench stands here yet.
+//! The room for what is measured: the reading of corpora from JSON lines, and `examples/trust.rs`, what governing costs.
 //!
 //! **What it is not:** no test. Nothing here passes or fails by the clock, and no product code depends on it.
 //!
@@ -9,7 +9,7 @@
 //!
 //! # Why
 //! - A figure counts as a ratio against a peer in the same run: machines are shared and noisy.
-//! - Benches link the rooms that they measure and nothing of the server.
+//! - Benches link the rooms that they measure; only what measures the program's own wrapper links the program.
 
 /// A field of a line of JSON that is text.
 pub fn field(line: &str, name: &str) -> Option<String> {

@@ -120,14 +120,49 @@ impl Client {
     /// Any request, read to the end of the reply.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         match self.open(method, path, body) {
-            Ok(mut stream) => {
-                let mut raw = Vec::new();
-                let _cut_short = stream.reader.read_to_end(&mut raw);
-                let chunked = stream.headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked");
-                let body = if chunked { joined(&raw) } else { raw };
-                Reply { status: stream.status, headers: stream.headers, body }
-            }
+            Ok(stream) => stream.whole(),
             Err(_) => Reply { status: 0, headers: Vec::new(), body: Vec::new() },
+        }
+    }
+
+    /// Any request, as bytes: `headers` are lines that end in CRLF.
+    pub fn send(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+             {headers}Content-Length: {}\r\n\r\n",
+            self.key,
+            body.len()
+        );
+        let bytes = [head.as_bytes(), body].concat();
+        self.connect()
+            .and_then(|mut stream| {
+                // A refusal may come before the body is sent in full.
+                let _refused = stream.write_all(&bytes).and_then(|()| stream.flush());
+                Stream::begin(stream)
+            })
+            .map_or_else(|_| Reply { status: 0, headers: Vec::new(), body: Vec::new() }, Stream::whole)
+    }
+
+    /// Begins a POST that never ends, and returns whatever the server says to that before it hangs up.
+    pub fn stall(&self, path: &str, part: &[u8]) -> Vec<u8> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.key,
+            part.len() + 100
+        );
+        let mut said = Vec::new();
+        if let Ok(mut stream) = self.connect() {
+            let _hung_up = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(part));
+            let _cut_short = stream.flush().and_then(|()| stream.read_to_end(&mut said).map(drop));
+        }
+        said
+    }
+
+    /// Sends what is no HTTP, and hangs up.
+    pub fn blurt(&self, bytes: &[u8]) {
+        if let Ok(mut stream) = self.connect() {
+            let _refused = stream.write_all(bytes).and_then(|()| stream.flush());
         }
     }
 
@@ -140,12 +175,16 @@ impl Client {
     }
 
     #[expect(clippy::expect_used, reason = "a fixed name and a fixed configuration")]
-    fn open(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Stream> {
+    fn connect(&self) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::try_from("localhost").expect("a valid name");
         let connection = ClientConnection::new(self.tls.clone(), name).expect("a client connection");
         let socket = TcpStream::connect_timeout(&self.address, Duration::from_secs(10))?;
         socket.set_read_timeout(Some(Duration::from_secs(180)))?;
-        let mut stream = StreamOwned::new(connection, socket);
+        Ok(StreamOwned::new(connection, socket))
+    }
+
+    fn open(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Stream> {
+        let mut stream = self.connect()?;
         let body = body.map(Value::to_string).unwrap_or_default();
         write!(
             stream,
@@ -155,6 +194,13 @@ impl Client {
             body.len()
         )?;
         stream.flush()?;
+        Stream::begin(stream)
+    }
+}
+
+impl Stream {
+    /// Reads the head of a reply.
+    fn begin(stream: StreamOwned<ClientConnection, TcpStream>) -> std::io::Result<Self> {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -169,7 +215,16 @@ impl Client {
                 headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
             }
         }
-        Ok(Stream { status, headers, reader })
+        Ok(Self { status, headers, reader })
+    }
+
+    /// The reply, read to its end.
+    fn whole(mut self) -> Reply {
+        let mut raw = Vec::new();
+        let _cut_short = self.reader.read_to_end(&mut raw);
+        let chunked = self.headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked");
+        let body = if chunked { joined(&raw) } else { raw };
+        Reply { status: self.status, headers: self.headers, body }
     }
 }
 

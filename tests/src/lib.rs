@@ -17,8 +17,10 @@
 //!   parsing child are then the real ones.
 //! - It holds the read end of a pipe from the test and ends when the test does, so that no run leaves one behind.
 
+mod canary;
 mod client;
 mod program;
 
+pub use canary::{Canaries, Encoding, Leak, identifiers};
 pub use client::{Client, Reply, Stream};
 pub use program::{Program, Server, Site, everything};

@@ -80,16 +80,14 @@ impl Program {
     /// # Panics
     /// If the server does not start; its log is in the message.
     pub fn serve(&self, config: &Path, data: &Path) -> Server {
-        self.serve_with(config, data, &[])
+        self.launch(config, data, &[], &[])
     }
 
     #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
-    fn serve_with(&self, config: &Path, data: &Path, settings: &[&str]) -> Server {
+    fn launch(&self, config: &Path, data: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
         let mut command = self.command();
-        command.arg("serve").arg("--config").arg(config).args(["--set", "server.port=0"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
+        command.arg("serve").arg("--config").arg(config).args(["--set", "server.port=0"]).args(arguments);
+        command.envs(environment.iter().copied());
         let log = data.join("server.log");
         let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
@@ -152,11 +150,17 @@ impl Site {
     }
 
     /// The same, with further `--set` values.
+    pub fn serve_with(&self, settings: &[&str]) -> Server {
+        let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        self.launch(&arguments, &[])
+    }
+
+    /// The same, with any arguments, and with paths in its environment.
     ///
     /// # Panics
     /// If the server does not start; its log is in the message.
-    pub fn serve_with(&self, settings: &[&str]) -> Server {
-        self.program.serve_with(Path::new(&self.config()), self.path(), settings)
+    pub fn launch(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
+        self.program.launch(Path::new(&self.config()), self.path(), arguments, environment)
     }
 }
 

@@ -14,6 +14,7 @@ mod suite {
     mod asking;
     mod audit;
     mod aws_clients;
+    mod canaries;
     mod crash;
     mod demo;
     mod init;
@@ -21,5 +22,6 @@ mod suite {
     mod load;
     mod oidc;
     mod openai_clients;
+    mod policy;
     pub(crate) mod site;
 }

@@ -3,8 +3,10 @@
 
 mod aws;
 mod faces;
+mod matrix;
 mod native;
 mod openai;
+mod policy;
 mod sessions;
 mod sign_in;
 mod site;

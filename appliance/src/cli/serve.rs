@@ -10,7 +10,7 @@ use super::site;
 use crate::{
     api,
     config::Config,
-    edge::{Edge, authority, health, listen, names, renewal::Renewal, request_log, server::Server, tls},
+    edge::{Edge, authority, listen, names, renewal::Renewal, request_log, server::Server, tls},
     wiring::{self, App},
 };
 
@@ -62,9 +62,8 @@ pub(super) fn with(
         let certificate = certificate(&config)?;
         let app = Arc::new(App::start(config)?);
         let settings = app.config.server.clone();
-        let routes = api::routes().merge(health::routes());
         let edge = Edge::new(&settings, app.metrics.clone(), Arc::clone(&app.random));
-        let router = edge.guard(routes.into_router(Arc::clone(&app)));
+        let router = edge.guard(api::every_route().into_router(Arc::clone(&app)));
         let listener = listen::listener(&settings)?;
         let clients = app.config.client_certificates.as_ref().map(|settings| settings.authority.as_path());
         let tls = tls::server_config(Arc::clone(&certificate), clients)?;
@@ -72,6 +71,7 @@ pub(super) fn with(
         let running = Running { address: server.address()? };
         say(&format!("listening on https://{}", running.address));
 
+        let reloading = Arc::clone(&app);
         let own = app.config.tls.certificate.is_some();
         let local = (!own).then(|| (app.config.tls_folder(), app.config.tls.names.clone()));
         let (metrics, clock) = (app.metrics.clone(), Arc::clone(&app.clock));
@@ -79,7 +79,7 @@ pub(super) fn with(
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async {
             tokio::select! {
-                () = asked_to_stop(certificate) => {}
+                () = asked_to_stop(certificate, reloading) => {}
                 _ = stopped => {}
             }
         }));
@@ -104,8 +104,8 @@ fn certificate(config: &Config) -> anyhow::Result<Arc<tls::Certificate>> {
     Ok(tls::Certificate::load(&issued.server, &issued.server)?)
 }
 
-/// SIGTERM and SIGINT stop the server; SIGHUP makes it read its certificate again.
-async fn asked_to_stop(certificate: Arc<tls::Certificate>) {
+/// SIGTERM and SIGINT stop the server; SIGHUP makes it read its certificate and its policies again.
+async fn asked_to_stop(certificate: Arc<tls::Certificate>, app: Arc<App>) {
     let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = streams else {
         // Without signals the service manager ends the process itself.
@@ -116,10 +116,13 @@ async fn asked_to_stop(certificate: Arc<tls::Certificate>) {
         tokio::select! {
             _ = terminate.recv() => return,
             _ = interrupt.recv() => return,
-            _ = hangup.recv() => match certificate.reload() {
-                Ok(()) => tracing::info!("the certificate was read again"),
-                Err(error) => tracing::error!(%error, "the certificate in use stays"),
-            },
+            _ = hangup.recv() => {
+                match certificate.reload() {
+                    Ok(()) => tracing::info!("the certificate was read again"),
+                    Err(error) => tracing::error!(%error, "the certificate in use stays"),
+                }
+                app.reload_policy().await;
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
     audit::{Log, Outcome},
-    policy::{Policy, Resource},
+    policy::Resource,
     store::Store,
 };
 use cloister_knowledge::{Library, parse::Sandbox};
@@ -85,7 +85,7 @@ impl Desk {
         let random = wiring::random();
         let store = wiring::store(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let gate = Gate { policy: wiring::policy(&config.policy, None)?, audit };
         Ok(Self { config, clock, random, store, gate, embed: OnceLock::new() })
     }
 
@@ -166,7 +166,7 @@ impl Desk {
         work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
     ) -> anyhow::Result<T> {
         let caller = self.caller(Role::Compliance, None);
-        governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
+        governed_blocking(&self.gate, &caller, Call::new(action, Resource::AuditLog(None)), |_| work())
     }
 
     /// The audit log.

@@ -62,7 +62,8 @@ async fn the_intent_is_on_the_disk_while_the_work_runs_and_the_outcome_after() {
     assert_eq!(outcome(&rig).counts["passages"], 2);
     let Body::Intent(intent) = &rig.audit.since(0, 1).unwrap()[0].body else { panic!() };
     assert_eq!(intent.session, Some(session));
-    assert_eq!((intent.who.account.as_str(), intent.policy.as_str()), ("local", "built-in-1"));
+    assert_eq!((intent.who.account.as_str(), intent.policy.len()), ("local", 64));
+    assert_eq!(intent.policies, ["staff-ask-and-read"]);
 }
 
 #[tokio::test]

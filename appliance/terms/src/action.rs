@@ -77,6 +77,8 @@ words!(
         ManageModels = "manage_models",
         /// Issue, list or revoke accounts.
         ManageAccounts = "manage_accounts",
+        /// Read the site's policies again.
+        ManagePolicy = "manage_policy",
         /// Read the audit log.
         ReadAudit = "read_audit",
         /// Make a checkpoint of the audit log, change its key, rebuild its index.

@@ -99,8 +99,15 @@ fn agent(intent: &RecordedIntent) -> Value {
         "who": { "identifier": { "system": "urn:cloister:account", "value": intent.who.account.to_string() } },
         "name": intent.who.name,
         "requestor": true,
-        "policy": [format!("urn:cloister:policy:{}", intent.policy)],
+        "policy": policies(intent),
     })
+}
+
+/// The set of policies that held, then those of it that decided.
+fn policies(intent: &RecordedIntent) -> Vec<String> {
+    let set = format!("urn:cloister:policy-set:{}", intent.policy);
+    let deciding = intent.policies.iter().map(|policy| format!("urn:cloister:policy:{policy}"));
+    [set].into_iter().chain(deciding).collect()
 }
 
 /// C, R, U, D or E, the value set `audit-event-action`.

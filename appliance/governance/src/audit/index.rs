@@ -33,7 +33,8 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("collections", "the collections that were named, as JSON"),
     ("session", "the interaction"),
     ("request", "the request or command"),
-    ("policy", "the version of the policy that decided"),
+    ("policy", "the version of the set of policies that decided"),
+    ("policies", "the ids of those of them that decided, as JSON"),
     ("closed", "the number of the record that closed the entry; NULL while it is open"),
     ("closed_at", "when it was closed"),
     ("outcome", "how it ended"),
@@ -43,7 +44,8 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("models", "the models that took part, as JSON"),
 ];
 
-const STEPS: &[M<'static>] = &[M::up(
+const STEPS: &[M<'static>] = &[
+    M::up(
     "CREATE TABLE entries (
          sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, entry TEXT NOT NULL UNIQUE,
          account TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, action TEXT NOT NULL, purpose TEXT, tenant TEXT,
@@ -58,7 +60,17 @@ const STEPS: &[M<'static>] = &[M::up(
      INSERT INTO indexed VALUES (0);
      CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
          request, policy, closed, closed_at, outcome, code, counts, documents, models FROM entries;",
-)];
+    ),
+    // What is in the index comes from the log, and comes again with what the log says of the new column.
+    M::up(
+        "DROP VIEW audit;
+     DELETE FROM entries;
+     UPDATE indexed SET through = 0;
+     ALTER TABLE entries ADD COLUMN policies TEXT NOT NULL DEFAULT '[]';
+     CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
+         request, policy, policies, closed, closed_at, outcome, code, counts, documents, models FROM entries;",
+    ),
+];
 
 /// Records that one transaction adds.
 const BATCH: u64 = 50_000;
@@ -186,6 +198,7 @@ fn opened(record: &Record, intent: &RecordedIntent) -> rusqlite::Result<Vec<Valu
         text(intent.session.map(|session| session.to_string())),
         Value::Text(intent.request.to_string()),
         Value::Text(intent.policy.clone()),
+        Value::Text(json(&intent.policies)?),
     ])
 }
 
@@ -207,7 +220,8 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
         Body::Intent(intent) => index
             .prepare_cached(
                 "INSERT INTO entries (sequence, at, entry, account, name, role, action, purpose, tenant, collections,
-                   session, request, policy) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                   session, request, policy, policies)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params_from_iter(opened(record, intent)?))?,
         Body::Outcome(outcome) => index

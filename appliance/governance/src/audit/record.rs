@@ -73,8 +73,11 @@ pub struct Intent {
     pub session: Option<SessionId>,
     /// The HTTP request or command.
     pub request: RequestId,
-    /// The version of the policy that decides.
+    /// The version of the set of policies that decides.
     pub policy: String,
+    /// The ids of the policies that decide; none where nothing permits it and nothing forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
 }
 
 /// How an entry ended.
@@ -295,6 +298,8 @@ pub struct RecordedIntent {
     pub session: Option<SessionId>,
     pub request: RequestId,
     pub policy: String,
+    #[serde(default)]
+    pub policies: Vec<String>,
 }
 
 /// An [`Outcome`] that was read back.

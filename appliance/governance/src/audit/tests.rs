@@ -40,6 +40,7 @@ pub(super) fn intent(request: u128) -> Intent {
         session: None,
         request: RequestId::from(request),
         policy: "built-in-1".to_owned(),
+        policies: vec!["staff-ask-and-read".to_owned()],
     }
 }
 

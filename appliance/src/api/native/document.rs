@@ -7,16 +7,19 @@ use axum::{
     extract::{Path, Query, State},
     response::IntoResponse,
 };
-use cloister_governance::audit::{Document, Outcome};
+use cloister_governance::{
+    audit::{Document, Outcome},
+    policy::Resource,
+};
 use cloister_knowledge::Scope;
 use cloister_terms::{Action, CollectionId, DocumentId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::collections::{labels, on_collection, present};
+use super::collections::{labels, present};
 use crate::{
     api::tenant,
-    governed::governed,
+    governed::{Call, governed},
     identity::Caller,
     pipeline::{Stop, knowledge::blocking},
     wiring::App,
@@ -62,7 +65,12 @@ pub(crate) async fn read(
 ) -> Result<impl IntoResponse, Stop> {
     let absent = || Stop::not_found("the document");
     let document: DocumentId = document.parse().map_err(|_| absent())?;
-    let (call, collection) = on_collection(&caller, Action::ReadDocument, &id)?;
+    let collection: CollectionId = id.parse().map_err(|_| Stop::not_found("the collection"))?;
+    let resource = match caller.principal().tenant.clone() {
+        Some(tenant) => Resource::Document(tenant, collection.clone(), document),
+        None => Resource::Appliance,
+    };
+    let call = Call::new(Action::ReadDocument, resource);
     governed(&app.gate, &caller, call, async |permit| {
         let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let scope = Scope::new(vec![collection.clone()], labels(&permit), app.clock.now());

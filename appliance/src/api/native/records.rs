@@ -7,15 +7,17 @@ use axum::{
     extract::{Query, State},
     response::IntoResponse,
 };
-use cloister_governance::audit::{Filter, Found, Outcome, ReadError, Reader};
+use cloister_governance::{
+    audit::{Filter, Found, Outcome, ReadError, Reader},
+    policy::Resource,
+};
 use cloister_terms::{Action, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    api::call,
-    governed::governed,
+    governed::{Call, governed},
     identity::Caller,
     pipeline::{Stop, knowledge::blocking},
     wiring::App,
@@ -70,9 +72,9 @@ pub(crate) async fn list(
     Query(wanted): Query<RecordsQuery>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Stop> {
-    let call = call(&caller, Action::ReadAudit);
+    let call = Call::new(Action::ReadAudit, wanted.of(&caller));
     governed(&app.gate, &caller, call, async |permit| {
-        let (filter, limit) = wanted.read(permit.tenant())?;
+        let (filter, limit) = wanted.read(permit.principal().tenant.as_ref())?;
         let reader = Reader::of(&app.store);
         let found = blocking(move || reader.search(&filter, limit).map_err(failed)).await?;
         let records = Records::from(found);
@@ -87,6 +89,13 @@ fn failed(error: ReadError) -> Stop {
 }
 
 impl RecordsQuery {
+    /// The part of the log that is asked for: the tenant that is named, else the caller's own, else the whole. A tenant
+    /// that cannot be read is refused once the call is recorded.
+    fn of(&self, caller: &Caller) -> Resource {
+        let named = self.tenant.as_deref().and_then(|tenant| tenant.parse().ok());
+        Resource::AuditLog(named.or_else(|| caller.principal().tenant.clone()))
+    }
+
     /// The filter, held to `own` tenant where the caller has one. No error repeats what was sent.
     fn read(self, own: Option<&TenantId>) -> Result<(Filter, usize), Stop> {
         let number = |text: &str| text.parse().ok();

@@ -81,7 +81,14 @@ pub(crate) async fn chat(
         model: request.model.clone(),
         tells_usage: request.common.tells_usage(),
     };
-    match target(&app, &caller, &request.model)? {
+    let target = match target(&app, &caller, &request.model) {
+        Ok(target) => target,
+        // A model that is not there is recorded as asked for, and whoever may ask nothing learns only that.
+        Err(stop) => {
+            return governed::governed(&app.gate, &caller, call(&caller, Action::Ask), async |_| Err(stop)).await;
+        }
+    };
+    match target {
         Target::Assistant => assistant(&app, &caller, request, frame).await,
         Target::Raw(model) => {
             let messages = messages(&request.messages)?;

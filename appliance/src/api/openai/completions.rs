@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
+use cloister_terms::Action;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,7 +15,8 @@ use super::{
     request::Common,
 };
 use crate::{
-    api::body::Body,
+    api::{body::Body, call},
+    governed::governed,
     identity::Caller,
     pipeline::{Stop, model::PromptText},
     wiring::App,
@@ -46,7 +48,10 @@ pub(crate) async fn complete(
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Stop> {
     request.common.check()?;
-    let model = raw_model(&app, &request.model)?;
+    let model = match raw_model(&app, &request.model) {
+        Ok(model) => model,
+        Err(stop) => return governed(&app.gate, &caller, call(&caller, Action::Generate), async |_| Err(stop)).await,
+    };
     let prompt = PromptText::Plain(text(&request.prompt)?);
     let sampling = request.common.sampling(request.common.max_tokens, DEFAULT_TOKENS)?;
     let frame = Frame {

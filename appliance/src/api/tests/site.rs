@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Tenant},
-    edge::{Edge, health, metrics::Metrics, rig::Seeded},
+    edge::{Edge, metrics::Metrics, rig::Seeded},
     governed::Gate,
     identity::Identity,
     pipeline::{
@@ -73,11 +73,25 @@ impl Reply {
 impl Site {
     /// A site whose model plays `scripts`, with the composed lane open.
     pub(super) fn playing(scripts: Vec<Script>) -> Self {
-        Self::among(&["larkfield"], scripts)
+        Self::under(Policy::built_in(), scripts)
     }
 
-    /// The same with several tenants. The keys are those of the first.
+    /// The same under other policies.
+    pub(super) fn under(policy: Policy, scripts: Vec<Script>) -> Self {
+        Self::configured(Config::default(), policy, scripts)
+    }
+
+    /// The same with more tenants.
     pub(super) fn among(tenants: &[&str], scripts: Vec<Script>) -> Self {
+        let mut config = Config::default();
+        for tenant in tenants {
+            config.tenants.insert(tenant.parse().unwrap(), Tenant::default());
+        }
+        Self::configured(config, Policy::built_in(), scripts)
+    }
+
+    /// The same with a configuration to begin from.
+    pub(super) fn configured(mut config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hands = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
         let clock: Arc<dyn Clock> = hands.clone();
@@ -86,18 +100,16 @@ impl Site {
         let store = Store::open(&folder.path().join("store"), key).unwrap();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
-        let mut config = Config::default();
         config.answer.composed = true;
         // Some tests are refused on every route there is.
         config.limits.refusals_per_minute = 1000;
-        for tenant in tenants {
-            let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
-            config.tenants.insert(tenant.parse().unwrap(), assistant);
-        }
+        let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
+        config.tenants.insert("larkfield".parse().unwrap(), assistant);
+        config.tenants.insert("riverside".parse().unwrap(), Tenant::default());
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));
         let keys = keys(&accounts);
-        let gate = Gate { policy: Policy::built_in(), audit };
+        let gate = Gate { policy, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let mut app = App {
             identity: Identity::new(
@@ -124,9 +136,8 @@ impl Site {
         app.open_tenants().unwrap();
         fill(&app);
         let app = Arc::new(app);
-        let routes = super::super::routes().merge(health::routes());
         let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));
-        let router = edge.guard(routes.into_router(Arc::clone(&app)));
+        let router = edge.guard(super::super::every_route().into_router(Arc::clone(&app)));
         Self { app, model, clock: hands, router, keys, _folder: folder }
     }
 
@@ -155,9 +166,20 @@ impl Site {
         path: &str,
         body: Bytes,
     ) -> axum::response::Response {
+        self.request_with(role.map(|role| self.keys[&role].as_str()), method, path, body).await
+    }
+
+    /// The same with any key.
+    pub(super) async fn request_with(
+        &self,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        if let Some(role) = role {
-            request = request.header("authorization", format!("Bearer {}", self.keys[&role]));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
         }
         self.send(request.body(Body::from(body)).unwrap()).await
     }

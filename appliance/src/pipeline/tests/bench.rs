@@ -124,7 +124,7 @@ fn permit() -> Permit {
     let resource = Resource::Tenant("larkfield".parse().unwrap());
     match Policy::built_in().decide(&principal, Action::Ask, &resource) {
         Decision::Permit(permit) => permit,
-        Decision::Deny { reason } => panic!("{reason}"),
+        Decision::Deny { reason, .. } => panic!("{reason}"),
     }
 }
 

@@ -1,0 +1,73 @@
+//! Who acts.
+
+use std::collections::BTreeSet;
+
+use cloister_terms::{AccessLabel, CollectionId, Role, TenantId};
+
+use crate::accounts::AccountId;
+
+/// The collections an account may read within its tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readable {
+    /// Every collection of the tenant, also those made later.
+    All,
+    /// These and no other.
+    These(BTreeSet<CollectionId>),
+}
+
+impl Readable {
+    /// Whether `collection` is among them.
+    pub fn contains(&self, collection: &CollectionId) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(these) => these.contains(collection),
+        }
+    }
+
+    /// Those of `collections` that are among them, in the order given. What a search scope is built from.
+    pub fn among(&self, collections: impl IntoIterator<Item = CollectionId>) -> Vec<CollectionId> {
+        collections.into_iter().filter(|collection| self.contains(collection)).collect()
+    }
+}
+
+/// Who is acting, as identity established it. Making one is a claim about who is there, so only the identity room and
+/// the account register do; it permits nothing by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The account.
+    pub account: AccountId,
+    /// The name an administrator gave it.
+    pub name: String,
+    /// What it is to the site.
+    pub role: Role,
+    /// The tenant it belongs to; none for accounts of the whole site.
+    pub tenant: Option<TenantId>,
+    /// The collections it may read.
+    pub collections: Readable,
+    /// The access labels it holds.
+    pub labels: BTreeSet<AccessLabel>,
+}
+
+impl Principal {
+    /// The person at the machine itself, who could read the master key: commands act under this name.
+    ///
+    /// The role is still what decides: a command names the role that its work needs, and the record says so.
+    pub fn local(role: Role, tenant: Option<TenantId>) -> Self {
+        Self {
+            account: AccountId::local(),
+            name: "local".to_owned(),
+            role,
+            tenant,
+            collections: Readable::All,
+            labels: BTreeSet::new(),
+        }
+    }
+}
+
+/// Roles whose account may stand above the tenants. None of them reads questions, answers or documents.
+pub const fn site_wide(role: Role) -> bool {
+    match role {
+        Role::Compliance | Role::Operator | Role::Administrator => true,
+        Role::Agent | Role::Reviewer | Role::KnowledgeManager | Role::Service => false,
+    }
+}
