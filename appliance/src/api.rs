@@ -11,6 +11,7 @@
 //! - **The work of a streamed reply is polled by its body.** When the client leaves, the body is dropped, and with it
 //!   the generation and the audit entry: nothing runs on for nobody.
 
+pub mod aws;
 pub(crate) mod body;
 pub mod description;
 pub mod native;
@@ -23,16 +24,18 @@ mod tests;
 use std::sync::Arc;
 
 use cloister_governance::policy::Resource;
-use cloister_terms::{Action, TenantId};
+use cloister_terms::{Action, SessionId, TenantId};
 
 use crate::{
     edge::{
+        context::Context,
         health,
         router::{Routes, Verb},
     },
     governed::Call,
     identity::Caller,
     pipeline::Stop,
+    session::{NoSession, Session},
     wiring::App,
 };
 
@@ -46,8 +49,11 @@ pub fn every_route() -> Routes<Arc<App>> {
 
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
-    use Action::{Ask, Embed, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search};
-    use Verb::{Get, Post};
+    use Action::{
+        Ask, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search, SignIn,
+        SignOut,
+    };
+    use Verb::{Delete, Get, Post};
     Routes::new()
         .route(Get, "/v1/models", ListModels, openai::models::list)
         .route(Get, "/v1/models/{model}", ListModels, openai::models::show)
@@ -62,7 +68,12 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/collections/{id}/documents", ListCollections, native::collections::documents)
         .route(Get, "/api/collections/{id}/documents/{document}", ReadDocument, native::document::read)
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
+        .route(Post, "/knowledgebases/{id}/retrieve", Search, aws::retrieve::retrieve)
         .route(Get, "/api/audit/records", ReadAudit, native::records::list)
+        .route(Post, "/api/sign-in", SignIn, native::sign_in::sign_in)
+        .route(Get, "/api/sign-in", SignIn, native::sign_in::show)
+        .route(Post, "/api/sign-out", SignOut, native::sign_in::sign_out)
+        .route(Delete, "/api/sessions/{session}", EndSession, native::session::end)
         .open_route(Get, "/api/openapi.json", DESCRIBED, description::json)
         .open_route(Get, "/api/docs", DESCRIBED, description::page)
 }
@@ -70,6 +81,25 @@ pub fn routes() -> Routes<Arc<App>> {
 /// A call on whatever the caller's account belongs to: its tenant, or the appliance for an account of the whole site.
 pub(crate) fn call(caller: &Caller, action: Action) -> Call {
     Call::new(action, caller.principal().tenant.clone().map_or(Resource::Appliance, Resource::Tenant))
+}
+
+/// The session that a question belongs to: the one that the header or the body names, or a new one.
+pub(crate) fn session(app: &App, caller: &Caller, named: Option<SessionId>) -> Result<Session, Stop> {
+    let header = caller.context().and_then(Context::session);
+    if let (Some(header), Some(named)) = (header, named)
+        && header != named
+    {
+        return Err(Stop::invalid("session", "`session` and the header `Cloister-Session` name two sessions"));
+    }
+    let owner = &caller.principal().account;
+    let session = match named.or(header) {
+        Some(id) => app.sessions.resume(owner, id).map_err(|NoSession| Stop::not_found("the session"))?,
+        None => app.sessions.begin(owner),
+    };
+    if let Some(context) = caller.context() {
+        context.within(session.id());
+    }
+    Ok(session)
 }
 
 /// The caller's tenant; policy has already refused those without one where one is needed.

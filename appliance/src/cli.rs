@@ -55,7 +55,7 @@ enum Noun {
     Model(model::Arguments),
     /// Create, fill, search, verify or rebuild collections
     Kb(kb::Arguments),
-    /// Issue, list or revoke accounts
+    /// Create, issue, list, reset, rotate, disable or revoke accounts
     Account(account::Arguments),
     /// Show, replace, export or destroy the keys of the site
     Key(key::Arguments),

@@ -15,22 +15,30 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Settings;
 
 mod audit;
+mod client_certificates;
 mod complaint;
 mod load;
 mod models;
+mod oidc;
 mod origin;
 mod policy;
 mod server;
+mod session;
+mod sign_in;
 mod site;
 mod tenants;
 
 pub use audit::Audit;
+pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
 pub use models::Models;
+pub use oidc::{Group, Oidc, SignedWith};
 pub use origin::{Origin, Setting};
 pub use policy::Policy;
 pub use server::{Limits, Server, Tls};
+pub use session::Session;
+pub use sign_in::SignIn;
 pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
 
@@ -50,6 +58,14 @@ pub struct Config {
     pub tls: Tls,
     /// What one caller may ask of the machine.
     pub limits: Limits,
+    /// Persons who sign in with a password.
+    pub sign_in: SignIn,
+    /// One interaction.
+    pub session: Session,
+    /// Tokens of the hospital's own identity provider.
+    pub oidc: Option<Oidc>,
+    /// Certificates that programs show.
+    pub client_certificates: Option<ClientCertificates>,
     /// Which models run, and how.
     pub models: Models,
     /// How questions are answered.
@@ -118,6 +134,9 @@ impl Config {
             .contradiction()
             .or_else(|| self.server.contradiction())
             .or_else(|| self.limits.contradiction())
+            .or_else(|| self.sign_in.contradiction())
+            .or_else(|| self.session.contradiction())
+            .or_else(|| self.oidc.as_ref().and_then(Oidc::contradiction))
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
             .or_else(|| self.audit.contradiction())
     }

@@ -86,7 +86,7 @@ async fn around(State(edge): State<Edge>, request: Request, next: Next) -> Respo
     let response = within(&edge, &context, request, next).await;
 
     let mut response = problem::shape(response, face, context.request_id());
-    headers::harden(response.headers_mut(), context.request_id());
+    headers::harden(response.headers_mut(), context.request_id(), context.session());
     line.answered(response.status());
     // The line and the request's room stay with the body: both end when its last byte is out, or the caller is gone.
     let room = response.extensions_mut().remove::<limits::Room>();

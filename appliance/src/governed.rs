@@ -9,7 +9,7 @@ use cloister_governance::{
 };
 use cloister_terms::{Action, CollectionId, Purpose, SessionId};
 
-use crate::identity::Caller;
+use crate::{edge::context::Context, identity::Caller};
 
 /// What deciding and recording need.
 #[derive(Clone, Debug)]
@@ -180,7 +180,7 @@ fn intent(caller: &Caller, call: &Call, basis: &Basis) -> Intent {
         purpose: call.purpose,
         tenant: call.resource.tenant().cloned(),
         collections,
-        session: call.session,
+        session: call.session.or_else(|| caller.context().and_then(Context::session)),
         request: caller.request_id(),
         policy: basis.set().to_owned(),
         policies: basis.policies().to_vec(),

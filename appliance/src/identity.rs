@@ -1,7 +1,11 @@
 //! Who is calling: the one extractor that every governed handler takes.
 //!
-//! A key comes as `Authorization: Bearer clk_...` or `x-api-key: clk_...`. Whatever is wrong with it, the answer is the
-//! same 401. A session cookie, a client certificate and an OIDC token will end in the same [`Caller`].
+//! A program shows an API key, as `Authorization: Bearer clk_...` or `x-api-key: clk_...`; a person who has signed in
+//! shows a cookie; a client of AWS signs its request with an access key ([`sigv4`]); whoever the hospital's own
+//! provider vouches for shows its token ([`oidc`]), and whoever its authority vouches for a certificate
+//! ([`certificate`]). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
+//! names no key and carries a cookie is a browser's: where it changes something it must come from our own page
+//! ([`cookie`]).
 //!
 //! **What it is not:** it permits nothing. `governed` asks policy.
 
@@ -9,16 +13,39 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::extract::{FromRef, FromRequestParts};
 use cloister_governance::{
-    accounts::{AccountId, Accounts, AuthenticateError},
-    policy::Principal,
+    accounts::{AccountError, AccountId, Accounts, AuthenticateError, Rules},
+    audit::{Intent, Outcome, Who},
+    policy::{Principal, Resource},
 };
-use cloister_terms::{RequestId, Role, TenantId};
+use cloister_terms::{Action, Clock, RequestId, Role, TenantId};
 use http::{HeaderMap, header, request::Parts};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::{
-    config,
-    edge::{context::Context, limits::Buckets, metrics::Metrics, problem::Problem},
+    config::{ClientCertificates, Config},
+    edge::{
+        context::{ClientCertificate, Context},
+        limits::Buckets,
+        metrics::Metrics,
+        problem::Problem,
+    },
+    governed::{Gate, Refusal},
+    session::{self, NoSession, Sessions},
 };
+
+mod certificate;
+pub(crate) mod cookie;
+mod oidc;
+mod sign_in;
+mod signature;
+pub(crate) mod sigv4;
+
+pub(crate) use sign_in::{NotSignedIn, Visitor};
+pub(crate) use signature::Signed;
+
+/// Passwords hashed at once at most: each takes 64 MiB and a processor.
+const HASHING: usize = 2;
 
 /// What identity needs to tell callers apart.
 #[derive(Clone)]
@@ -26,19 +53,50 @@ pub struct Identity(Arc<Inner>);
 
 struct Inner {
     accounts: Accounts,
+    gate: Gate,
+    sessions: Sessions,
+    clock: Arc<dyn Clock>,
+    rules: Rules,
+    provider: Option<oidc::Provider>,
+    certificates: Option<ClientCertificates>,
     metrics: Metrics,
     requests: Buckets<AccountId>,
     refusals: Buckets<Option<IpAddr>>,
+    attempts: Buckets<Option<IpAddr>>,
+    hashing: Semaphore,
+}
+
+/// What somebody showed.
+enum Shown {
+    Key(Zeroizing<String>),
+    Cookie(Zeroizing<String>),
+    Certificate(ClientCertificate),
 }
 
 impl Identity {
-    /// Identity over the account register, with the limits of `limits`.
-    pub fn new(accounts: Accounts, limits: &config::Limits, metrics: Metrics) -> Self {
+    /// Identity over the account register, with the limits of `config`. Refusals are recorded through `gate`.
+    pub fn new(
+        accounts: Accounts,
+        gate: Gate,
+        config: &Config,
+        sessions: Sessions,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
+        let (limits, sign_in) = (&config.limits, &config.sign_in);
         Self(Arc::new(Inner {
             accounts,
+            gate,
+            sessions,
+            clock,
+            rules: sign_in.rules(),
+            certificates: config.client_certificates.clone(),
+            provider: config.oidc.clone().map(oidc::Provider::new),
             metrics,
             requests: Buckets::new(limits.requests_per_minute, limits.burst),
             refusals: Buckets::new(limits.refusals_per_minute, limits.refusals_per_minute),
+            attempts: Buckets::new(sign_in.attempts_per_minute, sign_in.attempts_per_minute),
+            hashing: Semaphore::new(HASHING),
         }))
     }
 
@@ -53,39 +111,151 @@ impl Identity {
             return Err(Problem::internal());
         };
         let now = Instant::now();
-        // A request without a key takes the same path as one with a wrong key.
-        let key = zeroize::Zeroizing::new(key(&parts.headers).unwrap_or_default().to_owned());
+        let shown = shown(parts);
+        let may = match &shown {
+            Shown::Key(_) => true,
+            Shown::Cookie(token) => cookie::may(&parts.method, &parts.headers, token),
+            // A browser shows it unasked, whichever page makes the request.
+            Shown::Certificate(_) => !cookie::from_elsewhere(&parts.headers),
+        };
+        if !may {
+            return Err(self.refuse(&context, &unknown(), "cross_site", now).await.unless(cookie::cross_site()));
+        }
         let inner = self.0.clone();
-        let found = tokio::task::spawn_blocking(move || inner.accounts.authenticate(&key)).await;
-        let principal = match found {
+        let found = tokio::task::spawn_blocking(move || inner.principal(&shown));
+        let principal = match found.await {
             Ok(Ok(principal)) => principal,
-            Ok(Err(AuthenticateError::Refused(refusal))) => return Err(self.refuse(&context, refusal.code(), now)),
-            Ok(Err(AuthenticateError::Failed(error))) => {
+            Ok(Err(NobodyKnown::Refused(why))) => {
+                let refused = self.refuse(&context, &unknown(), why, now).await;
+                return Err(refused.unless(Problem::unauthenticated()));
+            }
+            Ok(Err(NobodyKnown::Failed(error))) => {
                 tracing::error!(request_id = %context.request_id(), error = &error as &dyn std::error::Error, "no caller can be told");
                 return Err(Problem::internal());
             }
             Err(_) => return Err(Problem::internal()),
         };
+        self.admit(principal, context, &parts.headers, now).await
+    }
+
+    /// The caller, unless they ask too often or name a session that is not theirs.
+    async fn admit(
+        &self,
+        principal: Principal,
+        context: Context,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Caller, Problem> {
         context.identified(principal.account.clone());
         if let Err(wait) = self.0.requests.take(principal.account.clone(), now) {
             self.0.metrics.count("cloister_rate_limited_total", 1, &[]);
             return Err(Problem::too_many_requests(wait));
         }
+        if let Some(named) = headers.get(session::HEADER) {
+            let id = named.to_str().ok().and_then(|text| text.parse().ok());
+            let resumed = id.ok_or(NoSession).and_then(|id| self.0.sessions.resume(&principal.account, id));
+            match resumed {
+                Ok(session) => context.within(session.id()),
+                Err(NoSession) => {
+                    let refused = self.refuse(&context, &principal, "session_unknown", now).await;
+                    return Err(refused.unless(Problem::no_session()));
+                }
+            }
+        }
         Ok(Caller { principal, origin: Origin::Request(context) })
     }
 
-    /// Counts a refused sign-in. Past the limit of its source it is answered 429 and not logged, so that nobody can fill
-    /// the log. A right key is let in from the same address all the same: 256 random bits are not found by trying, and a
-    /// ward behind one address must not be locked out by one wrong client.
-    fn refuse(&self, context: &Context, why: &'static str, now: Instant) -> Problem {
-        self.0.metrics.count("cloister_sign_ins_refused_total", 1, &[("why", why)]);
-        match self.0.refusals.take(context.source(), now) {
-            Ok(()) => {
-                tracing::warn!(target: "sign_in", why, request_id = %context.request_id(), "a sign-in was refused");
-                Problem::unauthenticated()
-            }
-            Err(wait) => Problem::too_many_requests(wait),
+    /// Records that nobody was let in. Past the limit of its source it is answered 429, neither logged nor recorded, so
+    /// that nobody can fill the log. A right key is let in from the same address all the same: 256 random bits are not
+    /// found by trying, and a ward behind one address must not be locked out by one wrong client.
+    async fn refuse(&self, context: &Context, who: &Principal, why: &'static str, now: Instant) -> Refused {
+        if let Err(wait) = self.tell(context, why, now) {
+            return Refused(Some(Problem::too_many_requests(wait)));
         }
+        let decision = self.0.gate.policy.decide(who, Action::SignIn, &Resource::Appliance);
+        let intent = Intent {
+            who: Who::from(who),
+            action: Action::SignIn,
+            purpose: None,
+            tenant: None,
+            collections: Vec::new(),
+            session: None,
+            request: context.request_id(),
+            policy: decision.basis().set().to_owned(),
+            policies: decision.basis().policies().to_vec(),
+        };
+        let recorded = match self.0.gate.audit.intent(intent).await {
+            Ok(entry) => entry.complete(Outcome::denied(why)).await,
+            Err(error) => Err(error),
+        };
+        Refused(recorded.err().map(|error| Refusal::from(error).into()))
+    }
+
+    /// Counts and logs that nobody was let in; says how long to wait where the limit of the source is passed.
+    fn tell(&self, context: &Context, why: &'static str, now: Instant) -> Result<(), std::time::Duration> {
+        self.0.metrics.count("cloister_sign_ins_refused_total", 1, &[("why", why)]);
+        self.0.refusals.take(context.source(), now)?;
+        tracing::warn!(target: "sign_in", why, request_id = %context.request_id(), "a sign-in was refused");
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Who shows what is shown. Blocks.
+    fn principal(&self, shown: &Shown) -> Result<Principal, NobodyKnown> {
+        let found = match shown {
+            // An API key holds no dot and a token of a provider two.
+            Shown::Key(token) if token.contains('.') => {
+                let Some(provider) = &self.provider else { return Err(NobodyKnown::Refused("no_provider")) };
+                let principal = provider.principal(token, self.clock.now()).map_err(NobodyKnown::Refused)?;
+                self.accounts.vouched(principal)
+            }
+            Shown::Certificate(ClientCertificate(der)) => {
+                let Some(settings) = &self.certificates else { return Err(NobodyKnown::Refused("no_authority")) };
+                let principal = certificate::principal(der, settings, self.clock.now());
+                self.accounts.vouched(principal.map_err(NobodyKnown::Refused)?)
+            }
+            Shown::Key(key) => self.accounts.authenticate(key),
+            Shown::Cookie(token) => self.accounts.signed_in(token, &self.rules).map(|signed_in| signed_in.principal),
+        };
+        found.map_err(|error| match error {
+            AuthenticateError::Refused(refusal) => NobodyKnown::Refused(refusal.code()),
+            AuthenticateError::Failed(error) => NobodyKnown::Failed(error),
+        })
+    }
+}
+
+/// Why no caller is known.
+enum NobodyKnown {
+    /// For this reason, as records name it.
+    Refused(&'static str),
+    /// The register failed.
+    Failed(AccountError),
+}
+
+/// What came of recording a refusal: a problem of its own, or none.
+struct Refused(Option<Problem>);
+
+impl Refused {
+    fn unless(self, usual: Problem) -> Problem {
+        self.0.unwrap_or(usual)
+    }
+}
+
+/// Someone whom no account stands for. A record needs a role, and a caller that has shown nothing is a program to us.
+fn unknown() -> Principal {
+    Principal { account: AccountId::unknown(), name: "unknown".to_owned(), ..Principal::local(Role::Service, None) }
+}
+
+/// What was shown. A request without anything takes the same path as one with a wrong key. A key goes before a cookie:
+/// no page of another site can make a browser send one. A certificate, which is shown with every request, comes last.
+fn shown(parts: &Parts) -> Shown {
+    let headers = &parts.headers;
+    let keyed = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
+    match (cookie::token(headers), parts.extensions.get::<ClientCertificate>()) {
+        (Some(token), _) if !keyed => Shown::Cookie(Zeroizing::new(token.to_owned())),
+        (None, Some(certificate)) if !keyed => Shown::Certificate(certificate.clone()),
+        _ => Shown::Key(Zeroizing::new(key(headers).unwrap_or_default().to_owned())),
     }
 }
 
@@ -119,6 +289,11 @@ impl Caller {
     /// The person at the machine, who could read the master key, acting in `role` through a command.
     pub fn local(role: Role, tenant: Option<TenantId>, request: RequestId) -> Self {
         Self { principal: Principal::local(role, tenant), origin: Origin::Command(request) }
+    }
+
+    /// Someone who says that they are `principal` and has proven nothing yet.
+    const fn claimed(principal: Principal, context: Context) -> Self {
+        Self { principal, origin: Origin::Request(context) }
     }
 
     /// Who it is.

@@ -27,6 +27,7 @@ use crate::{
     governed::Gate,
     identity::Identity,
     pipeline::{Generate, Ports, Stop},
+    session::Sessions,
 };
 
 mod declared;
@@ -64,6 +65,8 @@ pub struct App {
     pub store: Store,
     /// Who may call.
     pub identity: Identity,
+    /// The interactions that are open.
+    pub sessions: Sessions,
     /// Who may do what, and what is recorded.
     pub gate: Gate,
     /// What is counted.
@@ -160,8 +163,10 @@ impl App {
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let embed_batch: Arc<dyn Embed> = Arc::new(PoolEmbed::new(pools.embed.pool().clone(), BATCH_PATIENCE));
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
-        let identity = Identity::new(accounts, &config.limits, metrics.clone());
         let gate = Gate { policy, audit };
+        let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
+        let identity =
+            Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
         let mut app = Self {
             config,
@@ -169,6 +174,7 @@ impl App {
             random,
             store,
             identity,
+            sessions,
             gate,
             metrics,
             embed,

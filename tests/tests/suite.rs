@@ -13,6 +13,7 @@
 mod suite {
     mod asking;
     mod audit;
+    mod aws_clients;
     mod canaries;
     mod crash;
     mod demo;
@@ -20,6 +21,7 @@ mod suite {
     mod isolation;
     mod keys;
     mod load;
+    mod oidc;
     mod openai_clients;
     mod policy;
     pub(crate) mod site;

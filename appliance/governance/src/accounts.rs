@@ -1,7 +1,11 @@
-//! Accounts and their API keys.
+//! Accounts, and what shows that someone holds one: an API key, or a person's password with a second factor.
 //!
-//! A key reads `clk_ID_SECRET`: the id finds the account, the secret (256 random bits) proves it. Only the SHA-256 of
-//! the secret is stored; a fast hash is right here, because nobody can guess 256 random bits.
+//! An API key reads `clk_ID_SECRET`: the id finds the key, the secret (256 random bits) proves it. Only the SHA-256 of
+//! the secret is stored; a fast hash is right here, because nobody can guess 256 random bits. A password can be guessed:
+//! it is stored under Argon2id, tried five times in a quarter of an hour at most, and does not suffice by itself. A
+//! person who is signed in holds a token of 256 random bits, kept as its SHA-256 like a key's secret.
+//!
+//! Whoever is refused does the same work and gets the same answer, whatever was wrong.
 
 use std::{
     fmt,
@@ -9,9 +13,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::digest;
 use cloister_terms::{AccessLabel, Clock, CollectionId, Random, Role, TenantId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use zeroize::Zeroizing;
 
@@ -20,16 +24,27 @@ use crate::{
     store::{Database, StoreError},
 };
 
+mod access_key;
+mod api_key;
+mod attempt;
+mod password;
+mod person;
+mod second_factor;
 mod secret;
+mod sign_in;
 mod table;
 
+pub use access_key::AccessKey;
+pub use person::{Claimed, OneTimeSecret};
+pub use second_factor::{Enrolment, RecoveryCodes};
 pub use secret::Secret;
 use secret::{ID_LENGTH, parse, random_letters};
+pub use sign_in::{Admitted, Credentials, Rules, SignIn, SignInError, Token};
 
-/// How often at most the time of last use is written, so that using a key does not cost a write each time.
-const LAST_USED_STEP: SignedDuration = SignedDuration::from_mins(1);
+const LOCAL: &str = "local";
+const UNKNOWN: &str = "unknown";
 
-/// The public part of an API key: which account it is.
+/// Which account it is. An account's first API key carries the same id.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountId(String);
@@ -37,7 +52,17 @@ pub struct AccountId(String);
 impl AccountId {
     /// Whoever works at the machine itself, through commands.
     pub fn local() -> Self {
-        Self("local".to_owned())
+        Self(LOCAL.to_owned())
+    }
+
+    /// Whoever tried to get in under no account that there is.
+    pub fn unknown() -> Self {
+        Self(UNKNOWN.to_owned())
+    }
+
+    /// The account of someone whom this register does not hold and another vouches for: from a digest over who they are.
+    pub fn of_digest(digest: &[u8]) -> Self {
+        Self(secret::letters_of(digest).take(ID_LENGTH).collect())
     }
 
     /// The id as text.
@@ -67,7 +92,7 @@ impl FromStr for AccountId {
     type Err = InvalidAccountId;
     fn from_str(given: &str) -> Result<Self, InvalidAccountId> {
         let well = given.len() == ID_LENGTH && given.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (well || given == "local").then(|| Self(given.to_owned())).ok_or(InvalidAccountId)
+        (well || [LOCAL, UNKNOWN].contains(&given)).then(|| Self(given.to_owned())).ok_or(InvalidAccountId)
     }
 }
 
@@ -122,12 +147,16 @@ pub struct Account {
     pub principal: Principal,
     /// When it was made.
     pub issued: Timestamp,
-    /// When its key stops working.
+    /// When its newest key stops working.
     pub expires: Option<Timestamp>,
-    /// When its key was revoked.
+    /// When its newest key was revoked.
     pub revoked: Option<Timestamp>,
     /// When its key was last used, to the minute.
     pub last_used: Option<Timestamp>,
+    /// Since when nobody is let in under it.
+    pub disabled: Option<Timestamp>,
+    /// The name that its holder signs in with; none for a program's account.
+    pub sign_in: Option<String>,
 }
 
 /// Why an account could not be made or changed.
@@ -142,6 +171,30 @@ pub enum AccountError {
     /// There is no such account.
     #[error("there is no account `{0}`: see `cloister account list`")]
     Unknown(AccountId),
+    /// No account has this id or sign-in name.
+    #[error("no account has this id or name: see `cloister account list`")]
+    UnknownName,
+    /// There is no such access key.
+    #[error("there is no access key with this id")]
+    UnknownAccessKey,
+    /// The account has no API key that works.
+    #[error("the account `{0}` has no API key that works: issue an account with one")]
+    NoKey(AccountId),
+    /// The account's holder does not sign in with a password.
+    #[error("the account `{0}` has no password: make a person's account with `cloister account create`")]
+    NotAPerson(AccountId),
+    /// Persons do not hold this role.
+    #[error("the role `{0}` is for programs, which call with an API key: use `cloister account issue`")]
+    ProgramsRole(Role),
+    /// The name will not do to sign in with.
+    #[error("a person signs in with 2 to 64 lower-case letters, digits, `.`, `-`, `_` or `@`, such as `a.lopez`")]
+    InvalidSignInName,
+    /// Someone signs in with this name already. Accounts are not shared.
+    #[error("somebody signs in with this name already: every person has an account of their own")]
+    NameTaken,
+    /// The password could not be hashed: a machine without memory.
+    #[error("a password could not be hashed: {0}")]
+    Hash(&'static str),
     /// The database failed.
     #[error("the account register failed")]
     Store(#[source] StoreError),
@@ -157,7 +210,7 @@ pub enum AccountError {
     },
 }
 
-/// Why a key was not accepted. Callers outside are told none of this; records and logs are.
+/// Why nobody was let in. Callers outside are told none of this; records and logs are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// It does not have the form of a key.
@@ -166,10 +219,36 @@ pub enum Refusal {
     Unknown,
     /// The account is there and the secret is wrong.
     WrongSecret,
+    /// The access key is there and its secret did not make this signature.
+    WrongSignature,
     /// The key has expired.
     Expired,
     /// The key was revoked.
     Revoked,
+    /// The account is disabled.
+    Disabled,
+    /// Nobody signs in with this name.
+    UnknownName,
+    /// The password is wrong.
+    WrongPassword,
+    /// The one-time secret was not used in time.
+    OneTimeSecretExpired,
+    /// No second factor, or a wrong one.
+    WrongCode,
+    /// A code that was used before.
+    ReplayedCode,
+    /// Too many wrong tries.
+    Locked,
+    /// Nobody is signed in with this token.
+    NotSignedIn,
+    /// The person was signed out, by themselves or by an administrator.
+    SignedOut,
+    /// Nothing was done for as long as the site allows.
+    Idle,
+    /// Signed in for as long as the site allows.
+    TooLong,
+    /// The clock stands before the last use: how long it has been cannot be told.
+    ClockWentBack,
 }
 
 impl Refusal {
@@ -179,8 +258,21 @@ impl Refusal {
             Self::Malformed => "key_malformed",
             Self::Unknown => "key_unknown",
             Self::WrongSecret => "key_wrong",
+            Self::WrongSignature => "signature_wrong",
             Self::Expired => "key_expired",
             Self::Revoked => "key_revoked",
+            Self::Disabled => "account_disabled",
+            Self::UnknownName => "name_unknown",
+            Self::WrongPassword => "password_wrong",
+            Self::OneTimeSecretExpired => "one_time_secret_expired",
+            Self::WrongCode => "code_wrong",
+            Self::ReplayedCode => "code_replayed",
+            Self::Locked => "locked",
+            Self::NotSignedIn => "not_signed_in",
+            Self::SignedOut => "signed_out",
+            Self::Idle => "idle",
+            Self::TooLong => "signed_in_too_long",
+            Self::ClockWentBack => "clock_went_back",
         }
     }
 }
@@ -188,11 +280,11 @@ impl Refusal {
 /// Why a caller could not be told.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// The key is not accepted.
-    #[error("the API key is not accepted")]
+    /// What was shown is not accepted.
+    #[error("not accepted")]
     Refused(Refusal),
     /// The register could not be asked, so nobody is let in.
-    #[error("the API key could not be checked")]
+    #[error("who is calling could not be checked")]
     Failed(#[source] AccountError),
 }
 
@@ -205,6 +297,10 @@ struct Inner {
     connection: Mutex<Connection>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// When each sign-in was last used, more exactly than the database knows.
+    used: sign_in::Used,
+    /// What a password is compared with where there is none.
+    decoy: password::Stored,
 }
 
 impl Accounts {
@@ -212,11 +308,31 @@ impl Accounts {
     pub fn open(database: &Database, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, AccountError> {
         let mut connection = database.open().map_err(AccountError::Store)?;
         table::migrate(&mut connection, database)?;
-        Ok(Self(Arc::new(Inner { database: database.clone(), connection: Mutex::new(connection), clock, random })))
+        let (database, connection) = (database.clone(), Mutex::new(connection));
+        let decoy = password::Stored::decoy(random.as_ref());
+        let used = sign_in::Used::default();
+        Ok(Self(Arc::new(Inner { database, connection, clock, random, used, decoy })))
     }
 
-    /// Makes an account. The secret is returned here once and stored nowhere.
+    /// Makes an account with an API key. The secret is returned here once and stored nowhere.
     pub fn issue(&self, new: NewAccount) -> Result<(AccountId, Secret), AccountError> {
+        let expires = new.expires;
+        let account = self.prepare(new)?;
+        let (id, now) = (account.account.clone(), self.0.clock.now());
+        let secret = Secret::random(&id, self.0.random.as_ref());
+        let mut connection = self.connection();
+        let insert = |connection: &mut Connection| {
+            let change = connection.transaction()?;
+            table::insert(&change, &account, now)?;
+            api_key::insert(&change, &id, &id, &hash_of(&secret), now, expires)?;
+            change.commit()
+        };
+        insert(&mut connection).map_err(|error| self.failed(error))?;
+        Ok((id, secret))
+    }
+
+    /// The account that `new` describes, under a new id.
+    fn prepare(&self, new: NewAccount) -> Result<Principal, AccountError> {
         let length = new.name.chars().count();
         if !(1..=64).contains(&length) || new.name.chars().any(char::is_control) {
             return Err(AccountError::InvalidName);
@@ -224,63 +340,14 @@ impl Accounts {
         if new.tenant.is_none() && !site_wide(new.role) {
             return Err(AccountError::NeedsTenant(new.role));
         }
-        let id = AccountId(random_letters(self.0.random.as_ref(), ID_LENGTH).to_string());
-        let secret = Secret::random(&id, self.0.random.as_ref());
-        let account = Account {
-            principal: Principal {
-                account: id.clone(),
-                name: new.name,
-                role: new.role,
-                tenant: new.tenant,
-                collections: new
-                    .collections
-                    .map_or(Readable::All, |these| Readable::These(these.into_iter().collect())),
-                labels: new.labels.into_iter().collect(),
-            },
-            issued: self.0.clock.now(),
-            expires: new.expires,
-            revoked: None,
-            last_used: None,
-        };
-        let hash = hash(parse(secret.expose()).map_or("", |(_, proof)| proof));
-        table::insert(&self.connection(), &account, &hash).map_err(|error| self.failed(error))?;
-        Ok((id, secret))
-    }
-
-    /// Says who holds `secret`. Reads the database, so call it where blocking is allowed.
-    ///
-    /// Takes the same path whether the account is unknown, the secret wrong, or the key revoked or expired.
-    pub fn authenticate(&self, secret: &str) -> Result<Principal, AuthenticateError> {
-        let now = self.0.clock.now();
-        // A key without the right form is looked up and compared like any other, under an id that nobody has.
-        let (id, proof) = parse(secret).unwrap_or(("", ""));
-        let given = hash(proof);
-        let connection = self.connection();
-        let found = table::find(&connection, id).map_err(|error| AuthenticateError::Failed(self.failed(error)))?;
-        let (account, stored) = match found {
-            Some(row) => {
-                let (row, stored) = row;
-                (Some(row.account().map_err(AuthenticateError::Failed)?), stored)
-            }
-            None => (None, vec![0; digest::SHA256_OUTPUT_LEN]),
-        };
-        let proven = constant_time::verify_slices_are_equal(&given, &stored).is_ok();
-        let refused = |refusal| Err(AuthenticateError::Refused(refusal));
-        let account = match account {
-            None if id.is_empty() => return refused(Refusal::Malformed),
-            None => return refused(Refusal::Unknown),
-            Some(_) if !proven => return refused(Refusal::WrongSecret),
-            Some(account) if account.revoked.is_some() => return refused(Refusal::Revoked),
-            Some(account) if account.expires.is_some_and(|expires| expires <= now) => return refused(Refusal::Expired),
-            Some(account) => account,
-        };
-        if account.last_used.is_none_or(|last| now.duration_since(last) >= LAST_USED_STEP) {
-            // When a key was last used is a convenience: failing to note it must not lock the site out.
-            if let Err(error) = table::touch(&connection, id, now) {
-                tracing::warn!(account = id, %error, "the time of last use was not recorded");
-            }
-        }
-        Ok(account.principal)
+        Ok(Principal {
+            account: AccountId(random_letters(self.0.random.as_ref(), ID_LENGTH).to_string()),
+            name: new.name,
+            role: new.role,
+            tenant: new.tenant,
+            collections: new.collections.map_or(Readable::All, |these| Readable::These(these.into_iter().collect())),
+            labels: new.labels.into_iter().collect(),
+        })
     }
 
     /// Every account, oldest first.
@@ -289,11 +356,39 @@ impl Accounts {
         rows.into_iter().map(table::Row::account).collect()
     }
 
-    /// Stops a key from working, at once and for good.
-    pub fn revoke(&self, account: &AccountId) -> Result<(), AccountError> {
+    /// The account that has this id or sign-in name.
+    pub fn named(&self, text: &str) -> Result<AccountId, AccountError> {
+        let found = table::named(&self.connection(), text).map_err(|error| self.failed(error))?;
+        found.ok_or(AccountError::UnknownName)?.parse().map_err(|_| AccountError::UnknownName)
+    }
+
+    /// Lets nobody in under the account, whatever they show, until it is enabled again. Who is signed in is signed out.
+    /// An account that is not in this register, of somebody whom another vouches for, is barred all the same.
+    pub fn disable(&self, account: &AccountId) -> Result<(), AccountError> {
         let now = self.0.clock.now();
-        let found = table::revoke(&self.connection(), account, now).map_err(|error| self.failed(error))?;
-        if found { Ok(()) } else { Err(AccountError::Unknown(account.clone())) }
+        self.sign_out_everywhere(account)?;
+        let connection = self.connection();
+        if !table::disable(&connection, account, Some(now)).map_err(|error| self.failed(error))? {
+            table::bar(&connection, account, now).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Lets people in under a disabled account again.
+    pub fn enable(&self, account: &AccountId) -> Result<(), AccountError> {
+        let connection = self.connection();
+        let found = table::disable(&connection, account, None).map_err(|error| self.failed(error))?;
+        let barred = table::unbar(&connection, account).map_err(|error| self.failed(error))?;
+        if found || barred { Ok(()) } else { Err(AccountError::Unknown(account.clone())) }
+    }
+
+    /// Somebody whom another vouches for, unless their account was disabled here.
+    pub fn vouched(&self, principal: Principal) -> Result<Principal, AuthenticateError> {
+        let barred = table::is_barred(&self.connection(), &principal.account);
+        match barred.map_err(|error| AuthenticateError::Failed(self.failed(error)))? {
+            true => Err(AuthenticateError::Refused(Refusal::Disabled)),
+            false => Ok(principal),
+        }
     }
 
     /// Whether the register can be read.
@@ -316,6 +411,11 @@ impl fmt::Debug for Accounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accounts").field("database", &self.0.database).finish_non_exhaustive()
     }
+}
+
+/// What is stored of an API key.
+fn hash_of(secret: &Secret) -> Zeroizing<Vec<u8>> {
+    hash(parse(secret.expose()).map_or("", |(_, proof)| proof))
 }
 
 fn hash(proof: &str) -> Zeroizing<Vec<u8>> {

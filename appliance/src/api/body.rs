@@ -19,8 +19,28 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
-        let bytes = whole(request).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Stop::invalid(None, described(&error)).into())
+        Ok(Self(read(&whole(request).await?)?))
+    }
+}
+
+/// Bytes read as JSON.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Stop> {
+    serde_json::from_slice(bytes).map_err(|error| Stop::invalid(None, described(&error)))
+}
+
+/// A body that is short by its nature, read as JSON. Whoever has shown nothing yet gets no more room than that.
+#[derive(Debug)]
+pub(crate) struct Short<T>(pub(crate) T);
+
+/// Bytes that a short body has at most.
+const SHORT: usize = 16 * 1024;
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Short<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
+        let unread = |_| Stop::invalid(None, format!("the body cannot be read, or has more than {SHORT} bytes"));
+        Ok(Self(read(&axum::body::to_bytes(request.into_body(), SHORT).await.map_err(unread)?)?))
     }
 }
 

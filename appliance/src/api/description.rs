@@ -14,7 +14,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use super::{native, openai};
+use super::{aws, native, openai};
 use crate::pipeline::Stop;
 
 /// Every operation of the faces.
@@ -34,11 +34,17 @@ use crate::pipeline::Stop;
         native::document::read,
         native::search::search,
         native::records::list,
+        native::session::end,
+        native::sign_in::sign_in,
+        native::sign_in::show,
+        native::sign_in::sign_out,
+        aws::retrieve::retrieve,
         json,
         page,
     ),
     modifiers(&Keys),
-    tags((name = "native", description = "Our own face"), (name = "openai", description = "For clients of OpenAI's API"))
+    tags((name = "native", description = "Our own face"), (name = "openai", description = "For clients of OpenAI's API"),
+        (name = "aws", description = "For clients of AWS's API, signed with an access key"))
 )]
 pub struct Description;
 

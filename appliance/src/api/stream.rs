@@ -86,7 +86,8 @@ fn written(item: Item, face: Face, request: RequestId) -> Bytes {
             let problem = tracing::error_span!("request", request_id = %request).in_scope(|| Problem::from(stop));
             match face {
                 Face::OpenAi => format!("data: {}\n\n", problem::openai(&problem)),
-                Face::Native => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
+                // Nothing of AWS's face streams yet.
+                Face::Native | Face::Aws => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
             }
         }
     };

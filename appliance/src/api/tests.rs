@@ -1,10 +1,13 @@
 //! Every face through the real router, edge, store, library and audit log, with a scripted generation model and an
 //! embedder that counts words.
 
+mod aws;
 mod faces;
 mod matrix;
 mod native;
 mod openai;
 mod policy;
+mod sessions;
+mod sign_in;
 mod site;
 mod streams;

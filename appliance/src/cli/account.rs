@@ -1,15 +1,18 @@
-//! `cloister account`: who may call. A key is shown once, when it is made.
+//! `cloister account`: who may call. A key or a one-time secret is shown once, when it is made.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use cloister_governance::{
-    accounts::{AccountId, NewAccount},
+    accounts::{Account, AccountId, Accounts, NewAccount},
     audit::Outcome,
 };
 use cloister_terms::{AccessLabel, Action, CollectionId, Role, TenantId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     site::{self, Desk},
@@ -24,94 +27,264 @@ pub(super) struct Arguments {
     verb: Verb,
 }
 
+/// What an account may be told to be.
+#[derive(Debug, Args)]
+struct Described {
+    /// agent, reviewer, knowledge_manager, compliance, operator, administrator or service
+    #[arg(long)]
+    role: Role,
+    /// Its tenant; needed for every role that reads or changes content
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// A collection it may read; all of the tenant's if none is named
+    #[arg(long = "collection")]
+    collections: Vec<CollectionId>,
+    /// An access label it holds
+    #[arg(long = "label", default_values = ["all", "staff"])]
+    labels: Vec<AccessLabel>,
+}
+
+impl Described {
+    fn named(self, name: String, expires: Option<Timestamp>) -> NewAccount {
+        let Self { role, tenant, collections, labels } = self;
+        let collections = (!collections.is_empty()).then_some(collections);
+        NewAccount { name, role, tenant, collections, labels, expires }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make an account and its API key
+    /// Make a person's account, signed in to with a password
+    Create {
+        /// What they sign in with: lower-case letters, digits, `.`, `-`, `_`, `@`. One person each; never a patient's
+        name: String,
+        #[command(flatten)]
+        described: Described,
+        /// Write the one-time secret to this file, mode 0600, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
+    /// Make a program's account and its API key
     Issue {
         /// A name for lists and records; never a patient's
         name: String,
-        /// agent, reviewer, knowledge_manager, compliance, operator, administrator or service
-        #[arg(long)]
-        role: Role,
-        /// Its tenant; needed for every role that reads or changes content
-        #[arg(long)]
-        tenant: Option<TenantId>,
-        /// A collection it may read; all of the tenant's if none is named
-        #[arg(long = "collection")]
-        collections: Vec<CollectionId>,
-        /// An access label it holds
-        #[arg(long = "label", default_values = ["all", "staff"])]
-        labels: Vec<AccessLabel>,
+        #[command(flatten)]
+        described: Described,
         /// When the key stops working, as in 2027-01-31T00:00:00Z
         #[arg(long)]
         expires: Option<Timestamp>,
         /// Write the key to this file, mode 0600, instead of printing it
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
     /// List the accounts
     List,
-    /// Make an account's key stop working, at once
+    /// Make a new API key and let the old one work for a while yet
+    Rotate {
+        /// The account's id, as `list` shows it
+        account: String,
+        /// Hours that the old key goes on working
+        #[arg(long, default_value_t = 24)]
+        overlap_hours: u32,
+        /// When the new key stops working, as in 2027-01-31T00:00:00Z
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Write the key to this file, mode 0600, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Make an access key, with which clients of AWS sign their requests
+    AccessKey {
+        /// The account's id or the name that they sign in with
+        account: String,
+        /// When the key stops working, as in 2027-01-31T00:00:00Z
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Write the key to this file, mode 0600, in the form of AWS's credentials file, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Make an access key stop working, at once and for good
+    RevokeAccessKey {
+        /// The access key's id: `CLOISTER...`
+        id: String,
+    },
+    /// Make an account's API keys stop working, at once and for good
     Revoke {
         /// The account's id, as `list` shows it
-        account: AccountId,
+        account: String,
+    },
+    /// Give a person a new one-time secret; password and second factor are set up anew, a lock is lifted
+    Reset {
+        /// The account's id or the name that they sign in with
+        account: String,
+        /// Write the one-time secret to this file, mode 0600, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
+    /// Sign a person out wherever they are signed in, at once
+    SignOut {
+        /// The account's id or the name that they sign in with
+        account: String,
+    },
+    /// Let nobody in under an account, at once
+    Disable {
+        /// The account's id or the name that they sign in with; for whoever a provider or a certificate vouches for, the
+        /// id that the audit log shows
+        account: String,
+    },
+    /// Let people in under a disabled account again
+    Enable {
+        /// The account's id or the name that they sign in with
+        account: String,
     },
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(&arguments.site)?;
     match arguments.verb {
-        Verb::Issue { name, role, tenant, collections, labels, expires, key_file } => {
-            let collections = (!collections.is_empty()).then_some(collections);
-            let new = NewAccount { name, role, tenant, collections, labels, expires };
-            let (account, secret) = desk.govern_site(Action::ManageAccounts, || {
-                Ok((desk.accounts()?.issue(new)?, Outcome::done().with_code("issued")))
-            })?;
-            match key_file {
-                Some(path) => {
-                    site::write_secret(&path, secret.expose())
-                        .with_context(|| format!("writing {}", path.display()))?;
-                    say(&format!("{account}: the key is in {}", path.display()));
-                }
-                None => say(&format!("{account}: {}\nThis is the only time the key is shown.", secret.expose())),
-            }
+        Verb::Create { name, described, secret_file } => {
+            let new = described.named(name, None);
+            let (account, secret) = changed(&desk, "created", |accounts| Ok(accounts.create(new)?))?;
+            hand_over(&account, "one-time secret", secret.expose(), secret_file.as_deref())?;
+        }
+        Verb::Issue { name, described, expires, key_file } => {
+            let new = described.named(name, expires);
+            let (account, secret) = changed(&desk, "issued", |accounts| Ok(accounts.issue(new)?))?;
+            hand_over(&account, "key", secret.expose(), key_file.as_deref())?;
         }
         Verb::List => list(&desk)?,
-        Verb::Revoke { account } => {
-            desk.govern_site(Action::ManageAccounts, || {
-                Ok((desk.accounts()?.revoke(&account)?, Outcome::done().with_code("revoked")))
+        Verb::Rotate { account, overlap_hours, expires, key_file } => {
+            let overlap = SignedDuration::from_hours(i64::from(overlap_hours));
+            let (account, secret) = changed(&desk, "rotated", |accounts| {
+                let account = accounts.named(&account)?;
+                let secret = accounts.rotate(&account, overlap, expires)?;
+                Ok((account, secret))
             })?;
-            say(&format!("{account}: revoked"));
+            hand_over(&account, "new key", secret.expose(), key_file.as_deref())?;
+        }
+        Verb::AccessKey { account, expires, key_file } => {
+            let (account, key) = changed(&desk, "access_key_issued", |accounts| {
+                let account = accounts.named(&account)?;
+                let key = accounts.issue_access_key(&account, expires)?;
+                Ok((account, key))
+            })?;
+            let secret = zeroize::Zeroizing::new(format!(
+                "[default]\naws_access_key_id = {}\naws_secret_access_key = {}",
+                key.id(),
+                key.secret()
+            ));
+            hand_over(&account, "access key", &secret, key_file.as_deref())?;
+        }
+        Verb::RevokeAccessKey { id } => {
+            changed(&desk, "access_key_revoked", |accounts| Ok(accounts.revoke_access_key(&id)?))?;
+            say(&format!("{id}: revoked"));
+        }
+        Verb::Revoke { account } => {
+            on(&desk, &account, "revoked", |accounts, account| Ok(accounts.revoke(account)?))?;
+        }
+        Verb::Reset { account, secret_file } => {
+            let (account, secret) = changed(&desk, "reset", |accounts| {
+                let account = accounts.named(&account)?;
+                let secret = accounts.reset(&account)?;
+                Ok((account, secret))
+            })?;
+            hand_over(&account, "one-time secret", secret.expose(), secret_file.as_deref())?;
+        }
+        Verb::SignOut { account } => {
+            on(&desk, &account, "signed_out", |accounts, account| {
+                Ok(accounts.sign_out_everywhere(account).map(drop)?)
+            })?;
+        }
+        Verb::Disable { account } => {
+            vouched(&desk, &account, "disabled", |accounts, account| Ok(accounts.disable(account)?))?;
+        }
+        Verb::Enable { account } => {
+            vouched(&desk, &account, "enabled", |accounts, account| Ok(accounts.enable(account)?))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Does `work` on the register, decided and recorded.
+fn changed<T>(desk: &Desk, code: &'static str, work: impl FnOnce(&Accounts) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    desk.govern_site(Action::ManageAccounts, || Ok((work(&desk.accounts()?)?, Outcome::done().with_code(code))))
+}
+
+/// Does `work` on one account and says that it is done.
+fn on(
+    desk: &Desk,
+    named: &str,
+    code: &'static str,
+    work: impl FnOnce(&Accounts, &AccountId) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let account = changed(desk, code, |accounts| {
+        let account = accounts.named(named)?;
+        work(accounts, &account)?;
+        Ok(account)
+    })?;
+    say(&format!("{account}: {code}"));
+    Ok(())
+}
+
+/// The same for an account that need not be in the register.
+fn vouched(
+    desk: &Desk,
+    named: &str,
+    code: &'static str,
+    work: impl FnOnce(&Accounts, &AccountId) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let account = changed(desk, code, |accounts| {
+        let account = accounts.named(named).or_else(|error| named.parse().map_err(|_| error))?;
+        work(accounts, &account)?;
+        Ok(account)
+    })?;
+    say(&format!("{account}: {code}"));
+    Ok(())
+}
+
+fn hand_over(account: &AccountId, what: &str, secret: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    match file {
+        Some(path) => {
+            site::write_secret(path, secret).with_context(|| format!("writing {}", path.display()))?;
+            say(&format!("{account}: the {what} is in {}", path.display()));
+        }
+        None => say(&format!("{account}: the {what}, shown this once:\n{secret}")),
+    }
+    Ok(())
+}
+
 fn list(desk: &Desk) -> anyhow::Result<()> {
-    let accounts = desk
-        .govern_site(Action::ManageAccounts, || Ok((desk.accounts()?.list()?, Outcome::done().with_code("listed"))))?;
-    let mut table = table::plain(["account", "name", "role", "tenant", "state", "last used"]);
+    let accounts = changed(desk, "listed", |accounts| Ok(accounts.list()?))?;
+    let mut table = table::plain(["account", "name", "role", "tenant", "shows", "state", "last used"]);
     let now = desk.clock.now();
     for account in accounts {
-        let state = match (account.revoked, account.expires) {
-            (Some(_), _) => "revoked",
-            (None, Some(expires)) if expires <= now => "expired",
-            _ => "active",
-        };
+        let state = state(&account, now);
         let principal = account.principal;
         let tenant = principal.tenant.map_or_else(|| "-".to_owned(), |tenant| tenant.to_string());
         let used = account.last_used.map_or_else(|| "never".to_owned(), |used| used.to_string());
+        let shows = if account.sign_in.is_some() { "password" } else { "key" };
         table.add_row([
             principal.account.to_string(),
             principal.name,
             principal.role.to_string(),
             tenant,
+            shows.to_owned(),
             state.to_owned(),
             used,
         ]);
     }
     say(&table.to_string());
     Ok(())
+}
+
+fn state(account: &Account, now: Timestamp) -> &'static str {
+    match (account.disabled, account.revoked, account.expires) {
+        (Some(_), _, _) => "disabled",
+        (None, Some(_), _) => "revoked",
+        (None, None, Some(expires)) if expires <= now => "expired",
+        _ => "active",
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]

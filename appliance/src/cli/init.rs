@@ -14,12 +14,11 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use cloister_governance::{
-    accounts::NewAccount,
     audit::Outcome,
     keys::{Custody, KeyError, MasterKey},
     store::Store,
 };
-use cloister_terms::{Action, Role};
+use cloister_terms::Action;
 
 use super::site::{self, Desk, write_secret};
 use crate::{
@@ -32,18 +31,19 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     site: site::Arguments,
-    /// Where to write the first administrator's key, mode 0600; by default `administrator.key` in the data folder
+    /// Where to write the first administrator's one-time secret, mode 0600; by default `administrator.secret` in the data
+    /// folder
     #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = arguments.site.load()?.config;
-    let key_file = arguments.key_file.unwrap_or_else(|| config.data.folder.join("administrator.key"));
+    let secret_file = arguments.secret_file.unwrap_or_else(|| config.data.folder.join("administrator.secret"));
     let authority = config.tls.certificate.is_none().then(|| config.tls_folder().join("ca.pem"));
     let desk = make(config)?;
     let tenants = desk.store.tenants()?;
-    let issued = first_administrator(&desk, &key_file)?;
+    let issued = first_administrator(&desk, &secret_file)?;
     say(&format!("the site is in {}", desk.config.data.folder.display()));
     say(&match wiring::master_key(&desk.config)?.custody() {
         Custody::Credential(path) => format!("master key: the credential {}", path.display()),
@@ -61,9 +61,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     match issued {
         Some(path) => {
-            say(&format!("first administrator: the key is in {}; hand it over and delete the file", path.display()))
+            say(&format!(
+                "first administrator: the one-time secret of `administrator` is in {}, good for three days; hand it over and delete the file",
+                path.display()
+            ));
         }
-        None => say("administrator: there is one already"),
+        None => say("administrator: there is one already (lost the way in? cloister account reset administrator)"),
     }
     say("next: cloister model fetch|import, cloister doctor, cloister serve");
     Ok(ExitCode::SUCCESS)
@@ -97,26 +100,20 @@ fn private_folder(folder: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("making the data folder {}", folder.display()))
 }
 
-/// One administrator, whose key is written to `path`, unless there is an administrator that can still sign in.
+/// One administrator, whose one-time secret is written to `path`, unless persons have accounts already.
 fn first_administrator(desk: &Desk, path: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let now = desk.clock.now();
     desk.govern_site(Action::ManageAccounts, || {
         let accounts = desk.accounts()?;
-        let one = accounts.list()?.into_iter().any(|account| {
-            account.principal.role == Role::Administrator
-                && account.revoked.is_none()
-                && account.expires.is_none_or(|expires| expires > now)
-        });
-        if one {
+        let Some((account, secret)) = accounts.first_administrator()? else {
             return Ok((None, Outcome::done().with_code("listed")));
-        }
-        let (account, secret) = accounts.issue(NewAccount::of("first administrator", Role::Administrator))?;
-        if let Err(error) = write_secret(path, secret.expose()) {
-            // A key that nobody holds must not stay good.
-            accounts.revoke(&account)?;
-            return Err(error).with_context(|| format!("writing the administrator's key to {}", path.display()));
-        }
-        Ok((Some(path.to_owned()), Outcome::done().with_code("issued")))
+        };
+        write_secret(path, secret.expose()).with_context(|| {
+            format!(
+                "writing {}: the account is made, and `cloister account reset {account}` gives it a new secret",
+                path.display()
+            )
+        })?;
+        Ok((Some(path.to_owned()), Outcome::done().with_code("created")))
     })
 }
 

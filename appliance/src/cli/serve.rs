@@ -65,7 +65,8 @@ pub(super) fn with(
         let edge = Edge::new(&settings, app.metrics.clone(), Arc::clone(&app.random));
         let router = edge.guard(api::every_route().into_router(Arc::clone(&app)));
         let listener = listen::listener(&settings)?;
-        let tls = tls::server_config(Arc::clone(&certificate))?;
+        let clients = app.config.client_certificates.as_ref().map(|settings| settings.authority.as_path());
+        let tls = tls::server_config(Arc::clone(&certificate), clients)?;
         let server = Server::new(listener, tls, settings, router, app.metrics.clone());
         let running = Running { address: server.address()? };
         say(&format!("listening on https://{}", running.address));

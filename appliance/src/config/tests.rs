@@ -97,6 +97,8 @@ fn every_bound_is_enforced() {
         ("server.max_connections=0", "server.max_connections"),
         ("server.body_limit_bytes=0", "server.body_limit_bytes"),
         ("limits.burst=0", "limits.burst"),
+        ("sign_in.idle_minutes=61", "sign_in.idle_minutes"),
+        ("sign_in.longest_hours=0", "sign_in.longest_hours"),
         ("audit.retention_years=5", "audit.retention_years"),
         ("models.embed=\"\"", "models.embed"),
         ("answer.evidence=1.5", "answer.evidence"),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use cloister_governance::accounts::AccountId;
-use cloister_terms::{Random, RequestId};
+use cloister_terms::{Random, RequestId, SessionId};
 use http::HeaderMap;
 
 use super::router::Route;
@@ -21,6 +21,10 @@ pub const REQUEST_ID: &str = "x-request-id";
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
+/// The certificate that the caller showed when the connection was made, checked against the authority of clients. DER.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate(pub Arc<[u8]>);
+
 /// What is known about one request. An extension of the request; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Context(Arc<Inner>);
@@ -31,6 +35,7 @@ struct Inner {
     source: Option<IpAddr>,
     route: OnceLock<Arc<Route>>,
     account: OnceLock<AccountId>,
+    session: OnceLock<SessionId>,
     governed: AtomicBool,
 }
 
@@ -42,6 +47,7 @@ impl Context {
             source: peer.map(|peer| peer.ip()),
             route: OnceLock::new(),
             account: OnceLock::new(),
+            session: OnceLock::new(),
             governed: AtomicBool::new(false),
         }))
     }
@@ -66,6 +72,11 @@ impl Context {
         self.0.account.get()
     }
 
+    /// The interaction that it belongs to, once that is known.
+    pub fn session(&self) -> Option<SessionId> {
+        self.0.session.get().copied()
+    }
+
     /// Whether an audit entry was opened for it.
     pub fn is_governed(&self) -> bool {
         self.0.governed.load(Ordering::Acquire)
@@ -77,6 +88,10 @@ impl Context {
 
     pub(crate) fn identified(&self, account: AccountId) {
         let _ = self.0.account.set(account);
+    }
+
+    pub(crate) fn within(&self, session: SessionId) {
+        let _ = self.0.session.set(session);
     }
 
     pub(crate) fn govern(&self) {

@@ -1,9 +1,10 @@
 //! Headers that every response carries.
 
-use cloister_terms::RequestId;
+use cloister_terms::{RequestId, SessionId};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::context::REQUEST_ID;
+use crate::session;
 
 /// Set unless the handler set its own: pages need a wider content policy, assets may be cached.
 const DEFAULTS: [(header::HeaderName, &str); 2] = [
@@ -20,7 +21,7 @@ const FIXED: [(header::HeaderName, &str); 4] = [
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-pub(super) fn harden(headers: &mut HeaderMap, request: RequestId) {
+pub(super) fn harden(headers: &mut HeaderMap, request: RequestId, session: Option<SessionId>) {
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -29,5 +30,8 @@ pub(super) fn harden(headers: &mut HeaderMap, request: RequestId) {
     }
     if let Ok(value) = HeaderValue::from_str(&request.to_string()) {
         headers.insert(REQUEST_ID, value);
+    }
+    if let Some(value) = session.and_then(|session| HeaderValue::from_str(&session.to_string()).ok()) {
+        headers.insert(session::HEADER, value);
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as they leave: RFC 9457 problem documents, and OpenAI's envelope under `/v1`.
+//! Errors as they leave: RFC 9457 problem documents, OpenAI's envelope under `/v1`, and AWS's under the paths of AWS.
 //!
 //! A handler returns a [`Problem`]; [`shape`] gives it the form of the face that was called. An error response that is no
 //! `Problem` (a framework's own) is replaced by one for its status, because such texts may quote the request.
@@ -15,6 +15,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::governed::Refusal;
+
+/// The code of a signature that is not accepted.
+const SIGNATURE: &str = "invalid_signature";
 
 /// What went wrong, for the caller. Holds no patient text and nothing about the inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +100,28 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
             "Not signed in",
-            "no valid API key was given: send `Authorization: Bearer clk_...`",
+            "no valid API key was given, and nobody is signed in: send `Authorization: Bearer clk_...`, or sign in",
+        )
+    }
+
+    /// 401 for a request that was signed. The same words whatever was wrong, but for the time, which only who has the
+    /// right secret is told about.
+    pub fn unsigned(late: bool) -> Self {
+        let detail = if late {
+            "the signature has expired, or is not yet current: set the clock of this machine"
+        } else {
+            "the signature does not match: check the access key and its secret, and that the request arrives as it was signed"
+        };
+        Self::new(StatusCode::UNAUTHORIZED, SIGNATURE, "Not signed in", detail)
+    }
+
+    /// 404: the session that was named is not the caller's, or is over.
+    pub fn no_session() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "session_unknown",
+            "No such session",
+            "there is no such session of yours, or it is over: leave `Cloister-Session` out to begin one",
         )
     }
 
@@ -168,14 +192,27 @@ impl IntoResponse for Problem {
 pub enum Face {
     /// `{"error": {...}}`, as OpenAI's clients expect.
     OpenAi,
+    /// `{"message": ...}` with the kind of error in a header, as AWS's clients expect.
+    Aws,
     /// `application/problem+json`.
     Native,
 }
 
+/// The paths that AWS's clients call.
+const AWS: [&str; 1] = ["/knowledgebases/"];
+/// Where AWS's clients look for the kind of an error.
+const ERROR_TYPE: &str = "x-amzn-errortype";
+
 impl Face {
     /// The face that serves `path`.
     pub fn of(path: &str) -> Self {
-        if path == "/v1" || path.starts_with("/v1/") { Self::OpenAi } else { Self::Native }
+        if path == "/v1" || path.starts_with("/v1/") {
+            Self::OpenAi
+        } else if AWS.iter().any(|prefix| path.starts_with(prefix)) {
+            Self::Aws
+        } else {
+            Self::Native
+        }
     }
 }
 
@@ -189,6 +226,11 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     request_id: RequestId,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -216,13 +258,17 @@ pub fn shape(mut response: Response, face: Face, request: RequestId) -> Response
     };
     let (body, kind) = match face {
         Face::OpenAi => (openai(&problem), "application/json"),
+        Face::Aws => (json(&Message { message: &problem.detail }), "application/json"),
         Face::Native => (native(&problem, request), "application/problem+json"),
     };
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED && face != Face::Aws {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if face == Face::Aws {
+        headers.insert(ERROR_TYPE, HeaderValue::from_static(aws(&problem)));
     }
     if let Some(wait) = problem.retry_after {
         // Whole seconds, rounded up: a client that comes back too early is refused again.
@@ -230,7 +276,25 @@ pub fn shape(mut response: Response, face: Face, request: RequestId) -> Response
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     *response.body_mut() = Body::from(body);
+    if face == Face::Aws && status == StatusCode::UNAUTHORIZED {
+        // AWS has no 401.
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
     response
+}
+
+/// What AWS calls the problem: the errors of its `bedrock-agent-runtime`, and those of every signed request.
+fn aws(problem: &Problem) -> &'static str {
+    match problem.status {
+        StatusCode::UNAUTHORIZED if problem.code == SIGNATURE => "InvalidSignatureException",
+        StatusCode::UNAUTHORIZED => "UnrecognizedClientException",
+        StatusCode::FORBIDDEN => "AccessDeniedException",
+        StatusCode::NOT_FOUND => "ResourceNotFoundException",
+        StatusCode::TOO_MANY_REQUESTS => "ThrottlingException",
+        StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableException",
+        status if status.is_client_error() => "ValidationException",
+        _ => "InternalServerException",
+    }
 }
 
 /// The problem in OpenAI's envelope; also what a stream sends that fails after it has begun.

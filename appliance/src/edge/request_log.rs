@@ -1,7 +1,7 @@
 //! One line per request, as a product: which fields it has, and which it never has.
 //!
 //! `method`, `path` (the route's template, never the path itself), `status`, `ms` (until the last byte), `request_id`,
-//! `account`. Never a path, a query, a header, a body or an address: each may hold patient text or follow a person.
+//! `account`, `session`. Never a path, a query, a header, a body or an address: each may hold patient text or follow a person.
 //! A request whose caller left before the answer has status 499.
 
 use std::time::Instant;
@@ -50,6 +50,7 @@ impl Drop for Line {
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id = %self.context.request_id(),
             account = self.context.account().map(tracing::field::display),
+            session = self.context.session().map(tracing::field::display),
         );
     }
 }

@@ -39,6 +39,7 @@ use crate::{
     config,
     governed::{Call, Gate, Refusal, governed},
     identity::{Caller, Identity},
+    session::Sessions,
 };
 
 /// Repeatable random bytes (SplitMix64).
@@ -90,6 +91,8 @@ pub(crate) struct Rig {
     pub(crate) accounts: Accounts,
     pub(crate) audit: audit::Log,
     pub(crate) store: Store,
+    /// Where the authority of clients is, if a test puts one there before serving.
+    pub(crate) clients: std::path::PathBuf,
     pub(crate) shared: Shared,
     /// One sender for each hanging handler that has begun: sending lets it end, and it is closed when the handler is dropped.
     pub(crate) begun: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
@@ -109,14 +112,23 @@ impl Rig {
         let (begun_sender, begun) = mpsc::unbounded_channel();
         let readiness =
             health::Readiness::new(vec![health::Check::store(accounts.clone()), health::Check::audit(audit.clone())]);
+        let gate = Gate { policy: Policy::built_in(), audit: audit.clone() };
+        let clients = folder.path().join("clients.pem");
+        let certificates = config::ClientCertificates { authority: clients.clone(), labels: Vec::new() };
+        let config = config::Config {
+            limits: limits.clone(),
+            client_certificates: Some(certificates),
+            ..config::Config::default()
+        };
+        let sessions = Sessions::new(&config.session, clock.clone(), random.clone());
         let shared = Shared {
-            gate: Gate { policy: Policy::built_in(), audit: audit.clone() },
-            identity: Identity::new(accounts.clone(), limits, metrics.clone()),
+            identity: Identity::new(accounts.clone(), gate.clone(), &config, sessions, clock.clone(), metrics.clone()),
+            gate,
             metrics,
             readiness,
             begun: begun_sender,
         };
-        Self { folder, accounts, audit, store, shared, begun, random }
+        Self { folder, accounts, audit, store, clients, shared, begun, random }
     }
 
     pub(crate) fn tenant() -> TenantId {
@@ -156,7 +168,9 @@ impl Rig {
         let metrics = self.shared.metrics.clone();
         let router = Self::routes().into_router(self.shared.clone());
         let router = Edge::new(&settings, metrics.clone(), self.random.clone()).guard(router);
-        let server = Server::new(listener, tls::server_config(certificate.clone()).unwrap(), settings, router, metrics);
+        let clients = self.clients.is_file().then_some(self.clients.as_path());
+        let tls = tls::server_config(certificate.clone(), clients).unwrap();
+        let server = Server::new(listener, tls, settings, router, metrics);
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async move {

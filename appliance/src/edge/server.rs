@@ -20,7 +20,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{context::Peer, metrics::Metrics, notify, paced::Paced};
+use super::{
+    context::{ClientCertificate, Peer},
+    metrics::Metrics,
+    notify,
+    paced::Paced,
+};
 use crate::config;
 
 /// Bytes that the head of a request may have.
@@ -151,10 +156,15 @@ impl Connection {
             },
             () = draining(&mut self.drain) => return,
         };
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let shown = shown.map(|certificate| ClientCertificate(certificate.as_ref().into()));
         let router = self.router;
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
+            if let Some(shown) = shown.clone() {
+                request.extensions_mut().insert(shown);
+            }
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::config;
 
+mod certificates;
 mod log;
 mod stop;
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -95,18 +95,37 @@ fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     })
 }
 
+/// What checks that a client's certificate is signed by the authority in `path`, and is for clients.
+fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unreadable = |reason: String| TlsError::Unreadable { path: path.to_owned(), what: "certificate", reason };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider()))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unreadable(error.to_string()))
+}
+
 /// The one cryptography provider, named rather than taken from process-wide state.
 fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }
 
-/// A server's side of TLS 1.3 with `certificate`; HTTP/1.1 is the one protocol offered, and early data is off.
-pub fn server_config(certificate: Arc<Certificate>) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+/// A server's side of TLS 1.3 with `certificate`; HTTP/1.1 is the one protocol offered, and early data is off. Clients
+/// are asked for a certificate where `clients` names the authority that signs them; one who has none is let through to
+/// show something else.
+pub fn server_config(certificate: Arc<Certificate>, clients: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+        .map_err(TlsError::Setup)?;
+    let builder = match clients {
+        Some(authority) => builder.with_client_cert_verifier(verifier(authority)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     Ok(Arc::new(config))

@@ -95,6 +95,12 @@ words!(
         ReadMetrics = "read_metrics",
         /// Measure quality on a question set.
         Evaluate = "evaluate",
+        /// Show who one is. Also what a refused key, cookie, token or signature is recorded as.
+        SignIn = "sign_in",
+        /// Be signed in no longer.
+        SignOut = "sign_out",
+        /// End an interaction of one's own.
+        EndSession = "end_session",
     }
 );
 

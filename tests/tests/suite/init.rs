@@ -33,12 +33,12 @@ fn init_makes_a_site_once_and_its_administrator_can_make_the_accounts_that_are_s
     let (code, told) = run(&config, &["init"]);
     assert_eq!(code, Some(0), "{told}");
     let data = folder.path().join("data");
-    for private in ["master.key", "administrator.key"] {
+    for private in ["master.key", "administrator.secret"] {
         let mode = fs::metadata(data.join(private)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{private}");
     }
-    let key = fs::read_to_string(data.join("administrator.key")).unwrap();
-    assert!(!told.contains(key.trim()), "the key itself stays in its file");
+    let secret = fs::read_to_string(data.join("administrator.secret")).unwrap();
+    assert!(!told.contains(secret.trim()), "the secret itself stays in its file");
     assert!(told.contains("ward"), "{told}");
 
     let master = fs::read(data.join("master.key")).unwrap();
@@ -54,7 +54,14 @@ fn init_makes_a_site_once_and_its_administrator_can_make_the_accounts_that_are_s
     let reply = Client::new(&server, fs::read_to_string(&agent).unwrap().trim())
         .post("/api/ask", &json!({ "question": "Who?" }));
     assert_eq!((reply.status, &reply.json()["lane"]), (200, &json!("abstain")), "{}", reply.text());
-    let metrics = Client::new(&server, key.trim()).get("/metrics").text();
+    let first = json!({"name": "administrator", "password": secret.trim(), "new_password": "four words make one"});
+    let enrolled = Client::new(&server, "").post("/api/sign-in", &first);
+    assert_eq!((enrolled.status, &enrolled.json()["signed_in"]), (200, &json!(false)), "{}", enrolled.text());
+    assert!(enrolled.json()["second_factor"]["secret"].is_string(), "a second factor comes first");
+    let monitor = folder.path().join("monitor.key").display().to_string();
+    let (code, told) = run(&config, &["account", "issue", "monitor", "--role", "operator", "--key-file", &monitor]);
+    assert_eq!(code, Some(0), "{told}");
+    let metrics = Client::new(&server, fs::read_to_string(&monitor).unwrap().trim()).get("/metrics").text();
     assert!(metrics.contains("cloister_certificate_not_after_seconds"), "{metrics}");
 }
 

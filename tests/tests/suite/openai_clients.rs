@@ -14,7 +14,7 @@ use super::site::program;
 const PYTHON: &str = include_str!("../../fixtures/openai_client.py");
 const JAVASCRIPT: &str = include_str!("../../fixtures/openai_client.mjs");
 
-fn succeed(command: &mut Command) -> String {
+pub(super) fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),
@@ -25,7 +25,7 @@ fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     cloister_models::cache_dir().join("test-clients")
 }
 

@@ -43,6 +43,11 @@ pub(super) fn parse(key: &str) -> Option<(&str, &str)> {
     (id.len() == ID_LENGTH && proof.len() == PROOF_LENGTH && letters(id) && letters(proof)).then_some((id, proof))
 }
 
+/// Letters and digits that follow from a digest, one for each byte.
+pub(super) fn letters_of(digest: &[u8]) -> impl Iterator<Item = char> + '_ {
+    digest.iter().filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len())).map(|letter| char::from(*letter))
+}
+
 /// `count` letters and digits, each as likely as any other.
 pub(super) fn random_letters(random: &dyn Random, count: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(count));

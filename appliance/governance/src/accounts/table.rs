@@ -1,17 +1,16 @@
-//! The table behind the register.
+//! The tables behind the register.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use rusqlite_migration::{M, Migrations};
 
-use super::{Account, AccountError, AccountId};
+use super::{Account, AccountError, AccountId, api_key};
 use crate::{
     policy::{Principal, Readable},
     store::{Database, StoreError},
 };
 
-const STEPS: &[M<'static>] = &[M::up(
-    "CREATE TABLE accounts (
+const FIRST: &str = "CREATE TABLE accounts (
          id          TEXT PRIMARY KEY,
          name        TEXT NOT NULL,
          role        TEXT NOT NULL,
@@ -23,10 +22,77 @@ const STEPS: &[M<'static>] = &[M::up(
          expires     TEXT,
          revoked     TEXT,
          last_used   TEXT
-     ) STRICT;",
-)];
+     ) STRICT;";
 
-const COLUMNS: &str = "id, name, role, tenant, collections, labels, issued, expires, revoked, last_used";
+const STEPS: &[M<'static>] = &[
+    M::up(FIRST),
+    // An account may have several keys, so that they can be rotated; and persons have a password in their place.
+    M::up(
+        "CREATE TABLE api_keys (
+             id          TEXT PRIMARY KEY,
+             account     TEXT NOT NULL REFERENCES accounts(id),
+             secret_hash BLOB NOT NULL,    -- SHA-256 of the secret part
+             issued      TEXT NOT NULL,
+             expires     TEXT,
+             revoked     TEXT,
+             last_used   TEXT
+         ) STRICT;
+         CREATE INDEX api_keys_of ON api_keys (account);
+         INSERT INTO api_keys SELECT id, id, secret_hash, issued, expires, revoked, last_used FROM accounts;
+         ALTER TABLE accounts DROP COLUMN secret_hash;
+         ALTER TABLE accounts DROP COLUMN expires;
+         ALTER TABLE accounts DROP COLUMN revoked;
+         ALTER TABLE accounts DROP COLUMN last_used;
+         ALTER TABLE accounts ADD COLUMN disabled TEXT;
+         CREATE TABLE persons (
+             account        TEXT PRIMARY KEY REFERENCES accounts(id),
+             name           TEXT NOT NULL UNIQUE,   -- what they sign in with
+             salt           BLOB NOT NULL,
+             hash           BLOB NOT NULL,          -- Argon2id of the password
+             memory         INTEGER NOT NULL,       -- in KiB
+             passes         INTEGER NOT NULL,
+             lanes          INTEGER NOT NULL,
+             one_time_until INTEGER,                -- the password is a one-time secret, until then (milliseconds)
+             totp           BLOB,                   -- the second factor's secret
+             totp_confirmed INTEGER NOT NULL DEFAULT 0,
+             totp_step      INTEGER                 -- the last step whose code was taken
+         ) STRICT;
+         CREATE TABLE recovery_codes (
+             account TEXT NOT NULL REFERENCES persons(account),
+             hash    BLOB NOT NULL,                 -- SHA-256 of the code
+             PRIMARY KEY (account, hash)
+         ) STRICT;
+         CREATE TABLE attempts (
+             account TEXT NOT NULL,
+             at      INTEGER NOT NULL               -- milliseconds since 1970
+         ) STRICT;
+         CREATE TABLE sign_ins (
+             hash      BLOB PRIMARY KEY,            -- SHA-256 of the token
+             account   TEXT NOT NULL REFERENCES accounts(id),
+             begun     INTEGER NOT NULL,            -- milliseconds since 1970
+             last_used INTEGER NOT NULL,
+             ended     TEXT                         -- why, once it has
+         ) STRICT;
+         CREATE INDEX sign_ins_of ON sign_ins (account);",
+    ),
+    M::up(
+        "CREATE TABLE access_keys (
+             id        TEXT PRIMARY KEY,
+             account   TEXT NOT NULL REFERENCES accounts(id),
+             secret    TEXT NOT NULL,
+             issued    TEXT NOT NULL,
+             expires   TEXT,
+             revoked   TEXT,
+             last_used TEXT
+         ) STRICT;
+         CREATE TABLE barred (          -- accounts that are not in this register and are disabled here
+             account TEXT PRIMARY KEY,
+             since   TEXT NOT NULL
+         ) STRICT;",
+    ),
+];
+
+const COLUMNS: &str = "a.id, a.name, a.role, a.tenant, a.collections, a.labels, a.issued, a.disabled";
 
 pub(super) fn migrate(connection: &mut Connection, database: &Database) -> Result<(), AccountError> {
     Migrations::from_slice(STEPS).to_latest(connection).map_err(|error| {
@@ -39,6 +105,14 @@ pub(super) fn migrate(connection: &mut Connection, database: &Database) -> Resul
     })
 }
 
+/// What a key's row says of its times.
+#[derive(Default)]
+pub(super) struct KeyTimes {
+    pub(super) expires: Option<String>,
+    pub(super) revoked: Option<String>,
+    pub(super) last_used: Option<String>,
+}
+
 /// A row as it stands in the table, not yet read as an account.
 pub(super) struct Row {
     id: String,
@@ -48,12 +122,23 @@ pub(super) struct Row {
     collections: Option<String>,
     labels: String,
     issued: String,
-    expires: Option<String>,
-    revoked: Option<String>,
-    last_used: Option<String>,
+    disabled: Option<String>,
+    key: KeyTimes,
+    sign_in: Option<String>,
 }
 
 impl Row {
+    /// The account's id as it stands there.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The same with a key's times.
+    pub(super) fn with_key(self, key: KeyTimes) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Reads [`COLUMNS`].
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get("id")?,
@@ -63,9 +148,9 @@ impl Row {
             collections: row.get("collections")?,
             labels: row.get("labels")?,
             issued: row.get("issued")?,
-            expires: row.get("expires")?,
-            revoked: row.get("revoked")?,
-            last_used: row.get("last_used")?,
+            disabled: row.get("disabled")?,
+            key: KeyTimes::default(),
+            sign_in: None,
         })
     }
 
@@ -91,9 +176,11 @@ impl Row {
                 labels: serde_json::from_str(&self.labels).map_err(|_| damaged("labels"))?,
             },
             issued: self.issued.parse().map_err(|_| damaged("issued"))?,
-            expires: time("expires", self.expires)?,
-            revoked: time("revoked", self.revoked)?,
-            last_used: time("last_used", self.last_used)?,
+            expires: time("expires", self.key.expires)?,
+            revoked: time("revoked", self.key.revoked)?,
+            last_used: time("last_used", self.key.last_used)?,
+            disabled: time("disabled", self.disabled)?,
+            sign_in: self.sign_in,
         })
     }
 }
@@ -102,15 +189,14 @@ fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-pub(super) fn insert(connection: &Connection, account: &Account, hash: &[u8]) -> rusqlite::Result<()> {
-    let principal = &account.principal;
+pub(super) fn insert(connection: &Connection, principal: &Principal, issued: Timestamp) -> rusqlite::Result<()> {
     let collections = match &principal.collections {
         Readable::All => None,
         Readable::These(these) => Some(json(these)?),
     };
     connection.execute(
-        "INSERT INTO accounts (id, name, role, tenant, collections, labels, secret_hash, issued, expires)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO accounts (id, name, role, tenant, collections, labels, issued)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             principal.account.as_str(),
             principal.name,
@@ -118,36 +204,88 @@ pub(super) fn insert(connection: &Connection, account: &Account, hash: &[u8]) ->
             principal.tenant.as_ref().map(ToString::to_string),
             collections,
             json(&principal.labels)?,
-            hash,
-            account.issued.to_string(),
-            account.expires.map(|time| time.to_string()),
+            issued.to_string(),
         ],
     )?;
     Ok(())
 }
 
-pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Row, Vec<u8>)>> {
+/// The account that a key belongs to, with the key's times and what is stored of its secret.
+pub(super) fn of_key(connection: &Connection, key: &str) -> rusqlite::Result<Option<(Row, Vec<u8>)>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS}, secret_hash FROM accounts WHERE id = ?1"))?
-        .query_row([id], |row| Ok((Row::read(row)?, row.get("secret_hash")?)))
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, k.expires, k.revoked, k.last_used, k.secret_hash
+             FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.id = ?1"
+        ))?
+        .query_row([key], |row| {
+            let key = KeyTimes {
+                expires: row.get("expires")?,
+                revoked: row.get("revoked")?,
+                last_used: row.get("last_used")?,
+            };
+            Ok((Row { key, ..Row::read(row)? }, row.get("secret_hash")?))
+        })
         .optional()
 }
 
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM accounts ORDER BY issued, id"))?;
-    statement.query_map([], Row::read)?.collect()
+/// An account by its id, without the times of its keys.
+pub(super) fn find(connection: &Connection, account: &AccountId) -> rusqlite::Result<Option<Row>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM accounts a WHERE a.id = ?1"))?
+        .query_row([account.as_str()], Row::read)
+        .optional()
 }
 
-pub(super) fn touch(connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<()> {
-    connection.execute("UPDATE accounts SET last_used = ?2 WHERE id = ?1", params![id, now.to_string()])?;
+/// The id of the account with this id or sign-in name.
+pub(super) fn named(connection: &Connection, text: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT id FROM accounts WHERE id = ?1 UNION ALL SELECT account FROM persons WHERE name = ?1 LIMIT 1",
+            [text],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// Each with the times of its newest key.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM accounts a ORDER BY a.issued, a.id"))?;
+    let mut rows = statement.query_map([], Row::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for row in &mut rows {
+        row.key = api_key::newest(connection, &row.id)?.unwrap_or_default();
+        row.sign_in = connection
+            .query_row("SELECT name FROM persons WHERE account = ?1", [&row.id], |person| person.get(0))
+            .optional()?;
+    }
+    Ok(rows)
+}
+
+/// Whether there is such an account. Disabling one that is disabled keeps the time of the first.
+pub(super) fn disable(connection: &Connection, id: &AccountId, at: Option<Timestamp>) -> rusqlite::Result<bool> {
+    let changed = connection.execute(
+        "UPDATE accounts SET disabled = iif(?2 IS NULL, NULL, coalesce(disabled, ?2)) WHERE id = ?1",
+        params![id.as_str(), at.map(|at| at.to_string())],
+    )?;
+    Ok(changed == 1)
+}
+
+pub(super) fn bar(connection: &Connection, account: &AccountId, now: Timestamp) -> rusqlite::Result<()> {
+    let statement = "INSERT INTO barred (account, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(statement, [account.as_str(), &now.to_string()])?;
     Ok(())
 }
 
-/// Whether there is such an account. A second revocation keeps the time of the first.
-pub(super) fn revoke(connection: &Connection, id: &AccountId, now: Timestamp) -> rusqlite::Result<bool> {
-    let changed = connection.execute(
-        "UPDATE accounts SET revoked = coalesce(revoked, ?2) WHERE id = ?1",
-        params![id.as_str(), now.to_string()],
-    )?;
-    Ok(changed == 1)
+pub(super) fn unbar(connection: &Connection, account: &AccountId) -> rusqlite::Result<bool> {
+    Ok(connection.execute("DELETE FROM barred WHERE account = ?1", [account.as_str()])? == 1)
+}
+
+pub(super) fn is_barred(connection: &Connection, account: &AccountId) -> rusqlite::Result<bool> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM barred WHERE account = ?1)";
+    connection.prepare_cached(statement)?.query_row([account.as_str()], |row| row.get(0))
+}
+
+/// The tables as the first version made them.
+#[cfg(test)]
+pub(super) fn first_version() -> String {
+    format!("{FIRST} PRAGMA user_version = 1;")
 }

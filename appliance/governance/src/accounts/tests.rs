@@ -1,7 +1,10 @@
 use cloister_terms::FixedClock;
+use jiff::SignedDuration;
 
 use super::*;
 use crate::testing::{Seeded, clock, store};
+
+mod persons;
 
 struct Register {
     accounts: Accounts,
@@ -95,9 +98,11 @@ fn the_secret_is_stored_nowhere() {
     let proof = secret.expose().rsplit_once('_').unwrap().1.to_owned();
     let connection = register.store.fleet().connect().unwrap();
     let dump: String = connection
-        .query_row("SELECT id || name || role || tenant || labels || hex(secret_hash) FROM accounts", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT a.id || name || role || tenant || labels || hex(secret_hash) FROM accounts a, api_keys",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert!(!dump.contains(&proof) && !dump.contains(&hex::encode_upper(&proof)));
 }
@@ -133,12 +138,82 @@ fn a_damaged_row_refuses_rather_than_widens() {
     let register = register();
     let (_, secret) = register.accounts.issue(agent()).unwrap();
     let connection = register.store.fleet().connect().unwrap();
-    for change in ["collections = 'all'", "expires = 'never'", "role = 'owner'"] {
-        connection.execute(&format!("UPDATE accounts SET {change}"), []).unwrap();
+    for change in ["accounts SET collections = 'all'", "api_keys SET expires = 'never'", "accounts SET role = 'owner'"]
+    {
+        connection.execute(&format!("UPDATE {change}"), []).unwrap();
         assert!(
             matches!(register.accounts.authenticate(secret.expose()), Err(AuthenticateError::Failed(_))),
             "{change}"
         );
-        connection.execute_batch("UPDATE accounts SET collections = NULL, expires = NULL, role = 'agent'").unwrap();
+        connection
+            .execute_batch("UPDATE accounts SET collections = NULL, role = 'agent'; UPDATE api_keys SET expires = NULL")
+            .unwrap();
     }
+}
+
+#[test]
+fn a_rotated_key_works_beside_the_old_one_for_the_overlap_and_alone_after_it() {
+    let register = register();
+    let (id, old) = register.accounts.issue(agent()).unwrap();
+    let new = register.accounts.rotate(&id, SignedDuration::from_hours(2), None).unwrap();
+    assert_ne!(old.expose(), new.expose());
+    for key in [&old, &new] {
+        assert_eq!(register.accounts.authenticate(key.expose()).unwrap().account, id);
+    }
+    register.clock.advance(SignedDuration::from_hours(2));
+    assert_eq!(refusal(&register.accounts, old.expose()), Refusal::Expired);
+    assert!(register.accounts.authenticate(new.expose()).is_ok());
+    register.accounts.revoke(&id).unwrap();
+    assert_eq!(refusal(&register.accounts, new.expose()), Refusal::Revoked);
+    let again = register.accounts.rotate(&id, SignedDuration::from_hours(2), None);
+    assert!(matches!(again, Err(AccountError::NoKey(_))), "what was revoked does not come back by rotation");
+}
+
+#[test]
+fn rotation_lengthens_no_key() {
+    let register = register();
+    let soon = register.clock.now() + SignedDuration::from_hours(1);
+    let (id, old) = register.accounts.issue(NewAccount { expires: Some(soon), ..agent() }).unwrap();
+    register.accounts.rotate(&id, SignedDuration::from_hours(48), None).unwrap();
+    register.clock.advance(SignedDuration::from_hours(1));
+    assert_eq!(refusal(&register.accounts, old.expose()), Refusal::Expired);
+}
+
+#[test]
+fn a_disabled_account_lets_nobody_in_until_it_is_enabled() {
+    let register = register();
+    let (id, secret) = register.accounts.issue(agent()).unwrap();
+    register.accounts.disable(&id).unwrap();
+    assert_eq!(refusal(&register.accounts, secret.expose()), Refusal::Disabled);
+    register.accounts.enable(&id).unwrap();
+    assert!(register.accounts.authenticate(secret.expose()).is_ok());
+    let elsewhere = AccountId::of_digest(&[7; 32]);
+    assert!(matches!(register.accounts.enable(&elsewhere), Err(AccountError::Unknown(_))));
+    let vouched = || {
+        let principal = Principal { account: elsewhere.clone(), ..Principal::local(Role::Operator, None) };
+        register.accounts.vouched(principal)
+    };
+    assert!(vouched().is_ok());
+    register.accounts.disable(&elsewhere).unwrap();
+    assert!(matches!(vouched(), Err(AuthenticateError::Refused(Refusal::Disabled))));
+    register.accounts.enable(&elsewhere).unwrap();
+    assert!(vouched().is_ok());
+}
+
+#[test]
+fn keys_of_the_first_version_go_on_working() {
+    let (_folder, store) = store();
+    let connection = store.fleet().connect().unwrap();
+    connection.execute_batch(&table::first_version()).unwrap();
+    let proof = "a".repeat(43);
+    connection
+        .execute(
+            "INSERT INTO accounts VALUES ('abcdefghijkl', 'desk', 'agent', 'larkfield', NULL, '[]', ?1,
+             '2025-01-01T00:00:00Z', NULL, NULL, NULL)",
+            [hash(&proof).as_slice()],
+        )
+        .unwrap();
+    let accounts = Accounts::open(&store.fleet(), clock(), Arc::new(Seeded::new(3))).unwrap();
+    let principal = accounts.authenticate(&format!("clk_abcdefghijkl_{proof}")).unwrap();
+    assert_eq!((principal.account.as_str(), principal.name.as_str()), ("abcdefghijkl", "desk"));
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         body::Body,
-        call,
+        call, session,
         stream::{self, Feed, Item},
         tenant,
     },
@@ -36,7 +36,7 @@ pub struct AskRequest {
     /// Where to look; wherever the caller may read if absent.
     #[schema(value_type = Option<Vec<String>>)]
     pub collections: Option<Vec<CollectionId>>,
-    /// The session to go on with; a new one if absent.
+    /// The session to go on with, as the header `Cloister-Session` names it too; a new one if absent.
     #[schema(value_type = Option<String>)]
     pub session: Option<SessionId>,
     /// Sends each part of the answer as soon as it has passed its checks, as events `unit`, then the whole as `answer`.
@@ -98,7 +98,7 @@ pub(crate) async fn ask(
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Stop> {
     let started = Instant::now();
-    let session = Session::resume_or_begin(request.session, &*app.random);
+    let session = session(&app, &caller, request.session)?;
     let call = call(&caller, Action::Ask).within(session.id());
     let question = Question { text: Phi::new(request.question), collections: request.collections };
     if request.stream {

@@ -151,7 +151,7 @@ pub(crate) async fn documents(
 
 /// A call on one collection of the caller's tenant. A name that cannot be one is a collection that is not there. A caller
 /// without a tenant asks it of the machine, which policy denies: the denial is recorded like any other.
-pub(super) fn on_collection(caller: &Caller, action: Action, id: &str) -> Result<(Call, CollectionId), Stop> {
+pub(in crate::api) fn on_collection(caller: &Caller, action: Action, id: &str) -> Result<(Call, CollectionId), Stop> {
     let collection: CollectionId = id.parse().map_err(|_| Stop::not_found("the collection"))?;
     let resource = match caller.principal().tenant.clone() {
         Some(tenant) => Resource::Collection(tenant, collection.clone()),

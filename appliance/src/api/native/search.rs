@@ -7,7 +7,10 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use cloister_governance::audit::{Document, Outcome};
+use cloister_governance::{
+    audit::{Document, Outcome},
+    policy::Permit,
+};
 use cloister_guardrails::screen as guard;
 use cloister_knowledge::{Found, Mode, Query, Scope};
 use cloister_terms::{Action, CollectionId, DocumentId};
@@ -103,28 +106,56 @@ pub(crate) async fn search(
 ) -> Result<impl IntoResponse, Stop> {
     let (call, collection) = on_collection(&caller, Action::Search, &id)?;
     governed(&app.gate, &caller, call, async |permit| {
-        let top = request.top.unwrap_or(TOP);
-        if !(1..=MOST).contains(&top) {
-            return Err(Stop::invalid("top", format!("`top` takes 1 to {MOST}")));
-        }
-        let clean = guard::screen(&request.query, app.config.answer.question_characters, &[]);
-        let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
-        let query = Query { text, top, mode: request.mode.unwrap_or(Mode::Hybrid) };
-        let scope = Scope::new(vec![collection.clone()], labels(&permit), app.clock.now());
-        let scope = request.filter.iter().fold(scope, |scope, (key, value)| scope.filter(key, value));
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
-        let found = blocking(move || {
-            present(knowledge.collections()?, &collection)?;
-            knowledge.search(&scope, &query)
-        })
-        .await?;
+        let SearchRequest { query, top, mode, filter } = request;
+        let (top, mode) = (top.unwrap_or(TOP), mode.unwrap_or(Mode::Hybrid));
+        let found =
+            found(&app, &caller, &permit, collection, Wanted { query, top, top_field: "top", mode, filter }).await?;
         let outcome = outcome(&found);
         Ok((Json(shown(found)), outcome))
     })
     .await
 }
 
-fn outcome(found: &Found) -> Outcome {
+/// A search as either face asks for it.
+pub(in crate::api) struct Wanted {
+    /// What is looked for.
+    pub(in crate::api) query: String,
+    /// At most so many passages.
+    pub(in crate::api) top: usize,
+    /// What the face calls that.
+    pub(in crate::api) top_field: &'static str,
+    /// By what.
+    pub(in crate::api) mode: Mode,
+    /// Metadata that the document must carry.
+    pub(in crate::api) filter: BTreeMap<String, String>,
+}
+
+/// Searches one collection under a permit.
+pub(in crate::api) async fn found(
+    app: &App,
+    caller: &Caller,
+    permit: &Permit,
+    collection: CollectionId,
+    wanted: Wanted,
+) -> Result<Found, Stop> {
+    let Wanted { query, top, top_field, mode, filter } = wanted;
+    if !(1..=MOST).contains(&top) {
+        return Err(Stop::invalid(top_field, format!("`{top_field}` takes 1 to {MOST}")));
+    }
+    let clean = guard::screen(&query, app.config.answer.question_characters, &[]);
+    let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
+    let query = Query { text, top, mode };
+    let scope = Scope::new(vec![collection.clone()], labels(permit), app.clock.now());
+    let scope = filter.iter().fold(scope, |scope, (key, value)| scope.filter(key, value));
+    let knowledge = app.ports(tenant(caller)?)?.knowledge.clone();
+    blocking(move || {
+        present(knowledge.collections()?, &collection)?;
+        knowledge.search(&scope, &query)
+    })
+    .await
+}
+
+pub(in crate::api) fn outcome(found: &Found) -> Outcome {
     let count = u64::try_from(found.passages.len()).unwrap_or(u64::MAX);
     let mut documents: Vec<_> =
         found.passages.iter().map(|p| (p.collection.clone(), p.document, p.version.clone())).collect();

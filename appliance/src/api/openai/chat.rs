@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{
         body::Body,
-        call, native,
+        call, native, session,
         stream::{self, Feed, Item},
         tenant,
     },
@@ -33,7 +33,6 @@ use crate::{
         self, Answer, Lane, Passed, Ports, Question, Silent, Sink, Stop,
         model::{ChatMessage, ChatRole, PromptText, Usage},
     },
-    session::Session,
     wiring::App,
 };
 
@@ -149,7 +148,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     let asked = messages.iter().rev().find(|message| message.role == ChatRole::User);
     let text = asked.ok_or_else(|| Stop::invalid("messages", "`messages` holds no user message"))?.content.clone();
     let ignored = ignored(&request, &messages);
-    let session = Session::resume_or_begin(request.cloister.session, &*app.random);
+    let session = session(app, caller, request.cloister.session)?;
     let question = Question { text: Phi::new(text), collections: request.cloister.collections };
     let call = call(caller, Action::Ask).within(session.id());
     let ports = app.ports(tenant(caller)?).cloned();

@@ -28,7 +28,9 @@ use crate::{
 /// - `raw`: `own`, naming a raw model instead of the assistant
 /// - `anyone`: no key at all, for routes that are open; nothing is recorded
 ///
-/// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have.
+/// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have, and where one
+/// ends a session that is not theirs. 401 stands where a name and a password are asked for, whatever key is shown; 400
+/// where a request has a key and not the cookie that it is about.
 ///
 /// A new route needs its rows here, a case in [`sample`], and an action that a policy permits to someone.
 const TABLE: &str = "
@@ -92,6 +94,24 @@ GET /api/audit/records
 GET /metrics
     own         403 403 403 200 200 200 403
     site        .   .   .   200 200 200 .
+POST /knowledgebases/{id}/retrieve
+    own         200 200 200 403 403 403 200
+    listed      200 200 200 403 403 403 200
+    unlisted    403 403 403 403 403 403 403
+    other       404 404 404 403 403 403 404
+    site        .   .   .   403 403 403 .
+POST /api/sign-in
+    own         401 401 401 401 401 401 401
+    site        .   .   .   401 401 401 .
+GET /api/sign-in
+    own         400 400 400 400 400 400 400
+    site        .   .   .   400 400 400 .
+POST /api/sign-out
+    own         400 400 400 400 400 400 400
+    site        .   .   .   400 400 400 .
+DELETE /api/sessions/{session}
+    own         404 404 404 404 404 404 404
+    site        .   .   .   404 404 404 .
 GET /api/openapi.json
     anyone      200
 GET /api/docs
@@ -136,11 +156,18 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
             (format!("{in_collection}/documents/{}", place.documents[collection]), none)
         }
         "POST /api/collections/{id}/search" => (format!("{in_collection}/search"), json!({"query": "insulin pens"})),
+        "POST /knowledgebases/{id}/retrieve" => {
+            (format!("/knowledgebases/{collection}/retrieve"), json!({"retrievalQuery": {"text": "insulin pens"}}))
+        }
+        "POST /api/sign-in" => ("/api/sign-in".to_owned(), json!({"name": "nobody", "password": "x"})),
+        "POST /api/sign-out" => ("/api/sign-out".to_owned(), json!({})),
+        "DELETE /api/sessions/{session}" => (format!("/api/sessions/{}", "0".repeat(32)), none),
         "GET /api/audit/records" if relation == "other" => ("/api/audit/records?tenant=riverside".to_owned(), none),
         "GET /v1/models"
         | "GET /api/collections"
         | "GET /api/audit/records"
         | "GET /metrics"
+        | "GET /api/sign-in"
         | "GET /api/openapi.json"
         | "GET /api/docs"
         | "GET /livez"
@@ -239,7 +266,7 @@ impl Place {
             (Access::Governed(actions), [Written::Intent(intent), Written::Outcome(outcome)]) => {
                 let kind = match status {
                     200 => OutcomeKind::Done,
-                    403 => OutcomeKind::Denied,
+                    401 | 403 => OutcomeKind::Denied,
                     _ => OutcomeKind::Failed,
                 };
                 if !actions.contains(&intent.action) || outcome.kind != kind {

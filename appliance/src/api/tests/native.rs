@@ -88,14 +88,6 @@ async fn a_question_that_cannot_be_taken_is_refused_as_a_problem() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_named_goes_on() {
-    let site = Site::saying("x");
-    let session = "000000000000000000000000000000ff";
-    let body = json!({"question": "How do I refill a prescription?", "session": session});
-    assert_eq!(site.post(Role::Agent, "/api/ask", &body).await.json()["session"], session);
-}
-
-#[tokio::test]
 async fn a_search_returns_passages_with_their_places() {
     let site = Site::saying("x");
     let path = "/api/collections/procedures/search";

@@ -14,7 +14,7 @@ use cloister_governance::{
     store::Store,
 };
 use cloister_knowledge::{
-    CollectionSpec, Embed, EmbedError, EmbedIdentity,
+    CollectionSpec, Embed, EmbedError, EmbedIdentity, Library,
     parse::{InProcess, Source},
 };
 use cloister_terms::{Clock, FixedClock, Random, Role};
@@ -31,6 +31,7 @@ use crate::{
         Generate,
         scripted::{Script, Scripted},
     },
+    session::Sessions,
     wiring::App,
 };
 
@@ -44,6 +45,7 @@ const PAIRS: &str = r#"{"id": "refill", "question": "How do I refill a prescript
 pub(super) struct Site {
     pub(super) app: Arc<App>,
     pub(super) model: Arc<Scripted>,
+    pub(super) clock: Arc<FixedClock>,
     router: axum::Router,
     keys: BTreeMap<Role, String>,
     _folder: tempfile::TempDir,
@@ -79,25 +81,47 @@ impl Site {
         Self::configured(Config::default(), policy, scripts)
     }
 
+    /// The same with more tenants.
+    pub(super) fn among(tenants: &[&str], scripts: Vec<Script>) -> Self {
+        let mut config = Config::default();
+        for tenant in tenants {
+            config.tenants.insert(tenant.parse().unwrap(), Tenant::default());
+        }
+        Self::configured(config, Policy::built_in(), scripts)
+    }
+
     /// The same with a configuration to begin from.
     pub(super) fn configured(mut config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
+        let hands = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
+        let clock: Arc<dyn Clock> = hands.clone();
         let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
         let key = MasterKey::load_or_create(&folder.path().join("master.key"), &*random).unwrap();
         let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random)).unwrap();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         config.answer.composed = true;
+        // Some tests are refused on every route there is.
+        config.limits.refusals_per_minute = 1000;
         let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
         config.tenants.insert("larkfield".parse().unwrap(), assistant);
         config.tenants.insert("riverside".parse().unwrap(), Tenant::default());
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));
         let keys = keys(&accounts);
+        let gate = Gate { policy, audit };
+        let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let mut app = App {
-            identity: Identity::new(accounts, &config.limits, metrics.clone()),
-            gate: Gate { policy, audit },
+            identity: Identity::new(
+                accounts,
+                gate.clone(),
+                &config,
+                sessions.clone(),
+                Arc::clone(&clock),
+                metrics.clone(),
+            ),
+            sessions,
+            gate,
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
             embed_batch: Arc::new(Counting),
@@ -114,7 +138,7 @@ impl Site {
         let app = Arc::new(app);
         let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));
         let router = edge.guard(super::super::every_route().into_router(Arc::clone(&app)));
-        Self { app, model, router, keys, _folder: folder }
+        Self { app, model, clock: hands, router, keys, _folder: folder }
     }
 
     /// A site whose model always says `text`.
@@ -157,7 +181,12 @@ impl Site {
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// Any request.
+    pub(super) async fn send(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     pub(super) async fn read(&self, response: axum::response::Response) -> Reply {
@@ -191,7 +220,10 @@ fn keys(accounts: &Accounts) -> BTreeMap<Role, String> {
 }
 
 fn fill(app: &App) {
-    let library = &app.tenants.values().next().unwrap().library;
+    app.tenants.values().for_each(|tenant| fill_library(&tenant.library));
+}
+
+fn fill_library(library: &Library) {
     let files = [
         ("procedures", "storage.md", STORAGE),
         ("pairs", "pairs.jsonl", PAIRS),

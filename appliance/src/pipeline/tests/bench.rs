@@ -110,7 +110,7 @@ impl Bench {
             settings: Arc::new(self.settings.clone()),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
         };
-        let session = Session::resume_or_begin(Some(9.into()), &NoRandom);
+        let session = Session::of(9.into());
         let question = Question { text: Phi::new(question.to_owned()), collections: within };
         answer(&ports, permit(), session, question, sink).await
     }
@@ -125,14 +125,6 @@ fn permit() -> Permit {
     match Policy::built_in().decide(&principal, Action::Ask, &resource) {
         Decision::Permit(permit) => permit,
         Decision::Deny { reason, .. } => panic!("{reason}"),
-    }
-}
-
-struct NoRandom;
-
-impl cloister_terms::Random for NoRandom {
-    fn fill(&self, _: &mut [u8]) {
-        panic!("the session is named")
     }
 }
 

@@ -29,6 +29,9 @@ const ACTIONS: &str = "
     use_key              AT  -     -        -                 -          -        -             -
     read_metrics         AT  -     -        -                 yes        yes      yes           -
     evaluate             TC  -     -        yes               -          -        -             -
+    sign_in              AT  yes   yes      yes               yes        yes      yes           yes
+    sign_out             AT  yes   yes      yes               yes        yes      yes           yes
+    end_session          AT  yes   yes      yes               yes        yes      yes           yes
 ";
 
 /// Where what the role may do stays allowed, by how the account stands to what is touched.

@@ -1,0 +1,4 @@
+//! AWS's face: the shapes of its `bedrock-agent-runtime`, so that a prototype written for the cloud runs here by changing
+//! its endpoint. Requests are signed with an access key that was issued here.
+
+pub mod retrieve;
