@@ -20,6 +20,7 @@ mod generate;
 pub mod knowledge;
 pub mod model;
 mod prompt;
+mod quarantine;
 mod quote;
 mod release;
 mod retrieve;
@@ -38,7 +39,7 @@ use cloister_governance::policy::Permit;
 use cloister_knowledge::Embed;
 use cloister_terms::Clock;
 
-pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores};
+pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
 pub use knowledge::Knowledge;
 pub use model::{Generate, GenerateRequest};
@@ -46,7 +47,7 @@ pub use prompt::Prompt;
 pub use release::Answer;
 pub use retrieve::Evidence;
 pub use screen::{Question, Screened};
-pub use settings::{Claim as ClaimSettings, SameQuestion, Settings};
+pub use settings::{Attack, Claim as ClaimSettings, SameQuestion, Settings, Threshold};
 pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
 

@@ -204,7 +204,7 @@ fn omitted(claims: &[Claim], answer: &str, context: &str, lexicon: &Lexicon) -> 
     let mut found: Vec<Span> = Vec::new();
     for claim in claims.iter().filter(|claim| claim.verdict == Verdict::Supported) {
         let Some(evidence) = claim.evidence.filter(|_| states_dose(claim.span.of(answer), lexicon)) else { continue };
-        for warning in warning::left_out(context, evidence, answer) {
+        for warning in warning::left_out(context, evidence, answer, &|_| false) {
             let cited = claims.iter().any(|claim| claim.evidence == Some(warning));
             if !cited && !found.contains(&warning) {
                 found.push(warning);

@@ -2,6 +2,7 @@
 //! embedder that counts words.
 
 mod faces;
+mod guarding;
 mod native;
 mod openai;
 mod site;

@@ -38,19 +38,21 @@ pub fn warns(sentence: &str) -> bool {
     WARNINGS.iter().any(|word| lower.contains(word))
 }
 
-/// The sentences right before and right after the place `span` of `text` that warn.
-pub fn beside(text: &str, span: Span) -> Vec<Span> {
-    let sentences = split::sentences(text);
+/// The sentences right before and right after the place `span` of `text` that warn, sentences that are `kept_out` passed
+/// over.
+pub fn beside(text: &str, span: Span, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
+    let mut sentences = split::sentences(text);
+    sentences.retain(|sentence| !kept_out(*sentence));
     let before = sentences.iter().rev().find(|sentence| sentence.end <= span.start);
     let after = sentences.iter().find(|sentence| sentence.start >= span.end);
     before.into_iter().chain(after).filter(|sentence| warns(sentence.of(text))).copied().collect()
 }
 
-/// The warnings beside the place `span` of `text` that `answer` does not repeat.
-pub fn left_out(text: &str, span: Span, answer: &str) -> Vec<Span> {
+/// Those of [`beside`] that `answer` does not repeat.
+pub fn left_out(text: &str, span: Span, answer: &str, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
     let said = words::stems(answer);
     let repeated = |warning: &Span| words::share(&words::stems(warning.of(text)), &said) >= REPEATED && warns(answer);
-    beside(text, span).into_iter().filter(|warning| !repeated(warning)).collect()
+    beside(text, span, kept_out).into_iter().filter(|warning| !repeated(warning)).collect()
 }
 
 /// Share of a warning's words from which on an answer has repeated it.
@@ -64,7 +66,7 @@ mod tests {
     fn the_warnings_on_both_sides_are_found() {
         let text = "Never double it. Take one tablet. Do not exceed four a day. It is blue.";
         let start = text.find("Take").unwrap();
-        let found = beside(text, Span { start, end: start + "Take one tablet.".len() });
+        let found = beside(text, Span { start, end: start + "Take one tablet.".len() }, &|_| false);
         let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
         assert_eq!(found, ["Never double it.", "Do not exceed four a day."]);
     }
