@@ -1,6 +1,7 @@
 //! Sentences that warn, and which of them an answer left out beside a dose that it gives.
 
 use crate::{
+    fact::{self, Bound, Fact},
     split::{self, Span},
     words,
 };
@@ -12,7 +13,9 @@ const WARNINGS: &[&str] = &[
     "don’t",
     "never",
     "must not",
+    "may not",
     "should not",
+    "not to be",
     "cannot",
     "warning",
     "caution",
@@ -32,10 +35,11 @@ const WARNINGS: &[&str] = &[
     "seek medical",
 ];
 
-/// Whether a sentence warns.
+/// Whether a sentence warns: it says so, or it sets a limit to a dose.
 pub fn warns(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
-    WARNINGS.iter().any(|word| lower.contains(word))
+    let limits = |fact: &Fact| fact.dimension() == "dose" && fact.bound == Some(Bound::Most);
+    WARNINGS.iter().any(|word| lower.contains(word)) || fact::facts(sentence).iter().any(limits)
 }
 
 /// The sentences right before and right after the place `span` of `text` that warn, sentences that are `kept_out` passed
@@ -61,6 +65,14 @@ const REPEATED: f32 = 0.6;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_to_a_dose_warns_however_it_is_worded() {
+        for text in ["A patient may receive at most 3 g in a day.", "No more than 3 g.", "Up to 4 tablets a day."] {
+            assert!(warns(text), "{text}");
+        }
+        assert!(!warns("Take 4 tablets a day for at least 7 days."));
+    }
 
     #[test]
     fn the_warnings_on_both_sides_are_found() {
