@@ -12,6 +12,9 @@
 //!   the same text, and no later check can regret what was already sent.
 //! - **A lane that yields nothing gives way to the next**, down to `abstain`, which needs nothing and cannot fail. A
 //!   busy generation queue therefore costs the composed lane, not the answer.
+//! - **Retrieved text is data.** Places of it that give orders to a model are kept out of prompts and answers; what is not
+//!   found out is harmless all the same, since a unit that its citation does not bear is cut, whoever asked for it.
+//! - **A warning stays beside its dose.** Quotes are widened to it; a composed answer that left it out gets it word for word.
 //! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
 //!   taken out of the text.
 
