@@ -201,7 +201,7 @@ impl End for Stop {
         match self {
             // The check and the rule as well: what was refused and why is what a reviewer asks first.
             Self::Blocked { check, rule, score, .. } => {
-                Outcome::of(kind).with_code(*check).with_count(*rule, 1).with_count("score_permille", permille(*score))
+                Outcome::of(kind).with_code(check).with_count(rule, 1).with_count("score_permille", permille(*score))
             }
             _ => Outcome::of(kind).with_code(self.kind()),
         }

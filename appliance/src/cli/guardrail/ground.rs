@@ -94,7 +94,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let lexicon = site.as_ref().map_or_else(Lexicon::built_in, |site| site);
+    let lexicon = match &site {
+        Some(site) => site,
+        None => Lexicon::built_in(),
+    };
     let items: Vec<Item> = super::items(&arguments.items)?;
     let scored: Vec<Scored> = items.into_iter().map(|item| judge(item, arguments.threshold, lexicon)).collect();
     super::write(&arguments.scored, &scored)?;
