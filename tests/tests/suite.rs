@@ -16,6 +16,7 @@ mod suite {
     mod crash;
     mod demo;
     mod guarding;
+    mod init;
     mod isolation;
     mod load;
     mod openai_clients;
