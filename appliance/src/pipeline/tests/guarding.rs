@@ -39,7 +39,7 @@ const PLANTED: &[(&str, &str)] = &[
 
 fn with(planted: &str, obeying: &str) -> Bench {
     let text = format!(
-        "Store unopened pens in the refrigerator. {planted}\nOpened insulin pens keep at room temperature for 28 days. \
+        "Store unopened pens in the refrigerator. {planted}\n\nOpened insulin pens keep at room temperature for 28 days. \
          Do not freeze insulin pens."
     );
     Bench::new().holding(passage("storage.md", &text, 0.8, 0.9)).composing(Scripted::saying(obeying))
@@ -112,7 +112,7 @@ async fn a_warning_that_a_composed_dose_leaves_out_is_added_word_for_word() {
     let bench = Bench::new()
         .holding(passage("ondansetron.md", text, 0.8, 0.9))
         .composing(Scripted::saying("Take one ondansetron tablet of 4 mg every 6 hours."));
-    let answer = bench.ask("How often may one ondansetron tablet be taken?").await.unwrap();
+    let answer = bench.ask("May I take one ondansetron tablet every 6 hours?").await.unwrap();
     assert_eq!(answer.lane(), Lane::Composed);
     assert_eq!(
         answer.text(),
