@@ -51,6 +51,8 @@ fn after(tokens: &[Token<'_>]) -> Option<Bound> {
         ("and" | "or", "younger" | "less" | "fewer" | "below" | "under" | "lower" | "shorter" | "lighter") => {
             Some(Bound::Most)
         }
+        ("at", "most") if ends_clause(&text(at + 2)) => Some(Bound::Most),
+        ("at", "least") if ends_clause(&text(at + 2)) => Some(Bound::Least),
         ("maximum" | "max", next) if ends_clause(next) => Some(Bound::Most),
         ("minimum" | "min", next) if ends_clause(next) => Some(Bound::Least),
         _ => None,

@@ -132,6 +132,8 @@ fn a_bound_is_read_from_the_words_around_its_number() {
         ("CrCl >= 30 mL/min", Some(Least)),
         ("the maximum daily dose is 4 g", Some(Most)),
         ("4 g maximum", Some(Most)),
+        ("4 g at most.", Some(Most)),
+        ("take 2 tablets at least 4 hours before", None),
         ("a minimum of 4 hours", Some(Least)),
         ("take 4 tablets", None),
     ] {
