@@ -12,6 +12,9 @@
 //!   the same text, and no later check can regret what was already sent.
 //! - **A lane that yields nothing gives way to the next**, down to `abstain`, which needs nothing and cannot fail. A
 //!   busy generation queue therefore costs the composed lane, not the answer.
+//! - **Retrieved text is data.** Places of it that give orders to a model are kept out of prompts and answers; what is not
+//!   found out is harmless all the same, since a unit that its citation does not bear is cut, whoever asked for it.
+//! - **A warning stays beside its dose.** Quotes are widened to it; a composed answer that left it out gets it word for word.
 //! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
 //!   taken out of the text.
 
@@ -20,6 +23,7 @@ mod generate;
 pub mod knowledge;
 pub mod model;
 mod prompt;
+mod quarantine;
 mod quote;
 mod release;
 mod retrieve;
@@ -38,7 +42,7 @@ use cloister_governance::policy::Permit;
 use cloister_knowledge::Embed;
 use cloister_terms::Clock;
 
-pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores};
+pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
 pub use knowledge::Knowledge;
 pub use model::{Generate, GenerateRequest};
@@ -46,7 +50,7 @@ pub use prompt::Prompt;
 pub use release::Answer;
 pub use retrieve::Evidence;
 pub use screen::{Question, Screened};
-pub use settings::{Claim as ClaimSettings, SameQuestion, Settings};
+pub use settings::{Attack, Claim as ClaimSettings, SameQuestion, Settings, Threshold};
 pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
 

@@ -33,6 +33,7 @@ use crate::{
 mod declared;
 mod embedding;
 mod generation;
+mod inspection;
 mod policy;
 mod shelf;
 mod system;
@@ -40,6 +41,7 @@ mod system;
 pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
+pub use inspection::Inspection;
 pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -199,7 +201,8 @@ impl App {
             tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
-            let library = Arc::new(library.in_zone(self.config.site.time_zone()));
+            let inspection = Arc::new(Inspection(self.config.answer.attack.document));
+            let library = Arc::new(library.in_zone(self.config.site.time_zone()).inspected_by(inspection));
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
                 embed: Arc::clone(&self.embed),

@@ -28,6 +28,7 @@ mod draft;
 mod embed;
 pub mod evaluate;
 mod index;
+mod inspect;
 mod library;
 pub mod parse;
 mod query;
@@ -39,6 +40,7 @@ mod testing;
 
 pub use draft::MetadataError;
 pub use embed::{Embed, EmbedError, EmbedIdentity};
+pub use inspect::{Inspect, Suspect};
 pub use library::{
     Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, Holding,
     IndexModel, IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed,

@@ -34,7 +34,7 @@ use rusqlite::Connection;
 use crate::index::Index;
 use crate::store::collections::{self, CollectionRow, Generation, Stage};
 use crate::store::{Connect, Doing, Store, StoreError};
-use crate::{Embed, EmbedIdentity};
+use crate::{Embed, EmbedIdentity, Inspect};
 
 /// The library of one tenant. Cheap to share; every method may be called from many threads, and other processes may
 /// work on the same database: what they commit is seen by the next search.
@@ -44,6 +44,7 @@ pub struct Library {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     zone: TimeZone,
+    inspect: Option<Arc<dyn Inspect>>,
     /// The latest state of each collection in memory. The inner lock is held while a state is loaded, so that it is
     /// loaded once.
     indexes: Mutex<HashMap<i64, Slot>>,
@@ -141,13 +142,22 @@ impl Library {
         random: Arc<dyn Random>,
     ) -> Result<Self, StoreError> {
         let store = Store::open(connect)?;
-        Ok(Self { store, embed, clock, random, zone: TimeZone::UTC, indexes: Mutex::new(HashMap::new()) })
+        let indexes = Mutex::new(HashMap::new());
+        Ok(Self { store, embed, clock, random, zone: TimeZone::UTC, inspect: None, indexes })
     }
 
     /// Where the site is: a version takes effect, and expires, at midnight there. UTC unless said.
     #[must_use]
     pub fn in_zone(mut self, zone: TimeZone) -> Self {
         self.zone = zone;
+        self
+    }
+
+    /// Has the text of every document looked at when it is ingested. What is found becomes a warning with its place; the
+    /// document is stored all the same, since whoever answers from it looks again.
+    #[must_use]
+    pub fn inspected_by(mut self, inspect: Arc<dyn Inspect>) -> Self {
+        self.inspect = Some(inspect);
         self
     }
 

@@ -17,6 +17,7 @@ mod suite {
     mod canaries;
     mod crash;
     mod demo;
+    mod guarding;
     mod init;
     mod isolation;
     mod keys;

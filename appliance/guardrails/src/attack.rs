@@ -18,11 +18,14 @@
 
 mod decode;
 mod language;
+mod planted;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+
+pub use planted::{Planted, planted};
 
 /// Where a text comes from. Orders to a model are more suspect in a document, which has no business giving any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

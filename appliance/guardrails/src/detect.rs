@@ -30,6 +30,8 @@ mod places;
 mod propagate;
 mod roster;
 mod structure;
+#[cfg(test)]
+mod testing;
 mod token;
 
 pub use finding::Finding;

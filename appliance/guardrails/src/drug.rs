@@ -20,7 +20,7 @@ use std::{
     sync::OnceLock,
 };
 
-use endings::is_built_like_one;
+pub(crate) use endings::is_built_like_one;
 pub use formulary::FormularyError;
 
 use crate::words;

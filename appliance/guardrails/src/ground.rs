@@ -31,7 +31,11 @@ mod tests;
 pub mod warning;
 mod weekday;
 
-use crate::{drug::Lexicon, score, split::Span};
+use crate::{
+    drug::Lexicon,
+    score,
+    split::{self, Span},
+};
 use evidence::Sentence;
 use reading::Reading;
 
@@ -106,14 +110,31 @@ pub fn judge(context: &str, question: &str, answer: &str, lexicon: &Lexicon) -> 
     let sentences = evidence::sentences(context, lexicon);
     let everything = Reading::of(context, lexicon);
     let spans = claim::claims(answer, lexicon);
-    let claims: Vec<Claim> =
-        spans.iter().map(|span| judge_claim(*span, answer, context, &sentences, &everything, lexicon)).collect();
+    let verbatim = verbatim(answer, context, &sentences);
+    let judged = |span: &Span| match verbatim.iter().find(|(said, _)| said.start <= span.start && span.end <= said.end)
+    {
+        Some((_, evidence)) => borne(*span, *evidence),
+        None => judge_claim(*span, answer, context, &sentences, &everything, lexicon),
+    };
+    let claims: Vec<Claim> = spans.iter().map(judged).collect();
     let omitted = omitted(&claims, answer, context, lexicon);
     let relevance = score::relevance(question, answer, None);
     let worst = claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::Unsupported);
     let mean = claims.iter().map(|claim| claim.score).sum::<f32>() / claims.len().max(1) as f32;
     let failed = claims.iter().filter(|claim| claim.verdict != Verdict::Supported).map(|claim| claim.score);
     Judgement { score: failed.fold(mean, f32::min), relevance, verdict: worst, claims, omitted }
+}
+
+/// The sentences of the answer that stand in the context word for word, and where. A part of one is borne with the whole:
+/// by itself "all others take 4 mg" leaves out whom the others are beside.
+fn verbatim(answer: &str, context: &str, sentences: &[Sentence]) -> Vec<(Span, Span)> {
+    let held = |said: Span| sentences.iter().find(|held| same_wording(said.of(answer), held.span.of(context)));
+    split::sentences(answer).into_iter().filter_map(|said| Some((said, held(said)?.span))).collect()
+}
+
+/// A claim that stands in the context word for word.
+const fn borne(span: Span, evidence: Span) -> Claim {
+    Claim { span, verdict: Verdict::Supported, score: 1.0, evidence: Some(evidence), discrepancies: Vec::new() }
 }
 
 fn judge_claim(
@@ -126,8 +147,7 @@ fn judge_claim(
 ) -> Claim {
     let text = span.of(answer);
     if let Some(sentence) = sentences.iter().find(|sentence| same_wording(text, sentence.span.of(context))) {
-        let evidence = Some(sentence.span);
-        return Claim { span, verdict: Verdict::Supported, score: 1.0, evidence, discrepancies: Vec::new() };
+        return borne(span, sentence.span);
     }
     let reading = Reading::of(text, lexicon);
     let best = sentences
@@ -204,7 +224,7 @@ fn omitted(claims: &[Claim], answer: &str, context: &str, lexicon: &Lexicon) -> 
     let mut found: Vec<Span> = Vec::new();
     for claim in claims.iter().filter(|claim| claim.verdict == Verdict::Supported) {
         let Some(evidence) = claim.evidence.filter(|_| states_dose(claim.span.of(answer), lexicon)) else { continue };
-        for warning in warning::left_out(context, evidence, answer) {
+        for warning in warning::left_out(context, evidence, answer, &|_| false) {
             let cited = claims.iter().any(|claim| claim.evidence == Some(warning));
             if !cited && !found.contains(&warning) {
                 found.push(warning);

@@ -50,7 +50,7 @@ const NO_CUES: &[[&str; 2]] = &[
 
 /// Pairs of opposite words. The first list of a pair is one side, the second the other.
 const OPPOSITES: &[(&[&str], &[&str])] = &[
-    (&["start", "begin", "resume"], &["stop", "discontinue", "quit", "cease", "end"]),
+    (&["start", "begin", "resume", "restart"], &["stop", "discontinue", "quit", "cease", "end"]),
     (&["increase", "raise", "higher", "more"], &["decrease", "reduce", "lower", "less", "fewer"]),
     (&["before"], &["after"]),
     (&["allowed", "permitted", "allow", "permit"], &["prohibited", "forbidden", "prohibit", "forbid"]),

@@ -3,6 +3,7 @@
 
 mod aws;
 mod faces;
+mod guarding;
 mod matrix;
 mod native;
 mod openai;

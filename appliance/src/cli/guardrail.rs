@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
 
+mod attack;
 mod detect;
+mod ground;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -18,12 +20,27 @@ pub(super) struct Arguments {
 enum Verb {
     /// Find identifiers of people in texts, in all 18 categories of the Safe Harbor rule
     Detect(detect::Arguments),
+    /// Judge whether answers rest on their contexts, claim by claim
+    Ground(ground::Arguments),
+    /// Find prompt attacks in texts
+    Attack(attack::Arguments),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Detect(arguments) => detect::run(arguments),
+        Verb::Ground(arguments) => ground::run(arguments),
+        Verb::Attack(arguments) => attack::run(arguments),
     }
+}
+
+/// Refuses to write over what is read.
+fn apart(read: &Path, written: &Path) -> anyhow::Result<()> {
+    let same = matches!((read.canonicalize(), written.canonicalize()), (Ok(one), Ok(two)) if one == two);
+    if same || read == written {
+        bail!("--in and --out name the same file: write to another");
+    }
+    Ok(())
 }
 
 /// The items of a file, one JSON object a line. An error names the file and the line, not what stands there.

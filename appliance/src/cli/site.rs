@@ -126,7 +126,8 @@ impl Desk {
         let embed = self.embed.get().context("the embedding model is not loaded")?.clone();
         let connect = wiring::connect(&self.store, tenant)?;
         let library = Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?;
-        Ok(library.in_zone(self.config.site.time_zone()))
+        let inspection = Arc::new(wiring::Inspection(self.config.answer.attack.document));
+        Ok(library.in_zone(self.config.site.time_zone()).inspected_by(inspection))
     }
 
     /// Parsers in a child process: this program again, as `parse-worker`.

@@ -68,13 +68,30 @@ pub struct Claim {
     pub end: usize,
     /// Whether the evidence bears it.
     pub verdict: ClaimVerdict,
+    /// Share of its words that the citation holds, 0 to 1; 1 for what is quoted.
+    pub score: f32,
     /// Which citation bears it, as an index into `citations`.
     pub citation: Option<usize>,
+    /// Whether the server added it: a warning of the document right beside a dose, which the answer had left out.
+    pub warning: bool,
+}
+
+/// The claim at which a draft was cut. Its text is not shown.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Withheld {
+    /// Why: `unsupported`, `contradicted` or `not_sure`.
+    pub verdict: ClaimVerdict,
+    /// Share of its words that the best place of the evidence holds, 0 to 1.
+    pub score: f32,
+    /// Kinds of the facts that do not stand there: `measure`, `drug`, `polarity`, ...
+    pub facts: Vec<&'static str>,
+    /// The place of the evidence that was held against it.
+    pub evidence: Option<Citation>,
 }
 
 /// Whether the evidence bears a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ClaimVerdict {
     /// One cited sentence bears it, numbers included.
     Supported,
@@ -82,6 +99,20 @@ pub enum ClaimVerdict {
     Unsupported,
     /// A cited sentence says otherwise.
     Contradicted,
+    /// A cited sentence bears it within a limit (an age, a maximum, an exception) that the claim leaves out.
+    NotSure,
+}
+
+impl ClaimVerdict {
+    /// The word in replies and records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Unsupported => "unsupported",
+            Self::Contradicted => "contradicted",
+            Self::NotSure => "not_sure",
+        }
+    }
 }
 
 /// How an answer measures against question and evidence. Each is 0 to 1.

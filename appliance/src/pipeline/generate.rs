@@ -105,7 +105,7 @@ impl Draft {
     }
 
     fn quoted(&self, ports: &Ports) -> Result<Offer, &'static str> {
-        let quotes = quote::choose(self.prompt.sentences(), self.prompt.evidence().passages(), &ports.settings);
+        let quotes = quote::choose(self.prompt.sentences(), self.prompt.evidence(), &ports.settings);
         if quotes.is_empty() { Err("nothing_near") } else { Ok(Offer::Quoted(quotes)) }
     }
 }

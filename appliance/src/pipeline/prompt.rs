@@ -71,7 +71,7 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
     if evidence.weight() < ports.settings.evidence {
         return Ok(Prompt { evidence, sentences: Vec::new(), composed: None });
     }
-    let sentences = sentence::rank(ports, evidence.screened().question(), evidence.passages()).await?;
+    let sentences = sentence::rank(ports, &evidence).await?;
     let open = ports.settings.composed && ports.settings.lanes.contains(&Lane::Composed);
     let composed = ports.generate.as_deref().filter(|_| open).and_then(|model| {
         let shown = fit(model, evidence.screened().question(), evidence.passages(), &sentences, ports);

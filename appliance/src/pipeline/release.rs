@@ -1,14 +1,13 @@
 //! Last stage: the answer, with the whole chain behind it for the record.
 //!
-//! Later this is where an answer that needs a reviewer is held, and where thresholds on the whole answer hold all of
-//! it back: a sink must then not be served before this stage.
+//! Later this is where an answer that needs a reviewer is held: a sink must then not be served before this stage.
 
 use cloister_governance::audit::{Document, Model, Outcome};
-use cloister_guardrails::score;
 
 use super::{
     Ports,
-    citation::{Citation, Claim, ClaimVerdict, Lane, Scores},
+    citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld},
+    stop::permille,
     verify::Verdict,
 };
 use crate::session::Session;
@@ -18,7 +17,6 @@ pub struct Answer {
     text: String,
     citations: Vec<Citation>,
     claims: Vec<Claim>,
-    scores: Scores,
     verdict: Verdict,
     embedder: Model,
 }
@@ -46,7 +44,12 @@ impl Answer {
 
     /// How it measures.
     pub const fn scores(&self) -> Scores {
-        self.scores
+        self.verdict.scores()
+    }
+
+    /// The claim at which a draft was cut, without its text.
+    pub const fn withheld(&self) -> Option<&Withheld> {
+        self.verdict.withheld()
     }
 
     /// Whether a draft was cut: what was released had passed, and what followed had not.
@@ -71,9 +74,15 @@ impl Answer {
             .with_count("passages", count(evidence.passages().len()))
             .with_count("findings", count(evidence.screened().findings().len()))
             .with_count("cut", u64::from(self.cut()))
-            .with_count("grounding_permille", permille(self.scores.grounding))
-            .with_count("relevance_permille", permille(self.scores.relevance))
+            .with_count("quarantined", count(evidence.quarantine().count()))
+            .with_count("warnings_added", count(self.claims.iter().filter(|claim| claim.warning).count()))
+            .with_count("grounding_permille", permille(self.scores().grounding))
+            .with_count("relevance_permille", permille(self.scores().relevance))
             .with_model(self.embedder.clone());
+        // Why the draft was cut: the verdict on the claim at which it was.
+        if let Some(withheld) = self.withheld() {
+            outcome = outcome.with_count(withheld.verdict.as_str(), 1);
+        }
         if let Some(model) = draft.model() {
             outcome = outcome.with_model(Model { name: model.name.clone(), sha256: model.sha256.clone() });
         }
@@ -94,13 +103,6 @@ impl Answer {
     }
 }
 
-fn permille(share: f32) -> u64 {
-    // In range after the clamp.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
-    let value = (share.clamp(0.0, 1.0) * 1000.0).round() as u64;
-    value
-}
-
 /// Puts the units together.
 pub(super) fn release(ports: &Ports, verdict: Verdict) -> Answer {
     let (mut text, mut citations, mut claims) = (String::new(), Vec::<Citation>::new(), Vec::new());
@@ -114,32 +116,16 @@ pub(super) fn release(ports: &Ports, verdict: Verdict) -> Answer {
             citations.len() - 1
         });
         let end = text.chars().count();
-        claims.push(Claim { start, end, verdict: ClaimVerdict::Supported, citation: Some(citation) });
+        let (score, warning) = (unit.score(), unit.is_warning());
+        let verdict = ClaimVerdict::Supported;
+        claims.push(Claim { start, end, verdict, score, citation: Some(citation), warning });
     }
-    let scores = scores(&verdict, &text, &citations);
     if verdict.lane() == Lane::Abstain {
         text = not_found(&verdict);
     }
     let embed = ports.embed.identity();
     let embedder = Model { name: embed.name, sha256: embed.sha256 };
-    Answer { text, citations, claims, scores, verdict, embedder }
-}
-
-fn scores(verdict: &Verdict, text: &str, citations: &[Citation]) -> Scores {
-    let evidence = verdict.draft().prompt().evidence();
-    let (similarity, coverage) = evidence.best();
-    let (similarity, coverage) = (similarity.clamp(0.0, 1.0), coverage.clamp(0.0, 1.0));
-    if verdict.lane() == Lane::Abstain {
-        return Scores { grounding: 0.0, relevance: 0.0, similarity, coverage };
-    }
-    let passed = verdict.units().len() as f32;
-    let judged = passed + if verdict.failed().is_some() { 1.0 } else { 0.0 };
-    let near = citations.iter().map(|citation| citation.score).fold(0.0, f32::max);
-    let relevance = match verdict.lane() {
-        Lane::Verified => near,
-        _ => score::relevance(evidence.screened().question(), text, Some(near)),
-    };
-    Scores { grounding: if judged > 0.0 { passed / judged } else { 0.0 }, relevance, similarity, coverage }
+    Answer { text, citations, claims, verdict, embedder }
 }
 
 /// Says what was looked for, without repeating the question: it may hold a patient's words.

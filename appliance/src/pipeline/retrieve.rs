@@ -1,9 +1,10 @@
-//! Second stage: what the site's documents hold about the question, within what the caller may read.
+//! Second stage: what the site's documents hold about the question, within what the caller may read, orders to a model
+//! kept out.
 
 use cloister_knowledge::{Found, Mode, PairMatch, Passage, Query, Scope};
 use cloister_terms::CollectionId;
 
-use super::{Ports, knowledge::blocking, screen::Screened, stop::Stop};
+use super::{Ports, knowledge::blocking, quarantine::Quarantine, screen::Screened, stop::Stop};
 
 /// How many of the best passages decide whether there is evidence at all.
 const DECIDING: usize = 3;
@@ -18,6 +19,7 @@ pub struct Evidence {
     searched: Vec<CollectionId>,
     pairs: Vec<PairMatch>,
     found: Found,
+    quarantine: Quarantine,
 }
 
 impl Evidence {
@@ -41,6 +43,11 @@ impl Evidence {
         &self.found.passages
     }
 
+    /// Places of the passages that give orders to a model.
+    pub(super) const fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
     /// How much evidence there is: cosine plus a quarter of the share of words, the best of the first passages.
     pub fn weight(&self) -> f32 {
         let weigh = |passage: &Passage| WORDS.mul_add(passage.coverage, passage.cosine);
@@ -62,16 +69,18 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
     let wanted = screened.collections().map(<[CollectionId]>::to_vec);
     let question = screened.question().to_owned();
     let (as_of, top) = (ports.clock.now(), ports.settings.passages);
-    let (searched, pairs, found) = blocking(move || {
+    let strength = ports.settings.attack.document;
+    let (searched, pairs, found, quarantine) = blocking(move || {
         let present = readable.among(knowledge.collections()?);
         let searched = narrow(present, wanted)?;
         let scope = Scope::new(searched.clone(), labels, as_of);
-        let pairs = knowledge.match_pairs(&scope, &question)?;
-        let found = knowledge.search(&scope, &Query { text: question, top, mode: Mode::Hybrid })?;
-        Ok((searched, pairs, found))
+        let mut pairs = knowledge.match_pairs(&scope, &question)?;
+        let mut found = knowledge.search(&scope, &Query { text: question, top, mode: Mode::Hybrid })?;
+        let quarantine = Quarantine::of(&mut found, &mut pairs, strength);
+        Ok((searched, pairs, found, quarantine))
     })
     .await?;
-    Ok(Evidence { screened, searched, pairs, found })
+    Ok(Evidence { screened, searched, pairs, found, quarantine })
 }
 
 /// Of the collections that may be read, those that are wanted. One that may not be read is as good as absent.

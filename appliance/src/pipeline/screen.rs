@@ -1,9 +1,12 @@
-//! First stage: nothing goes on but screened text.
+//! First stage: nothing goes on but screened text. What reads as an attack on the model is refused.
 
 use std::time::Instant;
 
 use cloister_governance::policy::Permit;
-use cloister_guardrails::screen::{self as guard, Finding, Refusal};
+use cloister_guardrails::{
+    attack::{self, Where},
+    screen::{self as guard, Finding, Refusal},
+};
 use cloister_terms::{CollectionId, Phi};
 
 use super::{
@@ -71,6 +74,7 @@ pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: 
         let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
+    refuse_attack(ports, &clean.text)?;
     Ok(Screened {
         permit,
         session,
@@ -79,4 +83,18 @@ pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: 
         findings: clean.findings,
         deadline,
     })
+}
+
+/// A question that is meant to turn the model is refused before anything is searched or written.
+fn refuse_attack(ports: &Ports, text: &str) -> Result<(), Stop> {
+    let found = attack::assess(text, Where::User);
+    match found.rule.filter(|_| ports.settings.attack.question.blocks(found.confidence)) {
+        None => Ok(()),
+        Some(rule) => Err(Stop::Blocked {
+            check: "prompt_attack",
+            finding: format!("the question reads as an attempt to change how it is answered: ask it plainly ({rule})"),
+            rule,
+            score: found.score,
+        }),
+    }
 }

@@ -9,7 +9,7 @@ use cloister_guardrails::{
 };
 use cloister_knowledge::{Embed, EmbedError, Passage};
 
-use super::{Ports, citation::Citation, knowledge::blocking, stop::Stop};
+use super::{Ports, citation::Citation, knowledge::blocking, quarantine::Quarantine, retrieve::Evidence, stop::Stop};
 
 /// A sentence of a passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,12 +26,13 @@ pub(super) struct Sentence {
 const WORDS: f32 = 0.25;
 
 /// Sentences of `passages` that state something, in the order of the passages.
-fn candidates(passages: &[Passage]) -> Vec<Sentence> {
+fn candidates(passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
     let mut seen = HashSet::new();
     passages
         .iter()
         .enumerate()
         .flat_map(|(passage, found)| split::sentences(&found.text).into_iter().map(move |span| (passage, found, span)))
+        .filter(|(passage, _, span)| !quarantine.touches(*passage, *span))
         .filter(|(_, found, span)| states_something(span.of(&found.text), &found.headings))
         .filter(|(_, found, span)| seen.insert(span.of(&found.text).to_owned()))
         .map(|(passage, _, span)| Sentence { passage, span, score: 0.0 })
@@ -53,13 +54,14 @@ pub(super) fn context(passage: &Passage) -> String {
         .join(" ")
 }
 
-/// The sentences of `passages`, the best first.
+/// The sentences of the evidence, the best first.
 ///
 /// A sentence is compared together with the heading above it: a step like "Call 555-0100" says nothing about transfers
 /// by itself. A busy embedding queue leaves the passage's own cosine to rank by.
-pub(super) async fn rank(ports: &Ports, question: &str, passages: &[Passage]) -> Result<Vec<Sentence>, Stop> {
+pub(super) async fn rank(ports: &Ports, evidence: &Evidence) -> Result<Vec<Sentence>, Stop> {
+    let (question, passages) = (evidence.screened().question(), evidence.passages());
     let asked = words::stems(question);
-    let mut ranked = candidates(passages);
+    let mut ranked = candidates(passages, evidence.quarantine());
     for sentence in &mut ranked {
         if let Some(passage) = passages.get(sentence.passage) {
             let said = words::stems(&format!("{} {}", context(passage), sentence.span.of(&passage.text)));

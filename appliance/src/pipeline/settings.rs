@@ -1,11 +1,14 @@
 //! The `[answer]` section of the configuration: lanes, thresholds, budgets.
 
+mod checks;
+
 use std::time::Duration;
 
 use cloister_guardrails::{same_question, support};
 use serde::{Deserialize, Serialize};
 
 use super::citation::Lane;
+pub use checks::{Attack, Threshold};
 
 /// How questions are answered. Every value has a default; the reason stands beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,10 @@ pub struct Settings {
     pub same_question: SameQuestion,
     /// How much of a composed sentence the cited one must bear.
     pub claim: Claim,
+    /// Which prompt attacks are acted upon.
+    pub attack: Attack,
+    /// Least scores of a whole answer.
+    pub threshold: Threshold,
     /// Sentences that are compared with the question by meaning. 24 short ones take about 0.1 s on two cores.
     pub sentences: usize,
     /// Sentences quoted at most, before steps are completed and warnings attached.
@@ -112,6 +119,8 @@ impl Default for Settings {
             sentence: 0.50,
             same_question: SameQuestion::default(),
             claim: Claim::default(),
+            attack: Attack::default(),
+            threshold: Threshold::default(),
             sentences: 24,
             quotes: 3,
             quote_characters: 1200,
@@ -135,6 +144,8 @@ impl Settings {
             ("answer.same_question.words", self.same_question.words),
             ("answer.claim.coverage", self.claim.coverage),
             ("answer.claim.own", self.claim.own),
+            ("answer.threshold.grounding", self.threshold.grounding),
+            ("answer.threshold.relevance", self.threshold.relevance),
         ];
         let weights = [("answer.evidence", self.evidence), ("answer.sentence", self.sentence)];
         let counts = [

@@ -22,10 +22,14 @@ pub enum Stop {
     /// A check refused the text itself.
     #[error("blocked by {check}: {finding}")]
     Blocked {
-        /// The check's name, `screen` for example.
+        /// The check's name, `prompt_attack` for example.
         check: &'static str,
-        /// Type and place of the finding, never the text.
+        /// What was found and what to do, in words for the caller; never the text.
         finding: String,
+        /// The rule that found it, for the record.
+        rule: &'static str,
+        /// How likely, 0 to 1, as the check weighs it.
+        score: f32,
     },
     /// The answer waits for a reviewer.
     #[error("held for review")]
@@ -205,6 +209,20 @@ impl End for Stop {
             Self::Held { .. } => OutcomeKind::Held,
             Self::Failed { .. } => OutcomeKind::Failed,
         };
-        Outcome::of(kind).with_code(self.kind())
+        match self {
+            // The check and the rule as well: what was refused and why is what a reviewer asks first.
+            Self::Blocked { check, rule, score, .. } => {
+                Outcome::of(kind).with_code(check).with_count(rule, 1).with_count("score_permille", permille(*score))
+            }
+            _ => Outcome::of(kind).with_code(self.kind()),
+        }
     }
+}
+
+/// A share as the log counts it.
+pub(super) fn permille(share: f32) -> u64 {
+    // In range after the clamp.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+    let value = (share.clamp(0.0, 1.0) * 1000.0).round() as u64;
+    value
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod folding;
+mod guarding;
 
 use bench::{Bench, passage};
 use cloister_governance::audit::OutcomeKind;

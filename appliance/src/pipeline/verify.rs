@@ -4,13 +4,14 @@
 //! makes one.
 
 mod fold;
+mod measure;
 
 use cloister_guardrails::split::Span;
 use futures_util::StreamExt;
 
 use super::{
     Ports,
-    citation::{Citation, ClaimVerdict, Lane},
+    citation::{Citation, ClaimVerdict, Lane, Scores, Withheld},
     generate::{Draft, Offer},
     model::{Event, Events, FinishReason},
     prompt::Composed,
@@ -26,9 +27,16 @@ pub struct Passed {
     separator: &'static str,
     text: String,
     citation: Citation,
+    score: f32,
+    warning: bool,
 }
 
 impl Passed {
+    /// A place of a document, word for word.
+    fn verbatim(separator: &'static str, citation: Citation) -> Self {
+        Self { separator, text: citation.text.clone(), citation, score: 1.0, warning: false }
+    }
+
     /// What stands between the unit before it and this one; empty for the first.
     pub const fn separator(&self) -> &'static str {
         self.separator
@@ -42,6 +50,16 @@ impl Passed {
     /// What it rests on.
     pub const fn citation(&self) -> &Citation {
         &self.citation
+    }
+
+    /// Share of its words that the citation holds, 0 to 1.
+    pub const fn score(&self) -> f32 {
+        self.score
+    }
+
+    /// Whether it is a warning that the draft had left out beside a dose.
+    pub const fn is_warning(&self) -> bool {
+        self.warning
     }
 }
 
@@ -63,7 +81,8 @@ pub struct Verdict {
     draft: Draft,
     lane: Lane,
     units: Vec<Passed>,
-    failed: Option<ClaimVerdict>,
+    withheld: Option<Withheld>,
+    scores: Scores,
     cut: bool,
 }
 
@@ -83,9 +102,14 @@ impl Verdict {
         &self.units
     }
 
-    /// What was wrong with the unit at which the draft was cut, if it was a check that cut it.
-    pub const fn failed(&self) -> Option<ClaimVerdict> {
-        self.failed
+    /// The claim at which the draft was cut, if it was a check that cut it.
+    pub const fn withheld(&self) -> Option<&Withheld> {
+        self.withheld.as_ref()
+    }
+
+    /// How the answer measures.
+    pub const fn scores(&self) -> Scores {
+        self.scores
     }
 
     /// Whether the draft went on after the last unit that passed.
@@ -96,40 +120,53 @@ impl Verdict {
 
 /// Judges the offers of a draft until one yields something that may be said.
 pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink) -> Result<Verdict, Stop> {
+    let threshold = ports.settings.threshold;
     while let Some((lane, offer)) = draft.next_offer(ports) {
+        // A composed draft is shown as it is judged, unless all of it must first be known.
+        let at_once = matches!(offer, Offer::Composed(..)) && !threshold.holds_back();
         let judged = match offer {
             Offer::Approved(pair) => approved(&draft, pair),
             Offer::Quoted(quotes) => quoted(&draft, &quotes),
             Offer::Composed(composed, events) => {
-                fold_stream(ports, &draft, &composed, events, &mut |unit| sink.pass(lane, unit)).await
+                let mut pass = |unit: &Passed| {
+                    if at_once {
+                        sink.pass(lane, unit);
+                    }
+                };
+                fold_stream(ports, &draft, &composed, events, &mut pass).await
             }
         };
         if judged.units.is_empty() {
             draft.pass_over(lane, judged.reason());
             continue;
         }
-        if lane != Lane::Composed {
+        let scores = measure::scores(draft.prompt().evidence(), lane, &judged.units, judged.withheld.is_some());
+        if let Some(below) = measure::below(scores, threshold) {
+            draft.pass_over(lane, below);
+            continue;
+        }
+        if !at_once {
             judged.units.iter().for_each(|unit| sink.pass(lane, unit));
         }
-        let Judged { units, failed, cut } = judged;
-        return Ok(Verdict { draft, lane, units, failed, cut });
+        let Judged { units, withheld, cut } = judged;
+        return Ok(Verdict { draft, lane, units, withheld, scores, cut });
     }
-    Ok(Verdict { draft, lane: Lane::Abstain, units: Vec::new(), failed: None, cut: false })
+    let scores = measure::abstained(draft.prompt().evidence());
+    Ok(Verdict { draft, lane: Lane::Abstain, units: Vec::new(), withheld: None, scores, cut: false })
 }
 
 /// What became of one offer.
 #[derive(Debug, Default, PartialEq)]
 struct Judged {
     units: Vec<Passed>,
-    failed: Option<ClaimVerdict>,
+    withheld: Option<Withheld>,
     cut: bool,
 }
 
 impl Judged {
     const fn reason(&self) -> &'static str {
-        match self.failed {
-            Some(ClaimVerdict::Contradicted) => "contradicted",
-            Some(_) => "unsupported",
+        match &self.withheld {
+            Some(withheld) => withheld.verdict.as_str(),
             None => "empty",
         }
     }
@@ -139,10 +176,12 @@ impl Judged {
 fn approved(draft: &Draft, pair: usize) -> Judged {
     let Some(pair) = draft.prompt().evidence().pairs().get(pair) else { return Judged::default() };
     let Some(start) = pair.passage.text.find(&pair.answer).filter(|_| !pair.answer.trim().is_empty()) else {
-        return Judged { failed: Some(ClaimVerdict::Unsupported), ..Judged::default() };
+        let verdict = ClaimVerdict::Unsupported;
+        let withheld = Some(Withheld { verdict, score: 0.0, facts: Vec::new(), evidence: None });
+        return Judged { withheld, ..Judged::default() };
     };
     let citation = cite(&pair.passage, Span { start, end: start + pair.answer.len() }, pair.similarity);
-    Judged { units: vec![Passed { separator: "", text: pair.answer.clone(), citation }], ..Judged::default() }
+    Judged { units: vec![Passed::verbatim("", citation)], ..Judged::default() }
 }
 
 /// A quote is made from its citation, so the two cannot differ.
@@ -153,7 +192,7 @@ fn quoted(draft: &Draft, quotes: &[Quote]) -> Judged {
         let Some(passage) = passages.get(quote.passage) else { continue };
         let citation = cite(passage, quote.span, quote.score);
         let separator = if judged.units.is_empty() { "" } else { "\n\n" };
-        judged.units.push(Passed { separator, text: citation.text.clone(), citation });
+        judged.units.push(Passed::verbatim(separator, citation));
     }
     judged
 }
@@ -167,14 +206,14 @@ async fn fold_stream(
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
-    let mut fold = Fold::new(evidence.passages(), &composed.shown, ports.settings.claim.into());
+    let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into());
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
         match tokio::time::timeout_at(deadline, events.next()).await {
             Ok(Some(Event::Text(text))) => {
                 fold.push(&text, passed);
                 if fold.is_cut() {
-                    return fold.into_judged();
+                    return fold.into_judged(passed);
                 }
             }
             Ok(Some(Event::Started { .. })) => {}
@@ -183,5 +222,5 @@ async fn fold_stream(
         }
     };
     fold.end(finished, passed);
-    fold.into_judged()
+    fold.into_judged(passed)
 }

@@ -219,6 +219,7 @@ impl Library {
                 format!("its property `{key}` is not taken: say it in metadata.toml or by `--meta {key}=...`")
             }));
         }
+        warnings.extend(self.suspicions(&parsed));
         let EmbedIdentity { max_tokens, .. } = self.embed.identity();
         let count = |text: &str| self.embed.count_tokens(text);
         let origin = draft::Origin { name: &source.name, fingerprint, overrides };
@@ -228,7 +229,25 @@ impl Library {
         }
         Ok(Prepared::Draft(Box::new(draft), warnings))
     }
+
+    /// What is to be distrusted in a document, each with its place: page, and characters as citations count them.
+    fn suspicions(&self, parsed: &Parsed) -> Vec<String> {
+        let Some(inspect) = &self.inspect else { return Vec::new() };
+        let characters = |to: usize| parsed.text.get(..to).map_or(0, |before| before.chars().count());
+        let suspects = inspect.inspect(&parsed.text);
+        let more = suspects.len().saturating_sub(MOST_SUSPECTS);
+        let told = suspects.iter().take(MOST_SUSPECTS).map(|suspect| {
+            let block = parsed.blocks.iter().rev().find(|block| block.start <= suspect.start);
+            let page = block.and_then(|block| block.page).map_or_else(String::new, |page| format!("page {page}, "));
+            let (start, end) = (characters(suspect.start), characters(suspect.end));
+            format!("{page}characters {start} to {end}: {} ({})", suspect.why, suspect.rule)
+        });
+        told.chain((more > 0).then(|| format!("and {more} more such places"))).collect()
+    }
 }
+
+/// Places of one document that are told one by one.
+const MOST_SUSPECTS: usize = 20;
 
 impl Target {
     /// Where drafts go, if the collection and its index are still those that they were embedded for.

@@ -289,10 +289,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<&str> {
-        let tokens = Tokens::of(text);
-        let mut found = Vec::new();
-        scan(&tokens, &mut found);
-        found.iter().map(|f| &text[f.start..f.end]).collect()
+        crate::detect::testing::found(text, scan).into_iter().map(|(_, words)| words).collect()
     }
 
     #[test]

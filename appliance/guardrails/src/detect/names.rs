@@ -12,6 +12,7 @@ use super::{
     lexicon::Senses,
     token::{Shape, Tokens},
 };
+use crate::drug::is_built_like_one;
 
 mod introduced;
 mod sequence;
@@ -118,7 +119,7 @@ fn unknown(tokens: &Tokens<'_>, index: usize) -> bool {
         && token.shape != Shape::Capitals
         && !token.senses.any(known)
         && token.end - token.start >= 3
-        && !term::drug(tokens.lower(index))
+        && !is_built_like_one(tokens.lower(index))
         && !tokens.at(index).is(Senses::NEVER)
 }
 

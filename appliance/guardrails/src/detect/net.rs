@@ -57,10 +57,7 @@ mod tests {
     use super::{super::kind::Kind, *};
 
     fn read(text: &str) -> Vec<(Kind, &str)> {
-        let tokens = Tokens::of(text);
-        let mut found = Vec::new();
-        scan(&tokens, &mut found);
-        found.iter().map(|f| (f.kind, &text[f.start..f.end])).collect()
+        crate::detect::testing::found(text, scan)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     names::term,
     token::{Shape, Tokens},
 };
+use crate::drug::is_built_like_one;
 
 /// Least confidence of a name from which others are concluded.
 const SURE: f32 = 0.6;
@@ -109,7 +110,7 @@ impl Parts {
                     .with(Senses::GIVEN_ONLY)
                     .with(Senses::SURNAME_ONLY),
             )
-            && !term::drug(&word);
+            && !is_built_like_one(&word);
         slip && self.long.iter().any(|part| one_slip(part, &word))
     }
 

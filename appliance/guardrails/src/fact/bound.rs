@@ -1,21 +1,29 @@
-//! Whether a number is a least, a most, or neither: "at least", "up to", "or older", "do not take more than".
+//! Whether a number is a least, a most, or neither: "at least", "up to", "or older", "do not take more than"; and whether
+//! the number itself is let in.
 
 use super::token::Token;
 
-/// Which side a number bounds. Whether the number itself is let in ("65 or older", "older than 65") is not told apart.
+/// Which side a number bounds. "65 or older" and "older than 65" are two: a patient of 65 is let in by one alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bound {
     /// At least so much.
     Least,
     /// At most so much.
     Most,
+    /// More than so much.
+    Over,
+    /// Less than so much.
+    Under,
 }
 
 impl Bound {
+    /// What is left when it is denied: not more than 4 is at most 4.
     const fn turned(self) -> Self {
         match self {
-            Self::Least => Self::Most,
-            Self::Most => Self::Least,
+            Self::Least => Self::Under,
+            Self::Most => Self::Over,
+            Self::Over => Self::Most,
+            Self::Under => Self::Least,
         }
     }
 }
@@ -43,6 +51,8 @@ fn after(tokens: &[Token<'_>]) -> Option<Bound> {
         ("and" | "or", "younger" | "less" | "fewer" | "below" | "under" | "lower" | "shorter" | "lighter") => {
             Some(Bound::Most)
         }
+        ("at", "most") if ends_clause(&text(at + 2)) => Some(Bound::Most),
+        ("at", "least") if ends_clause(&text(at + 2)) => Some(Bound::Least),
         ("maximum" | "max", next) if ends_clause(next) => Some(Bound::Most),
         ("minimum" | "min", next) if ends_clause(next) => Some(Bound::Least),
         _ => None,
@@ -68,10 +78,14 @@ fn before(tokens: &[Token<'_>], of_people: bool) -> Option<Bound> {
             return Some(Bound::Most);
         }
         (_, "limit" | "limited", "to" | "of") | (_, "limit", _) => return Some(Bound::Most),
-        (_, "more" | "greater" | "older" | "longer" | "higher" | "later" | "heavier", "than") => Some(Bound::Least),
-        (_, _, "over" | "above" | ">" | "exceed" | "exceeds" | "exceeding" | "exceeded" | "past") => Some(Bound::Least),
-        (_, "less" | "fewer" | "younger" | "shorter" | "lower" | "lighter", "than") => Some(Bound::Most),
-        (_, _, "under" | "below" | "<") => Some(Bound::Most),
+        (_, "more" | "greater" | "older" | "longer" | "higher" | "later" | "heavier" | "warmer" | "hotter", "than") => {
+            Some(Bound::Over)
+        }
+        (_, _, "over" | "above" | ">" | "exceed" | "exceeds" | "exceeding" | "exceeded" | "past") => Some(Bound::Over),
+        (_, "less" | "fewer" | "younger" | "shorter" | "lower" | "lighter" | "colder" | "cooler", "than") => {
+            Some(Bound::Under)
+        }
+        (_, _, "under" | "below" | "<") => Some(Bound::Under),
         _ => None,
     };
     if let Some(bound) = plain {

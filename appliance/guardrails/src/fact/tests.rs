@@ -110,7 +110,7 @@ fn numbers_are_read_in_words_and_fractions() {
 
 #[test]
 fn a_bound_is_read_from_the_words_around_its_number() {
-    use Bound::{Least, Most};
+    use Bound::{Least, Most, Over, Under};
     for (text, bound) in [
         ("at least 4 hours", Some(Least)),
         ("no less than 4 hours", Some(Least)),
@@ -118,15 +118,22 @@ fn a_bound_is_read_from_the_words_around_its_number() {
         ("no more than 4 tablets", Some(Most)),
         ("do not take more than 4 tablets", Some(Most)),
         ("don't exceed 4 tablets", Some(Most)),
-        ("more than 4 tablets", Some(Least)),
+        ("more than 4 tablets", Some(Over)),
+        ("older than 65 years", Some(Over)),
+        ("65 years or older", Some(Least)),
+        ("do not give less than 4 tablets", Some(Least)),
         ("12 years and older", Some(Least)),
         ("12 years of age or older", Some(Least)),
-        ("children under 12 years", Some(Most)),
-        ("not for children under 12 years", Some(Most)),
-        ("CrCl < 30 mL/min", Some(Most)),
+        ("children under 12 years", Some(Under)),
+        ("not for children under 12 years", Some(Under)),
+        ("CrCl < 30 mL/min", Some(Under)),
+        ("CrCl <= 30 mL/min", Some(Most)),
+        ("CrCl > 30 mL/min", Some(Over)),
         ("CrCl >= 30 mL/min", Some(Least)),
         ("the maximum daily dose is 4 g", Some(Most)),
         ("4 g maximum", Some(Most)),
+        ("4 g at most.", Some(Most)),
+        ("take 2 tablets at least 4 hours before", None),
         ("a minimum of 4 hours", Some(Least)),
         ("take 4 tablets", None),
     ] {

@@ -84,6 +84,22 @@ const ROUTES: &[(&[&str], &str)] = &[
 /// Abbreviations that are also words of other kinds: they count only in capitals.
 const CAPITALS_ONLY: &[&str] = &["po", "iv", "im", "sc", "sq", "sl"];
 
+/// Parts of the body whose name alone is no route: an ear infection is not treated by the ear.
+const PARTS_OF_THE_BODY: &[&str] = &["eye", "eyes", "ear", "ears", "nostril", "nostrils"];
+
+/// Whether the part of the body at `index` is where something is put: "in each eye", "ear drops".
+fn is_treated(words: &[(usize, String)], index: usize) -> bool {
+    let word = |at: Option<usize>| at.and_then(|at| words.get(at)).map_or("", |(_, word)| word.as_str());
+    let put = ["drop", "drops", "ointment", "gel", "spray", "solution", "suspension"];
+    let into = ["in", "into", "to", "per", "each", "both", "affected", "left", "right", "one"];
+    put.contains(&word(Some(index + 1)))
+        || (1..=3).any(|back| into.contains(&word(index.checked_sub(back))))
+            && !AILMENTS.contains(&word(Some(index + 1)))
+}
+
+/// Words after a part of the body that make it what is ill or looked at.
+const AILMENTS: &[&str] = &["disease", "exam", "examination", "infection", "infections", "pain", "pressure", "surgery"];
+
 /// The routes that `text` names, in order.
 pub(super) fn routes(text: &str) -> Vec<Fact> {
     let words: Vec<(usize, String)> = words::lower(text).collect();
@@ -97,6 +113,9 @@ pub(super) fn routes(text: &str) -> Vec<Fact> {
         let end = words.get(index + phrase.len() - 1).map_or(*start, |(start, word)| start + word.len());
         let written = text.get(*start..end).unwrap_or_default();
         if CAPITALS_ONLY.contains(&first.as_str()) && written.chars().any(char::is_lowercase) {
+            continue;
+        }
+        if PARTS_OF_THE_BODY.contains(&first.as_str()) && !is_treated(&words, index) {
             continue;
         }
         found.push(Fact { kind: FactKind::Route, value: (*route).to_owned(), start: *start, end, bound: None });
@@ -114,5 +133,7 @@ mod tests {
         assert_eq!(routes("Take by mouth, or give 4 mg IV or IM."), ["oral", "intravenous", "intramuscular"]);
         assert_eq!(routes("Place it under the tongue; do not swallow it."), ["sublingual", "oral"]);
         assert_eq!(routes("Im sure the po box is fine."), Vec::<String>::new());
+        assert_eq!(routes("One drop in each eye, two ear drops at night."), ["eye", "ear"]);
+        assert_eq!(routes("For an ear infection or pain in the eye infection clinic"), Vec::<String>::new());
     }
 }

@@ -59,6 +59,13 @@ fn what_stands_word_for_word_is_supported() {
 }
 
 #[test]
+fn a_sentence_of_two_parts_is_borne_whole_and_its_second_part_alone_is_not() {
+    let context = "Pregnant patients take 5 mg twice daily; all others take 10 mg.";
+    assert_eq!(verdict_of(context, context), Verdict::Supported);
+    assert_eq!(verdict_of(context, "All others take 10 mg."), Verdict::NotSure);
+}
+
+#[test]
 fn facts_that_change_places_are_found() {
     let context = "Adults take 500 mg every 8 hours, and children take 250 mg every 12 hours.";
     assert_eq!(verdict_of(context, "Children take 500 mg every 8 hours."), Verdict::Contradicted);

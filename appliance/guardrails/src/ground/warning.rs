@@ -1,6 +1,7 @@
 //! Sentences that warn, and which of them an answer left out beside a dose that it gives.
 
 use crate::{
+    fact::{self, Bound, Fact},
     split::{self, Span},
     words,
 };
@@ -12,7 +13,9 @@ const WARNINGS: &[&str] = &[
     "don’t",
     "never",
     "must not",
+    "may not",
     "should not",
+    "not to be",
     "cannot",
     "warning",
     "caution",
@@ -32,25 +35,28 @@ const WARNINGS: &[&str] = &[
     "seek medical",
 ];
 
-/// Whether a sentence warns.
+/// Whether a sentence warns: it says so, or it sets a limit to a dose.
 pub fn warns(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
-    WARNINGS.iter().any(|word| lower.contains(word))
+    let limits = |fact: &Fact| fact.dimension() == "dose" && fact.bound == Some(Bound::Most);
+    WARNINGS.iter().any(|word| lower.contains(word)) || fact::facts(sentence).iter().any(limits)
 }
 
-/// The sentences right before and right after the place `span` of `text` that warn.
-pub fn beside(text: &str, span: Span) -> Vec<Span> {
-    let sentences = split::sentences(text);
+/// The sentences right before and right after the place `span` of `text` that warn, sentences that are `kept_out` passed
+/// over.
+pub fn beside(text: &str, span: Span, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
+    let mut sentences = split::sentences(text);
+    sentences.retain(|sentence| !kept_out(*sentence));
     let before = sentences.iter().rev().find(|sentence| sentence.end <= span.start);
     let after = sentences.iter().find(|sentence| sentence.start >= span.end);
     before.into_iter().chain(after).filter(|sentence| warns(sentence.of(text))).copied().collect()
 }
 
-/// The warnings beside the place `span` of `text` that `answer` does not repeat.
-pub fn left_out(text: &str, span: Span, answer: &str) -> Vec<Span> {
+/// Those of [`beside`] that `answer` does not repeat.
+pub fn left_out(text: &str, span: Span, answer: &str, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
     let said = words::stems(answer);
     let repeated = |warning: &Span| words::share(&words::stems(warning.of(text)), &said) >= REPEATED && warns(answer);
-    beside(text, span).into_iter().filter(|warning| !repeated(warning)).collect()
+    beside(text, span, kept_out).into_iter().filter(|warning| !repeated(warning)).collect()
 }
 
 /// Share of a warning's words from which on an answer has repeated it.
@@ -61,10 +67,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_limit_to_a_dose_warns_however_it_is_worded() {
+        for text in ["A patient may receive at most 3 g in a day.", "No more than 3 g.", "Up to 4 tablets a day."] {
+            assert!(warns(text), "{text}");
+        }
+        assert!(!warns("Take 4 tablets a day for at least 7 days."));
+    }
+
+    #[test]
     fn the_warnings_on_both_sides_are_found() {
         let text = "Never double it. Take one tablet. Do not exceed four a day. It is blue.";
         let start = text.find("Take").unwrap();
-        let found = beside(text, Span { start, end: start + "Take one tablet.".len() });
+        let found = beside(text, Span { start, end: start + "Take one tablet.".len() }, &|_| false);
         let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
         assert_eq!(found, ["Never double it.", "Do not exceed four a day."]);
     }

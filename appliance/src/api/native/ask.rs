@@ -22,7 +22,7 @@ use crate::{
     edge::problem::Face,
     governed::{self, End as _, Refusal},
     identity::Caller,
-    pipeline::{self, Answer, Citation, Claim, Lane, Passed, Question, Scores, Silent, Sink, Stop},
+    pipeline::{self, Answer, Citation, Claim, Lane, Passed, Question, Scores, Silent, Sink, Stop, Withheld},
     session::Session,
     wiring::App,
 };
@@ -55,6 +55,9 @@ pub struct AskReply<'a> {
     citations: &'a [Citation],
     /// Its parts and what bears each.
     claims: &'a [Claim],
+    /// The claim at which a draft was cut, without its text; absent where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'a Withheld>,
     /// How it measures.
     scores: Scores,
     /// Whether nothing was found.
@@ -78,6 +81,7 @@ pub(in crate::api) fn shown(answer: &Answer, request: RequestId, started: Instan
         lane: answer.lane(),
         citations: answer.citations(),
         claims: answer.claims(),
+        withheld: answer.withheld(),
         scores: answer.scores(),
         abstained: answer.lane() == Lane::Abstain,
         cut: answer.cut(),
@@ -91,7 +95,8 @@ pub(in crate::api) fn shown(answer: &Answer, request: RequestId, started: Instan
 #[utoipa::path(post, path = "/api/ask", tag = "native", request_body = AskRequest,
     responses((status = 200, description = "An answer with its citations, or an honest `abstain`", body = AskReply<'static>),
         (status = 400, description = "The question cannot be read"), (status = 403, description = "Denied by policy"),
-        (status = 404, description = "A collection that the caller may not read")))]
+        (status = 404, description = "A collection that the caller may not read"),
+        (status = 422, description = "The question was refused by a guardrail: `code` is `content_filter`")))]
 pub(crate) async fn ask(
     State(app): State<Arc<App>>,
     caller: Caller,

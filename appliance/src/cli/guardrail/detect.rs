@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use cloister_guardrails::{
     detect::{Detector, Patterns, Roster, code_points},
@@ -52,9 +52,7 @@ struct Span {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    if same(&arguments.texts, &arguments.found) {
-        bail!("--in and --out name the same file: write the findings to another");
-    }
+    super::apart(&arguments.texts, &arguments.found)?;
     let policy = match &arguments.policy {
         Some(path) => Policy::read(&read(path)?).with_context(|| format!("{} is not as it must be", path.display()))?,
         None => Policy::default(),
@@ -87,10 +85,6 @@ fn look(detector: &Detector, policy: &Policy, item: Item) -> Found {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
-}
-
-fn same(one: &Path, two: &Path) -> bool {
-    one == two || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
 }
 
 #[cfg(test)]

@@ -1,40 +1,76 @@
 //! The fold itself: text in, units out, until one fails.
 
 use cloister_guardrails::{
-    split::next_sentence,
-    support::{self, Evidence, Limits, Verdict},
+    drug::Lexicon,
+    ground::{states_dose, warning},
+    split::{Span, next_sentence},
+    support::{self, Evidence, Limits, Support, Verdict},
 };
 use cloister_knowledge::Passage;
 
 use super::{Judged, Passed};
 use crate::pipeline::{
-    citation::ClaimVerdict,
+    citation::{Citation, ClaimVerdict, Withheld},
+    quarantine::Quarantine,
+    retrieve,
     sentence::{Sentence, cite, context},
 };
 
 /// Judges a composed draft unit by unit. What it yields depends on the text alone, not on how it was cut into pieces.
 pub(super) struct Fold<'a> {
     passages: &'a [Passage],
+    quarantine: &'a Quarantine,
     shown: &'a [Sentence],
     contexts: Vec<String>,
     limits: Limits,
     text: String,
     from: usize,
     judged: Judged,
+    /// Which sentence of `shown` bears each unit.
+    borne: Vec<usize>,
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(passages: &'a [Passage], shown: &'a [Sentence], limits: Limits) -> Self {
+    pub(super) fn new(evidence: &'a retrieve::Evidence, shown: &'a [Sentence], limits: Limits) -> Self {
+        let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
         let contexts = shown.iter().map(|s| passages.get(s.passage).map(context).unwrap_or_default()).collect();
-        Self { passages, shown, contexts, limits, text: String::new(), from: 0, judged: Judged::default() }
+        let (text, judged) = (String::new(), Judged::default());
+        Self { passages, quarantine, shown, contexts, limits, text, from: 0, judged, borne: Vec::new() }
     }
 
     pub(super) const fn is_cut(&self) -> bool {
         self.judged.cut
     }
 
-    pub(super) fn into_judged(self) -> Judged {
+    /// What came of it. A warning that stands right beside a dose and that the draft left out is added word for word.
+    pub(super) fn into_judged(mut self, passed: &mut (dyn FnMut(&Passed) + Send)) -> Judged {
+        for unit in self.left_out() {
+            passed(&unit);
+            self.judged.units.push(unit);
+        }
         self.judged
+    }
+
+    fn left_out(&self) -> Vec<Passed> {
+        let said: Vec<&str> = self.judged.units.iter().map(|unit| unit.text.as_str()).collect();
+        let said = said.join(" ");
+        let mut found: Vec<(usize, Span)> = Vec::new();
+        let borne = self.borne.iter().filter_map(|index| self.shown.get(*index));
+        for (sentence, unit) in borne.zip(&self.judged.units) {
+            let Some(passage) = self.passages.get(sentence.passage) else { continue };
+            if !states_dose(&unit.text, Lexicon::built_in()) {
+                continue;
+            }
+            let kept_out = |span| self.quarantine.touches(sentence.passage, span);
+            for span in warning::left_out(&passage.text, sentence.span, &said, &kept_out) {
+                if !found.contains(&(sentence.passage, span)) {
+                    found.push((sentence.passage, span));
+                }
+            }
+        }
+        let cited = |citation: &Citation| self.judged.units.iter().any(|u| u.citation == *citation);
+        let quoted = found.into_iter().filter_map(|(passage, span)| Some(cite(self.passages.get(passage)?, span, 0.0)));
+        quoted.filter(|c| !cited(c)).map(|c| Passed { warning: true, ..Passed::verbatim("\n", c) }).collect()
     }
 
     /// Takes more text. Units whose end is certain are judged.
@@ -86,23 +122,37 @@ impl<'a> Fold<'a> {
             })
             .collect();
         let found = support::check(&unit, &evidence, self.limits);
-        let place = found.evidence.and_then(|index| self.shown.get(index));
-        let place = place.and_then(|sentence| Some((sentence, self.passages.get(sentence.passage)?)));
+        let place = found.evidence.and_then(|index| Some((index, self.cite(index)?)));
         match (found.verdict, place) {
-            (Verdict::Supported, Some((sentence, passage))) => {
-                let citation = cite(passage, sentence.span, sentence.score);
-                let unit = Passed { separator, text: unit, citation };
+            (Verdict::Supported, Some((index, citation))) => {
+                let unit = Passed { separator, text: unit, citation, score: found.coverage, warning: false };
                 passed(&unit);
                 self.judged.units.push(unit);
+                self.borne.push(index);
             }
-            (verdict, _) => {
-                let contradicted = verdict == Verdict::Contradicted;
-                self.judged.failed =
-                    Some(if contradicted { ClaimVerdict::Contradicted } else { ClaimVerdict::Unsupported });
+            (_, place) => {
+                self.judged.withheld = Some(withheld(&found, place.map(|(_, citation)| citation)));
                 self.judged.cut = true;
             }
         }
     }
+
+    fn cite(&self, shown: usize) -> Option<Citation> {
+        let sentence = self.shown.get(shown)?;
+        Some(cite(self.passages.get(sentence.passage)?, sentence.span, sentence.score))
+    }
+}
+
+fn withheld(found: &Support, evidence: Option<Citation>) -> Withheld {
+    let verdict = match found.verdict {
+        Verdict::Contradicted => ClaimVerdict::Contradicted,
+        Verdict::NotSure => ClaimVerdict::NotSure,
+        Verdict::Supported | Verdict::Unsupported => ClaimVerdict::Unsupported,
+    };
+    let mut facts: Vec<&'static str> = found.missing.iter().map(|kind| kind.as_str()).collect();
+    facts.sort_unstable();
+    facts.dedup();
+    Withheld { verdict, score: found.coverage, facts, evidence }
 }
 
 /// A unit without the words with which a model announces that it answers. They claim nothing.

@@ -8,6 +8,7 @@ use super::{
     },
     Name, extent, likely, may_be, term,
 };
+use crate::drug::is_built_like_one;
 
 /// A title and the name after it: `Dr. Hall`, `Drs. Hall and Okonkwo` one by one. `Dr. Hall's office` is a place.
 pub(super) fn titled(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
@@ -112,7 +113,7 @@ fn small_name(tokens: &Tokens<'_>, index: usize) -> bool {
         && token.lines == 0
         && name
         && token.end - token.start >= 3
-        && !term::drug(tokens.lower(index))
+        && !is_built_like_one(tokens.lower(index))
 }
 
 /// A name in small letters, as far as its parts are no words.

@@ -7,6 +7,7 @@ use super::{
     },
     Name, extent, initial, likely, may_be, term, unknown,
 };
+use crate::drug::is_built_like_one;
 
 /// The name that begins at `index`, by the words themselves.
 pub(super) fn read(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
@@ -329,6 +330,6 @@ fn small_letters(tokens: &Tokens<'_>, index: usize) -> Option<Name> {
         && two.apart
         && plain(one.senses)
         && plain(two.senses);
-    (fits && !term::drug(tokens.lower(index)) && !term::eponymous(tokens, index, index + 2))
+    (fits && !is_built_like_one(tokens.lower(index)) && !term::eponymous(tokens, index, index + 2))
         .then(|| Name::new(index, index + 2, 0.6, "small-letters"))
 }

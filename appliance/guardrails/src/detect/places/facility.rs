@@ -7,6 +7,7 @@ use super::super::{
     names::term,
     token::{Shape, Tokens},
 };
+use crate::drug::is_built_like_one;
 
 /// Finds them all.
 pub(super) fn scan(tokens: &Tokens<'_>, found: &mut Vec<Finding>) {
@@ -409,7 +410,7 @@ fn attended(tokens: &Tokens<'_>, index: usize) -> Read {
         part.capital()
             && !tokens.at(at).is(Senses::GENERIC)
             && !tokens.at(at).is(Senses::HEAD)
-            && !term::drug(tokens.lower(at))
+            && !is_built_like_one(tokens.lower(at))
     });
     let single_word = last == index + 1
         && !capitals

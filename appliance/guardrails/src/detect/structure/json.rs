@@ -180,9 +180,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(Kind, &str)> {
-        let mut found = Vec::new();
-        scan(text, &mut found);
-        found.iter().map(|f| (f.kind, &text[f.start..f.end])).collect()
+        crate::detect::testing::found_by_structure(text, scan)
     }
 
     #[test]
