@@ -1,4 +1,5 @@
-//! The room for what is measured. It holds only the reading of corpora from JSON lines so far; no bench stands here yet.
+//! The room for what is measured: the program `embed` times embedding models beside ONNX Runtime and holds their 8-bit vectors
+//! against those of floats. This library reads corpora from JSON lines.
 //!
 //! **What it is not:** no test. Nothing here passes or fails by the clock, and no product code depends on it.
 //!

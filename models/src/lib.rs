@@ -19,8 +19,8 @@
 //! # Why
 //!
 //! - **No file is mapped into memory.** A mapped file can be changed or cut under its reader. Verifying keeps a hash per 256 KiB block,
-//!   and every later read is checked against it: what is parsed is what was hashed, without a second copy of the weights in memory. So this
-//!   crate has no `unsafe`.
+//!   and every later read is checked against it: what is parsed is what was hashed, without a second copy of the weights in memory.
+//!   `unsafe` stands in `kernel/` alone, for vector instructions.
 //! - **Headers are read by our own parsers** (GGUF, safetensors). candle's divides by an alignment that the file states, and its values take
 //!   32 bytes for one byte of an array.
 //! - **Messages never pass through the chat template.** It lays out marks, and text is put where they come out; control tokens are read only
@@ -28,6 +28,8 @@
 //! - **Activations keep 16 bits.** See the comment in `layers/blocks.rs` for what 8 bits cost SmolLM2.
 //! - **A cached prefix ends at a whole step, and holds prompt tokens only**, so that a prompt is computed in the same steps whether its
 //!   beginning was there already or not, and gives the same numbers to the last bit.
+//! - **Encoders compute in 8-bit integers** with a scale per 128 numbers, several times as fast as floats at a cosine to their vectors of 0.999
+//!   and better. Sums of integers are exact and floats are added in a fixed order: every processor gives the same bits.
 //! - **Batches are not padded.** The sequences of a batch lie one after the other, so no mask is needed and none can be wrong.
 //! - **Threads.** `PoolOptions::threads` bounds what this crate computes itself and candle's floating-point products. candle's product for
 //!   K-quants (Q2 to Q6) and for Q5_0 and Q5_1 runs on a pool that all of the process shares; `CANDLE_NUM_THREADS` bounds that one.
@@ -40,6 +42,7 @@ mod chat;
 mod error;
 pub mod fetch;
 pub mod fit;
+mod kernel;
 mod layers;
 pub mod manifest;
 mod pool;
@@ -54,8 +57,8 @@ pub use chat::{ChatError, ChatMessage, ChatRole};
 pub use error::LoadError;
 pub use manifest::{Manifest, ModelIdentity, Task};
 pub use pool::{
-    EmbedPool, Embeddings, Event, FinishReason, GeneratePool, GenerateRequest, Generation, PoolError, PoolOptions,
-    Prompt, Truncate, Usage,
+    EmbedPool, Embeddings, Event, FinishReason, GeneratePool, GenerateRequest, Generation, Instructions, PoolError,
+    PoolOptions, Precision, Prompt, Truncate, Usage,
 };
 pub use registry::{Import, Registry, RegistryError, Verified};
 pub use sampling::Sampling;
