@@ -57,7 +57,8 @@ impl Batcher {
         if !self.round.is_multiple_of(2) {
             order.sort_by_key(|(_, tokens)| *tokens);
             let mut room = self.budget;
-            let whole = order.iter().take_while(|(_, tokens)| room.checked_sub(*tokens).map(|rest| room = rest).is_some());
+            let whole =
+                order.iter().take_while(|(_, tokens)| room.checked_sub(*tokens).map(|rest| room = rest).is_some());
             let whole = whole.count();
             order.truncate(whole.max(1));
         }

@@ -79,12 +79,8 @@ impl Options {
         let registry = Registry::open(cache_dir().join("models"))?;
         let entry = catalogue::find("all-minilm-l6-v2").ok_or("the model is not in the catalogue")?;
         fetch::ensure(entry, &registry, &mut |_| {})?;
-        let options = PoolOptions {
-            threads: self.threads,
-            instructions: self.instructions,
-            precision,
-            ..PoolOptions::default()
-        };
+        let options =
+            PoolOptions { threads: self.threads, instructions: self.instructions, precision, ..PoolOptions::default() };
         Ok(EmbedPool::start(registry.verify(&entry.name)?, &options)?)
     }
 }

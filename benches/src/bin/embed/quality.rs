@@ -48,10 +48,8 @@ pub(crate) fn retrieval(options: &Options, folder: &Path) -> Outcome<()> {
     for precision in [Precision::Int8, Precision::Float32] {
         let pool = options.pool(precision)?;
         let (documents, queries) = (embed_all(&pool, &documents)?, embed_all(&pool, &queries)?);
-        let gains: Vec<f64> = queries
-            .iter()
-            .filter_map(|(id, vector)| Some(gain(&rank(&documents, vector), wanted.get(*id)?)))
-            .collect();
+        let gains: Vec<f64> =
+            queries.iter().filter_map(|(id, vector)| Some(gain(&rank(&documents, vector), wanted.get(*id)?))).collect();
         let mean = gains.iter().sum::<f64>() / gains.len().max(1) as f64;
         println!("{precision:?}: nDCG@10 {mean:.4} over {} queries, {} documents", gains.len(), documents.len());
     }

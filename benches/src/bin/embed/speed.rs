@@ -44,7 +44,12 @@ fn median(mut times: Vec<f64>) -> f64 {
 pub(crate) fn measure(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
     let pool = options.pool(options.precision)?;
-    println!("ready after {:.2} s, {:?}, {:?}", started.elapsed().as_secs_f64(), options.precision, options.instructions);
+    println!(
+        "ready after {:.2} s, {:?}, {:?}",
+        started.elapsed().as_secs_f64(),
+        options.precision,
+        options.instructions
+    );
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if options.threads == 0 { threads } else { options.threads };
     let mut peer = options.peer.as_deref().map(|python| Peer::start(python, threads)).transpose()?;
@@ -65,13 +70,7 @@ pub(crate) fn measure(options: &Options) -> Result<(), Box<dyn std::error::Error
         }
         let (own, theirs) = (median(own), median(theirs));
         let count = lengths.len() as f64;
-        println!(
-            "{name:16} {:>10.2} {:>12.1} {:>12.1} {:>8.2}",
-            own * 1e3,
-            count / own,
-            count / theirs,
-            theirs / own
-        );
+        println!("{name:16} {:>10.2} {:>12.1} {:>12.1} {:>8.2}", own * 1e3, count / own, count / theirs, theirs / own);
     }
     Ok(())
 }

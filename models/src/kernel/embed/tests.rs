@@ -148,7 +148,10 @@ fn every_processor_normalises_as_the_portable_one_to_the_last_bit() {
             for (found, exact) in row.as_flattened().iter().zip(exact) {
                 assert!((found - exact).abs() < 1e-4 * exact.abs().max(1.0), "{width}: {found} {exact}");
             }
-            assert!(row.as_flattened()[width..].iter().all(|x| *x == 0.0), "{width}: what fills up a row is no longer 0");
+            assert!(
+                row.as_flattened()[width..].iter().all(|x| *x == 0.0),
+                "{width}: what fills up a row is no longer 0"
+            );
         }
     }
 }

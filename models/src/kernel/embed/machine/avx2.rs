@@ -343,8 +343,9 @@ mod tests {
             return;
         }
         let weight = |n: usize| (n * 71 % 255) as i8;
-        let blocks: Vec<Block> =
-            (0..37).map(|n| Block([0, 1].map(|half| std::array::from_fn(|i| weight(n * 128 + half * 64 + i))))).collect();
+        let blocks: Vec<Block> = (0..37)
+            .map(|n| Block([0, 1].map(|half| std::array::from_fn(|i| weight(n * 128 + half * 64 + i)))))
+            .collect();
         let bytes: Vec<[u8; 4]> = (0..37 * 6usize).map(|n| [0, 1, 2, 3].map(|i| (n * 37 + i * 101) as u8)).collect();
         let quads: Vec<i32> = bytes.iter().map(|quad| i32::from_le_bytes(*quad)).collect();
         let mut found: Sums = Default::default();
