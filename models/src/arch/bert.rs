@@ -1,4 +1,5 @@
-//! BERT (Devlin and others, 2018) from safetensors, as sentence-transformers runs it: MiniLM, E5, BGE and their like.
+//! BERT (Devlin and others, 2018) and RoBERTa, XLM's included, from safetensors, as sentence-transformers runs them: MiniLM,
+//! E5, BGE and their like.
 //!
 //! The sequences of a batch lie one after the other without padding: every token is one row of the matrix products, and
 //! attention goes sequence by sequence. So no mask is needed, and a vector cannot depend on what else is in the batch.
@@ -80,7 +81,7 @@ impl Bert {
         let config = Config::read(model, highest)?;
         let embedding = model.manifest().embedding;
         let embedding = embedding.ok_or_else(|| LoadError::malformed("model.toml", "`embedding` is missing"))?;
-        if embedding.max_tokens > config.max_position_embeddings {
+        if embedding.max_tokens > config.positions() {
             return Err(LoadError::malformed(
                 "model.toml",
                 "embedding.max_tokens is more than the model has positions",
@@ -195,7 +196,8 @@ impl Embeddings {
         let width = config.hidden_size;
         let words = source.numbers("embeddings.word_embeddings.weight", &[config.vocab_size, width])?;
         let shape = [config.max_position_embeddings, width];
-        let positions = source.numbers("embeddings.position_embeddings.weight", &shape)?;
+        let mut positions = source.numbers("embeddings.position_embeddings.weight", &shape)?;
+        positions.drain(..config.first_position() * width);
         let mut kind = source.numbers("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, width])?;
         kind.truncate(width);
         Ok(Self { words, positions, kind, width })

@@ -26,13 +26,18 @@ pub(crate) fn nearness(options: &Options, file: &Path, name: &str) -> Outcome<()
         let (fast, exact) = (embed(&fast, texts)?, embed(&exact, texts)?);
         cosines.extend(fast.iter().zip(&exact).map(|(fast, exact)| dot(fast, exact)));
     }
-    cosines.sort_by(f32::total_cmp);
-    let mean = cosines.iter().sum::<f32>() / cosines.len().max(1) as f32;
-    println!("{} texts: cosine {mean:.5} on average, least {:?}", cosines.len(), cosines.get(..3).unwrap_or(&cosines));
+    say(cosines);
     Ok(())
 }
 
-/// Prints the normalised discounted cumulative gain at 10 of an exact search in both precisions.
+fn say(mut cosines: Vec<f32>) {
+    cosines.sort_by(f32::total_cmp);
+    let mean = cosines.iter().sum::<f32>() / cosines.len().max(1) as f32;
+    println!("{} texts: cosine {mean:.5} on average, least {:?}", cosines.len(), cosines.get(..3).unwrap_or(&cosines));
+}
+
+/// Prints the normalised discounted cumulative gain at 10 of an exact search in both precisions, and how near the vectors of
+/// the documents are to each other.
 pub(crate) fn retrieval(options: &Options, folder: &Path) -> Outcome<()> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name));
     let whole = |line: &str| Some((field(line, "id")?, format!("{}. {}", field(line, "title")?, field(line, "text")?)));
@@ -45,6 +50,7 @@ pub(crate) fn retrieval(options: &Options, folder: &Path) -> Outcome<()> {
             wanted.entry(query).or_default().push(document);
         }
     }
+    let mut both = Vec::new();
     for precision in [Precision::Int8, Precision::Float32] {
         let pool = options.pool(precision)?;
         let (documents, queries) = (embed_all(&pool, &documents)?, embed_all(&pool, &queries)?);
@@ -52,6 +58,10 @@ pub(crate) fn retrieval(options: &Options, folder: &Path) -> Outcome<()> {
             queries.iter().filter_map(|(id, vector)| Some(gain(&rank(&documents, vector), wanted.get(*id)?))).collect();
         let mean = gains.iter().sum::<f64>() / gains.len().max(1) as f64;
         println!("{precision:?}: nDCG@10 {mean:.4} over {} queries, {} documents", gains.len(), documents.len());
+        both.push(documents.into_iter().map(|(_, vector)| vector).collect::<Vec<_>>());
+    }
+    if let [fast, exact] = both.as_slice() {
+        say(fast.iter().zip(exact).map(|(fast, exact)| dot(fast, exact)).collect());
     }
     Ok(())
 }

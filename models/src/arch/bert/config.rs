@@ -23,9 +23,23 @@ pub(super) struct Config {
     pub(super) layer_norm_eps: f64,
     #[serde(default)]
     position_embedding_type: Option<String>,
+    #[serde(default)]
+    model_type: String,
+    #[serde(default)]
+    pad_token_id: Option<usize>,
 }
 
 impl Config {
+    /// Where the first token's position vector stands. RoBERTa counts from the number of the padding token on.
+    pub(super) fn first_position(&self) -> usize {
+        if self.model_type.ends_with("roberta") { self.pad_token_id.unwrap_or(1) + 1 } else { 0 }
+    }
+
+    /// Tokens for which there are position vectors.
+    pub(super) fn positions(&self) -> usize {
+        self.max_position_embeddings.saturating_sub(self.first_position())
+    }
+
     /// `highest` is the highest token that the tokenizer makes.
     pub(super) fn read(model: &Verified, highest: u32) -> Result<Self, LoadError> {
         let refused = |what: &str| LoadError::malformed("config.json", what);
@@ -40,6 +54,7 @@ impl Config {
         }
         let sizes = [config.hidden_size, config.intermediate_size, config.num_attention_heads, config.type_vocab_size];
         let fits = config.hidden_size.is_multiple_of(config.num_attention_heads.max(1));
+        let fits = fits && config.pad_token_id.is_none_or(|token| token < config.vocab_size) && config.positions() > 0;
         if sizes.contains(&0) || sizes.iter().any(|size| *size > 1 << 16) || config.num_hidden_layers > 1 << 10 || !fits
         {
             return Err(refused("its sizes do not fit together"));

@@ -33,9 +33,10 @@ impl Source {
             .filter(|file| file.entry().kind == FileKind::Weights)
             .map(SafetensorsFile::open)
             .collect::<Result<Vec<_>, _>>()?;
-        let word = "embeddings.word_embeddings.weight";
         // Models saved with a head carry their name before every tensor.
-        let prefix = if files.iter().any(|file| file.has(&format!("bert.{word}"))) { "bert." } else { "" };
+        let word = |prefix: &str| format!("{prefix}embeddings.word_embeddings.weight");
+        let prefix = ["bert.", "roberta."].into_iter().find(|prefix| files.iter().any(|file| file.has(&word(prefix))));
+        let prefix = prefix.unwrap_or_default();
         Ok(Self { files, prefix })
     }
 

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config as TheirConfig};
+use candle_transformers::models::xlm_roberta::{Config as TheirRoberta, XLMRobertaModel};
 
 use super::*;
 use crate::pool::Instructions;
@@ -99,6 +100,11 @@ fn expected(sequence: &[u32], cls: bool) -> Vec<f32> {
     let theirs = BertModel::load(builder, &config).unwrap();
     let input = Tensor::new(sequence, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
     let rows = theirs.forward(&input, &input.zeros_like().unwrap(), None).unwrap().squeeze(0).unwrap();
+    pooled(&rows, cls)
+}
+
+/// Vectors of tokens made one, of length one.
+fn pooled(rows: &Tensor, cls: bool) -> Vec<f32> {
     let pooled = if cls { rows.get(0).unwrap() } else { rows.mean(0).unwrap() };
     let pooled: Vec<f32> = pooled.to_vec1().unwrap();
     let length = pooled.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -133,6 +139,28 @@ fn vectors_are_those_of_candles_own_implementation_whatever_the_batch_and_the_th
         assert_eq!(three.encode(&batch).unwrap(), together);
         for (sequence, vector) in batch.iter().zip(&together) {
             assert_eq!(&three.encode(std::slice::from_ref(sequence)).unwrap()[0], vector);
+        }
+    }
+}
+
+#[test]
+fn roberta_counts_its_positions_from_the_padding_token_on() {
+    let config = CONFIG.replace("\"bert\"", "\"xlm-roberta\"").replace("\"pad_token_id\":0", "\"pad_token_id\":1");
+    let theirs: TheirRoberta =
+        serde_json::from_str(&config.replace('{', "{\"attention_probs_dropout_prob\":0.1,")).unwrap();
+    let builder = VarBuilder::from_tensors(tensors(""), DType::F32, &Device::Cpu);
+    let theirs = XLMRobertaModel::new(&theirs, builder).unwrap();
+    for prefix in ["", "roberta."] {
+        for (precision, within) in WITHIN {
+            let mut model = load(&config, prefix, None, &options(1, precision)).unwrap();
+            assert_eq!(model.max_tokens(), 30);
+            for length in [1, 2, 7, 30] {
+                let sequence: Vec<u32> = (0..length).map(|n| 2 + n * 11 % 38).collect();
+                let input = Tensor::new(sequence.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+                let (ones, zeros) = (input.ones_like().unwrap(), input.zeros_like().unwrap());
+                let rows = theirs.forward(&input, &ones, &zeros, None, None, None).unwrap().squeeze(0).unwrap();
+                near(&model.encode(&[sequence]).unwrap()[0], &pooled(&rows, false), within);
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Attention of a sequence to itself.
 //!
 //! Queries, keys and values are rounded to integers of up to 16 bits: queries with a scale per row and head, keys and values
-//! with one per sequence and head. So are the weights, once they sum to 1. What is lost is a ten-thousandth of the largest
-//! number, and pairs of such integers are multiplied twice as fast as floats, or faster. The exponentials are floats.
+//! with one per sequence and head. So are the weights, once they sum to 1. What is lost is a few ten-thousandths of the
+//! largest number, and pairs of such integers are multiplied twice as fast as floats, or faster. The exponentials are floats.
 
 use super::curve::exp;
 use super::machine::{Machine, Work, pair};

@@ -11,6 +11,9 @@ pub(super) use avx2::{Avx2, AvxVnni};
 pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
 
+use super::Line;
+use super::matrix::Group;
+
 /// Outputs that a panel of packed weights holds.
 pub(super) const PANEL: usize = 32;
 /// Four weights of each output of a panel: outputs 0 to 15 first, the four of one output side by side.
@@ -21,7 +24,48 @@ pub(super) struct Block(pub(super) [[i8; 64]; 2]);
 /// The most rows that [`Machine::dot`] takes.
 pub(super) const MOST_ROWS: usize = 12;
 /// Sums of products, by row and output.
-pub(super) type Sums = [[[i32; 16]; 2]; MOST_ROWS];
+type Sums = [[[i32; 16]; 2]; MOST_ROWS];
+/// What comes out, by row and output.
+pub(super) type Values = [[Line; 2]; MOST_ROWS];
+
+/// How a group of a row was rounded: x = scale * q + least.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Range {
+    pub(super) scale: f32,
+    pub(super) least: f32,
+}
+
+/// What the sums of a group are scaled with.
+#[derive(Clone, Copy)]
+pub(super) struct Scaling<'a> {
+    /// Of the weights.
+    pub(super) group: &'a Group,
+    /// Of the rows: the first one's, the others `stride` apart.
+    pub(super) ranges: &'a [Range],
+    pub(super) stride: usize,
+}
+
+impl Scaling<'_> {
+    /// Scales the sums of row `row` and adds them to its values.
+    #[inline(always)]
+    fn add<M: Machine>(self, m: M, row: usize, sums: [M::Floats; 2], values: &mut [Line; 2]) {
+        let Range { scale, least } = self.ranges[row * self.stride];
+        let (scale, least) = (m.splat(scale), m.splat(least));
+        for half in 0..2 {
+            let product = m.mul(sums[half], m.load(&self.group.scale[half]));
+            let value = m.fma(product, scale, m.load(&values[half]));
+            m.store(m.fma(least, m.load(&self.group.sum[half]), value), &mut values[half]);
+        }
+    }
+
+    /// The same for all rows.
+    #[inline(always)]
+    fn add_all<M: Machine>(self, m: M, rows: usize, sums: &Sums, values: &mut Values) {
+        for (row, (sums, values)) in sums.iter().zip(values).take(rows).enumerate() {
+            self.add(m, row, [m.floats(&sums[0]), m.floats(&sums[1])], values);
+        }
+    }
+}
 
 /// A computation that is written once for all machines. Its `run`, and whatever that calls, must be `#[inline(always)]`: it
 /// is compiled into a function that has the machine's instructions.
@@ -91,7 +135,7 @@ pub(super) trait Machine: Copy + Send + Sync {
     /// The smallest of the sixteen.
     fn smallest(self, x: Self::Floats) -> f32;
 
-    /// Products of the first `rows` rows of a tile with the weights of a panel, summed over the quads that `weights` has.
-    /// Exact: the largest sum, 255 * 127 * 4 for each block, must fit 32 bits. The other rows of `sums` hold nothing of use.
-    fn dot(self, rows: usize, tile: &[Self::Quad], weights: &[Block], sums: &mut Sums);
+    /// Products of the first `rows` rows of a tile with the weights of a panel, over the quads that `weights` has, scaled and
+    /// added to `values`. The sums before that are exact: the largest, 255 * 127 * 4 for each block, must fit 32 bits.
+    fn dot(self, rows: usize, tile: &[Self::Quad], weights: &[Block], scaling: Scaling<'_>, values: &mut Values);
 }

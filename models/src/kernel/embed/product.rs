@@ -1,6 +1,6 @@
 //! Rows times packed weights.
 
-use super::machine::{MOST_ROWS, Machine, Sums, Work};
+use super::machine::{MOST_ROWS, Machine, Range, Scaling, Work};
 use super::matrix::{GROUP_LINES, GROUP_QUADS, Panel};
 use super::{Curve, Line, Packed, Processor};
 
@@ -15,13 +15,6 @@ struct Product<'a> {
     rows: &'a [Line],
     curve: Curve,
     out: &'a mut [Line],
-}
-
-/// How a group of a row was rounded: x = scale * q + least.
-#[derive(Clone, Copy, Default)]
-struct Range {
-    scale: f32,
-    least: f32,
 }
 
 /// Rows rounded to integers.
@@ -98,19 +91,9 @@ fn one<M: Machine>(
     let groups = panel.groups.len();
     let ranges = &rounded.ranges[tile * M::TILE * groups..];
     let mut values = [panel.bias; MOST_ROWS];
-    let mut sums: Sums = [[[0; 16]; 2]; MOST_ROWS];
     let parts = quads.chunks(GROUP_QUADS * M::TILE).zip(panel.blocks.chunks(GROUP_QUADS));
-    for (group, ((quads, blocks), weights)) in parts.zip(&panel.groups).enumerate() {
-        m.dot(rows, quads, blocks, &mut sums);
-        for (row, (values, sums)) in values.iter_mut().zip(&sums).take(rows).enumerate() {
-            let Range { scale, least } = ranges[row * groups + group];
-            let (scale, least) = (m.splat(scale), m.splat(least));
-            for half in 0..2 {
-                let product = m.mul(m.floats(&sums[half]), m.load(&weights.scale[half]));
-                let value = m.fma(product, scale, m.load(&values[half]));
-                m.store(m.fma(least, m.load(&weights.sum[half]), value), &mut values[half]);
-            }
-        }
+    for (at, ((quads, blocks), group)) in parts.zip(&panel.groups).enumerate() {
+        m.dot(rows, quads, blocks, Scaling { group, ranges: &ranges[at..], stride: groups }, &mut values);
     }
     for (row, values) in out.chunks_exact_mut(stride).zip(&values) {
         for (to, value) in row[first..].iter_mut().zip(values) {

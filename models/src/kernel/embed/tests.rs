@@ -116,8 +116,8 @@ fn attention_is_near_the_exact_one_and_its_parts_fit_together() {
                     let value = |other: usize| f64::from(part(other, 2 * count + head)[at]);
                     let exact = scores.iter().enumerate().map(|(other, score)| score / sum * value(other)).sum::<f64>();
                     let found = out[row * lines(width)..].as_flattened()[head * size + at];
-                    // A ten-thousandth of the largest value, which is 10.
-                    assert!((f64::from(found) - exact).abs() < 1e-3, "{heads:?} row {row}: {found} {exact}");
+                    // A few ten-thousandths of the largest number, which is 10.
+                    assert!((f64::from(found) - exact).abs() < 3e-3, "{heads:?} row {row}: {found} {exact}");
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, Machine, Sums, Work};
+use super::{Block, Machine, Scaling, Sums, Values, Work};
 
 /// A processor with AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -262,17 +262,19 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
-    fn dot(self, rows: usize, quads: &[[i16; 4]], weights: &[Block], sums: &mut Sums) {
+    fn dot(self, rows: usize, quads: &[[i16; 4]], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
+        let mut sums = Sums::default();
         for part in 0..4 {
             // SAFETY: at `impl`.
             unsafe {
                 match rows {
-                    ..=1 => quarter::<1>(quads, weights, part, sums),
-                    2 => quarter::<2>(quads, weights, part, sums),
-                    _ => quarter::<4>(quads, weights, part, sums),
+                    ..=1 => quarter::<1>(quads, weights, part, &mut sums),
+                    2 => quarter::<2>(quads, weights, part, &mut sums),
+                    _ => quarter::<4>(quads, weights, part, &mut sums),
                 }
             }
         }
+        scaling.add_all(self, rows, &sums, values);
     }
 }
 
@@ -314,18 +316,20 @@ impl Machine for AvxVnni {
     }
 
     #[inline(always)]
-    fn dot(self, rows: usize, quads: &[i32], weights: &[Block], sums: &mut Sums) {
+    fn dot(self, rows: usize, quads: &[i32], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
+        let mut sums = Sums::default();
         for part in 0..2 {
             // SAFETY: at `impl`.
             unsafe {
                 match rows {
-                    ..=1 => half::<1>(quads, weights, part, sums),
-                    2 => half::<2>(quads, weights, part, sums),
-                    3..=4 => half::<4>(quads, weights, part, sums),
-                    _ => half::<6>(quads, weights, part, sums),
+                    ..=1 => half::<1>(quads, weights, part, &mut sums),
+                    2 => half::<2>(quads, weights, part, &mut sums),
+                    3..=4 => half::<4>(quads, weights, part, &mut sums),
+                    _ => half::<6>(quads, weights, part, &mut sums),
                 }
             }
         }
+        scaling.add_all(self, rows, &sums, values);
     }
 }
 
@@ -358,7 +362,7 @@ mod tests {
             let tile: Vec<[u8; 4]> =
                 bytes.chunks(6).flat_map(|rows| [0, 1, 2, 3].map(|at| row(rows, first + at))).collect();
             let mut expected: Sums = Default::default();
-            Portable.dot(count, &tile, &blocks, &mut expected);
+            Portable.sums(count, &tile, &blocks, &mut expected);
             assert_eq!(found[first..first + count], expected[..count]);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, Machine, Sums, Work};
+use super::{Block, Machine, Scaling, Values, Work};
 
 /// A processor with AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ fn within<W: Work>(machine: Avx512, work: W) -> W::Out {
 /// Products of `ROWS` rows of a tile of 12 with a panel.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn tile<const ROWS: usize>(tile: &[i32], weights: &[Block], sums: &mut Sums) {
+fn tile<const ROWS: usize>(m: Avx512, tile: &[i32], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
     let mut all = [[_mm512_setzero_si512(); 2]; ROWS];
     for (quads, block) in tile.as_chunks::<12>().0.iter().zip(weights) {
         // SAFETY: each half of a block is 64 bytes.
@@ -42,12 +42,8 @@ fn tile<const ROWS: usize>(tile: &[i32], weights: &[Block], sums: &mut Sums) {
             row[1] = _mm512_dpbusd_epi32(row[1], quad, high);
         }
     }
-    for (row, sums) in all.iter().zip(sums) {
-        // SAFETY: each half of a row of sums is 64 bytes.
-        unsafe {
-            _mm512_storeu_si512(sums[0].as_mut_ptr().cast(), row[0]);
-            _mm512_storeu_si512(sums[1].as_mut_ptr().cast(), row[1]);
-        }
+    for (row, (sums, values)) in all.into_iter().zip(values).enumerate() {
+        scaling.add(m, row, sums.map(|sums| m.to_floats(sums)), values);
     }
 }
 
@@ -179,17 +175,22 @@ impl Machine for Avx512 {
     }
 
     #[inline(always)]
-    fn dot(self, rows: usize, quads: &[i32], weights: &[Block], sums: &mut Sums) {
+    fn dot(self, rows: usize, quads: &[i32], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
         // SAFETY: above.
         unsafe {
             match rows {
-                ..=1 => tile::<1>(quads, weights, sums),
-                2 => tile::<2>(quads, weights, sums),
-                3..=4 => tile::<4>(quads, weights, sums),
-                5..=6 => tile::<6>(quads, weights, sums),
-                7..=8 => tile::<8>(quads, weights, sums),
-                9..=10 => tile::<10>(quads, weights, sums),
-                _ => tile::<12>(quads, weights, sums),
+                1 => tile::<1>(self, quads, weights, scaling, values),
+                2 => tile::<2>(self, quads, weights, scaling, values),
+                3 => tile::<3>(self, quads, weights, scaling, values),
+                4 => tile::<4>(self, quads, weights, scaling, values),
+                5 => tile::<5>(self, quads, weights, scaling, values),
+                6 => tile::<6>(self, quads, weights, scaling, values),
+                7 => tile::<7>(self, quads, weights, scaling, values),
+                8 => tile::<8>(self, quads, weights, scaling, values),
+                9 => tile::<9>(self, quads, weights, scaling, values),
+                10 => tile::<10>(self, quads, weights, scaling, values),
+                11 => tile::<11>(self, quads, weights, scaling, values),
+                _ => tile::<12>(self, quads, weights, scaling, values),
             }
         }
     }

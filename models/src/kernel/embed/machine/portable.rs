@@ -1,6 +1,6 @@
 //! Plain Rust: the reference for the others, and what runs where there is nothing better.
 
-use super::{Block, Machine, Sums, Work, pair};
+use super::{Block, Machine, Scaling, Sums, Values, Work, pair};
 
 /// Any processor.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,15 @@ impl Machine for Portable {
         folded(x, |a, b| if a < b { a } else { b })
     }
 
-    fn dot(self, rows: usize, tile: &[[u8; 4]], weights: &[Block], sums: &mut Sums) {
+    fn dot(self, rows: usize, tile: &[[u8; 4]], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
+        let mut sums = Sums::default();
+        self.sums(rows, tile, weights, &mut sums);
+        scaling.add_all(self, rows, &sums, values);
+    }
+}
+
+impl Portable {
+    pub(super) fn sums(self, rows: usize, tile: &[[u8; 4]], weights: &[Block], sums: &mut Sums) {
         for (row, sums) in sums.iter_mut().take(rows).enumerate() {
             *sums = [[0; 16]; 2];
             for (quads, block) in tile.as_chunks::<4>().0.iter().zip(weights) {
