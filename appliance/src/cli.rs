@@ -17,6 +17,7 @@ mod demo;
 mod doctor;
 mod eval;
 mod guardrail;
+mod init;
 mod kb;
 mod model;
 mod progress;
@@ -38,6 +39,8 @@ enum Noun {
     Serve(serve::Arguments),
     /// Set up a site with sample documents, ask three questions and go on serving
     Demo(demo::Arguments),
+    /// Make a site: folder, master key, databases, certificate and the first administrator
+    Init(init::Arguments),
     /// Ask a running server
     Ask(ask::Arguments),
     /// Check this machine and site, and say what to mend
@@ -77,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match arguments.noun {
         Noun::Serve(arguments) => serve::run(arguments),
         Noun::Demo(arguments) => demo::run(arguments),
+        Noun::Init(arguments) => init::run(arguments),
         Noun::Ask(arguments) => ask::run(arguments),
         Noun::Doctor(arguments) => doctor::run(arguments),
         Noun::Config(arguments) => config::run(arguments),
@@ -90,7 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         report(&error);
-        ExitCode::FAILURE
+        if error.is::<site::Misconfigured>() { ExitCode::from(2) } else { ExitCode::FAILURE }
     })
 }
 

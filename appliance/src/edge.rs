@@ -17,6 +17,7 @@ use axum::{
 use cloister_terms::Random;
 use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::config;
 
@@ -32,6 +33,7 @@ pub mod names;
 pub mod notify;
 pub mod paced;
 pub mod problem;
+pub mod renewal;
 pub mod request_log;
 pub mod router;
 pub mod server;
@@ -107,7 +109,9 @@ async fn within(edge: &Edge, context: &Context, mut request: Request, next: Next
     request.extensions_mut().insert(context.clone());
     let (limit, idle) = (edge.body_limit, edge.body_idle);
     let request = request.map(|inner| Body::new(body::Guarded::new(inner, limit, idle)));
-    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    // Whatever is logged on the way, a fault's causes for example, stands under the request's id.
+    let span = tracing::error_span!("request", request_id = %context.request_id());
+    let mut response = match AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             // The panic's message may hold anything; it is not repeated. The hook set at start says where it happened.

@@ -82,6 +82,18 @@ pub async fn answer(
     question: Question,
     sink: &mut dyn Sink,
 ) -> Result<Answer, Stop> {
+    let walked = walk(ports, permit, session, question, sink);
+    // Dropped at the end of the time, whatever it waits for: a queue, a search, a model.
+    tokio::time::timeout(ports.settings.time(), walked).await.unwrap_or_else(|_| Err(Failure::Deadline.into()))
+}
+
+async fn walk(
+    ports: &Ports,
+    permit: Permit,
+    session: Session,
+    question: Question,
+    sink: &mut dyn Sink,
+) -> Result<Answer, Stop> {
     let screened = screen::screen(ports, permit, session, question)?;
     let evidence = retrieve::retrieve(ports, screened).await?;
     let prompt = prompt::prompt(ports, evidence).await?;

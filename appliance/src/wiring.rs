@@ -36,6 +36,9 @@ pub use system::{SystemClock, SystemRandom};
 /// How long a question may wait for its vector.
 pub const QUESTION_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a request of many texts may take: what the OpenAI SDKs wait by default.
+pub const BATCH_PATIENCE: Duration = Duration::from_secs(600);
+
 /// How long one batch of an ingest may take: a thousand long chunks on one slow core.
 pub const INGEST_PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -57,6 +60,8 @@ pub struct App {
     pub metrics: Metrics,
     /// The embedding model.
     pub embed: Arc<dyn Embed>,
+    /// The same with the patience of a batch: for requests of many texts, which take longer than a question's one.
+    pub embed_batch: Arc<dyn Embed>,
     /// The generation model, where one is configured.
     pub generate: Option<Arc<dyn Generate>>,
     /// The pools behind both, for `/metrics`; none where tests script the models.
@@ -141,11 +146,25 @@ impl App {
         let generate = generation(&config, random.as_ref(), &metrics)?;
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
+        let embed_batch: Arc<dyn Embed> = Arc::new(PoolEmbed::new(pools.embed.pool().clone(), BATCH_PATIENCE));
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let identity = Identity::new(accounts, &config.limits, metrics.clone());
         let gate = Gate { policy: Policy::built_in(), audit };
         let (pools, tenants) = (Some(pools), BTreeMap::new());
-        let mut app = Self { config, clock, random, store, identity, gate, metrics, embed, generate, pools, tenants };
+        let mut app = Self {
+            config,
+            clock,
+            random,
+            store,
+            identity,
+            gate,
+            metrics,
+            embed,
+            embed_batch,
+            generate,
+            pools,
+            tenants,
+        };
         app.open_tenants()?;
         Ok(app)
     }

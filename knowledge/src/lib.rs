@@ -40,9 +40,9 @@ mod testing;
 pub use draft::MetadataError;
 pub use embed::{Embed, EmbedError, EmbedIdentity};
 pub use library::{
-    Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, IndexModel,
-    IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed, Report,
-    SearchError, Skipped, Submission, SyncError, Verification, folder,
+    Collection, CollectionError, CollectionSpec, Content, DocumentText, DocumentVersion, FileReport, Holding,
+    IndexModel, IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed,
+    Report, SearchError, Skipped, Submission, SyncError, Verification, folder,
 };
 pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
 pub use scope::Scope;

@@ -26,7 +26,7 @@ pub use verify::{Problem, Verification};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloister_terms::{Clock, CollectionId, Random};
+use cloister_terms::{AccessLabel, Clock, CollectionId, Random};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -81,6 +81,21 @@ pub struct Collection {
     pub building: Option<IndexModel>,
     /// The model to which it can be rolled back, if any.
     pub previous: Option<IndexModel>,
+}
+
+/// What a collection holds for one reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Its name in addresses, commands and permissions.
+    pub id: CollectionId,
+    /// What people call it.
+    pub title: String,
+    /// Documents with a version that the reader may see.
+    pub documents: usize,
+    /// Passages that the reader may see.
+    pub passages: usize,
+    /// Curated pairs that the reader may see.
+    pub pairs: usize,
 }
 
 /// The embedding model of an index.
@@ -166,6 +181,20 @@ impl Library {
         })
     }
 
+    /// What each collection holds for a reader with `labels`, by name. What the reader may not see is not counted either:
+    /// a number that grows tells that something is there.
+    ///
+    /// # Errors
+    /// Only where the database fails.
+    pub fn holdings(&self, labels: &[AccessLabel]) -> Result<Vec<Holding>, CollectionError> {
+        let labels: Vec<&str> = labels.iter().map(AccessLabel::as_str).collect();
+        let labels = serde_json::to_string(&labels).unwrap_or_else(|_| "[]".to_owned());
+        self.store.read(|db| {
+            let rows = collections::all(db)?;
+            rows.into_iter().map(|row| Ok(holding(db, row, &labels)?)).collect()
+        })
+    }
+
     /// One collection.
     ///
     /// # Errors
@@ -214,6 +243,33 @@ impl Library {
         *held = Some(Arc::clone(&fresh));
         Ok(Some(fresh))
     }
+}
+
+/// `labels` as a JSON array, for SQLite's `json_each`.
+fn holding(db: &Connection, row: CollectionRow, labels: &str) -> Result<Holding, StoreError> {
+    let count = |what: &str, joined: &str| -> Result<usize, StoreError> {
+        // A pair may ask for a label of its own beside its file's.
+        let own = if joined.is_empty() {
+            ""
+        } else {
+            "AND (p.label IS NULL OR p.label IN (SELECT value FROM json_each(?2)))"
+        };
+        let sql = format!(
+            "SELECT count({what}) FROM versions v {joined}
+             WHERE v.collection = ?1 AND v.state = 'current' AND v.label IN (SELECT value FROM json_each(?2)) {own}"
+        );
+        let count: i64 = db
+            .query_row(&sql, rusqlite::params![row.key, labels], |row| row.get(0))
+            .doing("count what a reader sees of a collection")?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    };
+    Ok(Holding {
+        documents: count("DISTINCT v.document", "")?,
+        passages: count("*", "JOIN chunks c ON c.version = v.key LEFT JOIN pairs p ON p.key = c.pair")?,
+        pairs: count("*", "JOIN pairs p ON p.version = v.key")?,
+        id: row.id,
+        title: row.title,
+    })
 }
 
 fn describe(db: &Connection, row: CollectionRow) -> Result<Collection, StoreError> {

@@ -1,11 +1,17 @@
 //! Architectures, one file each. An unknown one is refused by name.
 
 mod bert;
+mod gemma3;
 mod llama;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod reader;
 
 use crate::chat::ChatTemplate;
 use crate::error::LoadError;
 use crate::fit::{Machine, fits};
+use crate::layers::decoder::Decoder;
 use crate::manifest::{FileKind, Task};
 use crate::pool::PoolOptions;
 use crate::pool::generate::LoadedGenerator;
@@ -18,6 +24,9 @@ use crate::weights::GgufFile;
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
 /// Longest chat template as a file of its own.
 const MAX_TEMPLATE_BYTES: u64 = 256 << 10;
+
+/// The architectures that generate, as GGUF names them. Mistral's files call themselves llama.
+const GENERATORS: &str = "llama, gemma3, phi3, qwen2, qwen3";
 
 /// An embedding model with its tokenizer.
 pub(crate) struct LoadedEncoder {
@@ -49,7 +58,7 @@ pub(crate) fn load_embed(model: &Verified, options: &PoolOptions) -> Result<Load
 }
 
 pub(crate) fn load_generate(model: &Verified, options: &PoolOptions) -> Result<LoadedGenerator, LoadError> {
-    admit(model, Task::Generate, &["llama"], "llama")?;
+    admit(model, Task::Generate, &["llama", "gemma3", "phi3", "qwen2", "qwen3"], GENERATORS)?;
     let weights = model.first(FileKind::Weights).filter(|file| file.entry().path.ends_with(".gguf"));
     let weights = weights.ok_or_else(|| {
         LoadError::malformed(
@@ -60,8 +69,19 @@ pub(crate) fn load_generate(model: &Verified, options: &PoolOptions) -> Result<L
     let mut file = GgufFile::open(weights)?;
     let tokens = from_gguf(&file.header)?;
     let template = template(model, &file)?;
-    let model = llama::Llama::load(&mut file, options)?;
+    let model = decoder(&model.manifest().architecture, &mut file, options)?;
     Ok(LoadedGenerator { model: Box::new(model), tokens, template })
+}
+
+fn decoder(architecture: &str, file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder, LoadError> {
+    match architecture {
+        "llama" => llama::load(file, options),
+        "gemma3" => gemma3::load(file, options),
+        "phi3" => phi3::load(file, options),
+        "qwen2" => qwen2::load(file, options),
+        "qwen3" => qwen3::load(file, options),
+        name => Err(LoadError::Architecture { name: name.to_owned(), known: GENERATORS }),
+    }
 }
 
 /// The template beside the weights, else the one inside.
@@ -89,4 +109,4 @@ pub(crate) fn threads(options: &PoolOptions) -> Result<rayon::ThreadPool, LoadEr
 }
 
 #[cfg(test)]
-pub(crate) use llama::tests as llama_tests;
+pub(crate) mod tiny;

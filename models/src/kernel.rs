@@ -1,6 +1,31 @@
-//! What computes on the CPU, with the instructions that are found when the program starts.
+//! The arithmetic of the processor path: weights repacked for vector instructions, products with them, attention, and the
+//! threads that share the work.
 //!
-//! The only room with `unsafe`: vector instructions, which a processor either has or has not, and reads whose bounds were
-//! checked once for a whole loop. Each block says what it rests on. Every kernel has a portable twin that tests hold it to.
+//! Every kernel is written once, over sixteen lanes ([`simd::Simd`]), and compiled for each instruction set; which one runs is chosen
+//! when the program starts ([`Path::best`]). All of them do the same operations in the same order, sums of integers apart, whose
+//! order does not matter. So every path gives the same bits, and one is tested against the other by equality.
+//!
+//! Encoders have kernels of their own, in [`embed`]: their products are of many rows with 8-bit weights and nothing else.
+//!
+//! What a row of the result is does not depend on how many rows are computed with it, nor on the number of threads.
 
+#![allow(
+    unsafe_code,
+    reason = "vector loads and stores go through pointers; the functions that take slices check every length before they do"
+)]
+
+pub(crate) mod activations;
+pub(crate) mod attention;
 pub(crate) mod embed;
+mod formats;
+pub(crate) mod matrix;
+mod product;
+pub(crate) mod rows;
+mod simd;
+pub(crate) mod team;
+
+pub(crate) use activations::Activations;
+pub(crate) use formats::Format;
+pub(crate) use matrix::Matrix;
+pub(crate) use simd::Path;
+pub(crate) use team::Team;

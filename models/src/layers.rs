@@ -1,8 +1,7 @@
 //! What architectures are made of. Rows are tokens; every buffer is row after row.
 
-pub(crate) mod attention;
-pub(crate) mod blocks;
 pub(crate) mod curve;
+pub(crate) mod decoder;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod rope;

@@ -19,20 +19,22 @@
 //! # Why
 //!
 //! - **No file is mapped into memory.** A mapped file can be changed or cut under its reader. Verifying keeps a hash per 256 KiB block,
-//!   and every later read is checked against it: what is parsed is what was hashed, without a second copy of the weights in memory.
-//!   `unsafe` stands in `kernel/` alone, for vector instructions.
+//!   and every later read is checked against it: what is parsed is what was hashed. Weights are repacked as they are read, tensor by tensor, so
+//!   memory holds them once, in the form that the kernels read.
 //! - **Headers are read by our own parsers** (GGUF, safetensors). candle's divides by an alignment that the file states, and its values take
 //!   32 bytes for one byte of an array.
+//! - **Kernels of our own** compute generation (`kernel`); candle takes layouts apart that have none, and is what tests compare with. They are
+//!   written once over sixteen lanes and compiled for each instruction set, which is chosen at start; every one gives the same bits, so a text
+//!   does not depend on the machine. `unsafe` is in that folder alone.
 //! - **Messages never pass through the chat template.** It lays out marks, and text is put where they come out; control tokens are read only
 //!   in what the template wrote. A message cannot close its own turn.
-//! - **Activations keep 16 bits.** See the comment in `layers/blocks.rs` for what 8 bits cost SmolLM2.
-//! - **A cached prefix ends at a whole step, and holds prompt tokens only**, so that a prompt is computed in the same steps whether its
-//!   beginning was there already or not, and gives the same numbers to the last bit.
-//! - **Encoders compute in 8-bit integers** with a scale per 128 numbers, several times as fast as floats at a cosine to their vectors of 0.999
-//!   and better. Sums of integers are exact and floats are added in a fixed order: every processor gives the same bits.
+//! - **Activations keep 16 bits.** See the comment in `kernel/activations.rs` for what 8 bits cost SmolLM2.
+//! - **A row's numbers depend on its own sequence alone**, to the last bit: not on the rows computed beside it, on how a prompt was cut
+//!   into steps, or on the number of threads.
+//! - **Encoders compute in 8-bit integers** with a scale per 128 numbers, several times as fast as floats, at a cosine to their vectors of
+//!   0.999 and better (`kernel/embed.rs` says why 128). [`Precision::Float32`] is there to compare.
 //! - **Batches are not padded.** The sequences of a batch lie one after the other, so no mask is needed and none can be wrong.
-//! - **Threads.** `PoolOptions::threads` bounds what this crate computes itself and candle's floating-point products. candle's product for
-//!   K-quants (Q2 to Q6) and for Q5_0 and Q5_1 runs on a pool that all of the process shares; `CANDLE_NUM_THREADS` bounds that one.
+//! - **Threads.** `PoolOptions::threads` bounds what this crate computes itself and candle's floating-point products.
 //! - **One sequence at a time** for generation, first come, first served. Batching them is work to come; the seam is `task::generate::StepTokens`.
 
 mod arch;

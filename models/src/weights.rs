@@ -5,12 +5,12 @@ pub(crate) mod safetensors;
 
 use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::Arc;
 
 use candle_core::Device;
-use candle_core::quantized::{QStorage, QTensor};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
 use crate::error::LoadError;
+use crate::kernel::{Format, Matrix, Path, Team};
 use crate::registry::VerifiedFile;
 
 /// A GGUF file with its header read.
@@ -34,8 +34,8 @@ impl GgufFile {
         self.header.tensor(name).is_some()
     }
 
-    /// A tensor, where it has the expected shape, rows first.
-    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Arc<QTensor>, LoadError> {
+    /// A tensor's layout and bytes, where it has the expected shape, rows first.
+    fn bytes(&mut self, name: &str, shape: &[usize]) -> Result<(GgmlDType, Vec<u8>), LoadError> {
         let place = self.header.tensor(name).cloned();
         let place = place.ok_or_else(|| self.malformed(format!("tensor `{name}` is missing")))?;
         if place.shape != shape {
@@ -45,15 +45,39 @@ impl GgufFile {
         let mut bytes = vec![0; place.bytes];
         let read = self.file.seek(SeekFrom::Start(place.offset)).and_then(|_| self.file.read_exact(&mut bytes));
         read.map_err(|error| self.malformed(format!("tensor `{name}` cannot be read ({error})")))?;
-        let storage = QStorage::from_data(Cow::Borrowed(&bytes), &Device::Cpu, place.kind);
-        let tensor = storage.and_then(|storage| QTensor::new(storage, shape.to_vec()));
-        tensor.map(Arc::new).map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
+        Ok((place.kind, bytes))
+    }
+
+    /// A weight matrix, packed for the kernels. Layouts without kernels (Q2_K, Q3_K) are kept as 16-bit floats.
+    pub(crate) fn matrix(
+        &mut self,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        path: Path,
+        team: &Team,
+    ) -> Result<Matrix, LoadError> {
+        let (kind, bytes) = self.bytes(name, &[outputs, inputs])?;
+        let packed = match Format::of(kind) {
+            Some(format) => Matrix::pack(format, &bytes, (inputs, outputs), path, team),
+            None => {
+                let floats = self.floats(name, kind, &bytes, inputs * outputs)?;
+                let halves: Vec<u8> = floats.into_iter().flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect();
+                Matrix::pack(Format::F16, &halves, (inputs, outputs), path, team)
+            }
+        };
+        packed.map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
+    }
+
+    /// The numbers of a tensor, taken apart by candle.
+    fn floats(&self, name: &str, kind: GgmlDType, bytes: &[u8], count: usize) -> Result<Vec<f32>, LoadError> {
+        QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, kind)
+            .and_then(|storage| QTensor::new(storage, count)?.dequantize(&Device::Cpu)?.to_vec1())
+            .map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
     }
 
     /// A vector of floats.
     pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
-        let tensor = self.tensor(name, &[length])?;
-        let values = tensor.dequantize(&Device::Cpu).and_then(|tensor| tensor.to_vec1());
-        values.map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
+        let (kind, bytes) = self.bytes(name, &[length])?;
+        self.floats(name, kind, &bytes, length)
     }
 }

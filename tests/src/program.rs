@@ -74,6 +74,36 @@ impl Program {
         }
         Site { program: self.clone(), folder }
     }
+
+    /// Starts a server on a configuration whose data is in `data`, and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// If the server does not start; its log is in the message.
+    pub fn serve(&self, config: &Path, data: &Path) -> Server {
+        self.serve_with(config, data, &[])
+    }
+
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
+    fn serve_with(&self, config: &Path, data: &Path, settings: &[&str]) -> Server {
+        let mut command = self.command();
+        command.arg("serve").arg("--config").arg(config).args(["--set", "server.port=0"]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let log = data.join("server.log");
+        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let ready = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on https://").map(ToOwned::to_owned));
+        let Some(address) = ready.and_then(|address| address.parse().ok()) else {
+            let _gone = child.kill();
+            panic!("the server did not become ready: {}", fs::read_to_string(&log).unwrap_or_default());
+        };
+        Server { child, address, authority: data.join("tls/ca.pem"), log }
+    }
 }
 
 /// A site's folder.
@@ -125,26 +155,8 @@ impl Site {
     ///
     /// # Panics
     /// If the server does not start; its log is in the message.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
     pub fn serve_with(&self, settings: &[&str]) -> Server {
-        let mut command = self.program.command();
-        command.args(["serve", "--config", &self.config(), "--set", "server.port=0"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let log = self.path().join("server.log");
-        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
-        let stdout = child.stdout.take().expect("its output is piped");
-        let ready = BufReader::new(stdout)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("listening on https://").map(ToOwned::to_owned));
-        let Some(address) = ready.and_then(|address| address.parse().ok()) else {
-            let _gone = child.kill();
-            panic!("the server did not become ready: {}", fs::read_to_string(&log).unwrap_or_default());
-        };
-        Server { child, address, authority: self.path().join("tls/ca.pem"), log }
+        self.program.serve_with(Path::new(&self.config()), self.path(), settings)
     }
 }
 

@@ -15,6 +15,7 @@ mod suite {
     mod audit;
     mod crash;
     mod demo;
+    mod init;
     mod isolation;
     mod load;
     mod openai_clients;

@@ -24,7 +24,9 @@ const DERIVATION: &[u8] = b"cloister derived key, version 1";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// There is no key file.
-    #[error("there is no master key at {path}: create one with `cloister demo`, or restore it from your recovery copy")]
+    #[error(
+        "there is no master key at {path}: make a new site with `cloister init`, or restore it from your recovery copy"
+    )]
     Missing {
         /// Where it was looked for.
         path: PathBuf,

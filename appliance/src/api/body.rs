@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
+use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
-use crate::{edge::problem::Problem, pipeline::Stop, wiring::App};
+use crate::{
+    edge::{body::whole, problem::Problem},
+    pipeline::Stop,
+    wiring::App,
+};
 
 /// A body read as JSON, whatever its content type says: some clients name none.
 #[derive(Debug)]
@@ -17,12 +18,9 @@ pub(crate) struct Body<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let refuse = |message: String| Problem::from(Stop::invalid(None, message));
-        let bytes = Bytes::from_request(request, app)
-            .await
-            .map_err(|rejection| refuse(format!("the body cannot be read: {}", rejection.status())))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| refuse(described(&error)))
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
+        let bytes = whole(request).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| Stop::invalid(None, described(&error)).into())
     }
 }
 

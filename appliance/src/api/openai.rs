@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::{
     identity::Caller,
-    pipeline::{Generate, Stop},
+    pipeline::{Failure, Generate, Stop},
     wiring::App,
 };
 
@@ -45,7 +45,6 @@ fn raw_model(app: &App, name: &str) -> Result<Arc<dyn Generate>, Stop> {
             format!("`{}` makes embeddings and writes no text: see /v1/models", app.embed.identity().name),
         ));
     }
-    // The name is the caller's and is not repeated.
     let model = app.generate.as_ref().filter(|model| model.identity().name == name);
-    model.cloned().ok_or_else(|| Stop::not_found("the model"))
+    model.cloned().ok_or_else(|| Failure::NoModel.into())
 }

@@ -29,7 +29,12 @@ impl From<Stop> for Problem {
                     Self { code: "invalid_request", field: *field, ..told(StatusCode::BAD_REQUEST, "Invalid request") }
                 }
                 Failure::NotFound { .. } => told(StatusCode::NOT_FOUND, "Not found"),
-                Failure::TooLong { .. } => told(StatusCode::BAD_REQUEST, "Too long"),
+                Failure::NoModel => {
+                    Self { code: "model_not_found", field: Some("model"), ..told(StatusCode::NOT_FOUND, "Not found") }
+                }
+                Failure::TooLong { .. } => {
+                    Self { code: "context_length_exceeded", ..told(StatusCode::BAD_REQUEST, "Too long") }
+                }
                 Failure::Busy { retry_after, .. } => told(StatusCode::TOO_MANY_REQUESTS, "Busy").after(*retry_after),
                 Failure::Deadline => told(StatusCode::GATEWAY_TIMEOUT, "Out of time"),
                 Failure::Unavailable { .. } => {

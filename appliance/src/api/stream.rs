@@ -14,6 +14,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use cloister_terms::RequestId;
 
@@ -59,7 +60,9 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let (sender, items) = mpsc::unbounded_channel();
-    let mut walk = Walk { work: Some(Box::pin(work(Feed(sender)))), items };
+    // The body polls the work after the handler has returned: what is logged there still belongs to the request.
+    let work = work(Feed(sender)).instrument(tracing::Span::current());
+    let mut walk = Walk { work: Some(Box::pin(work)), items };
     let first = match walk.next().await {
         Some(Item::Failed(stop)) => return Err(stop),
         first => first,
@@ -80,7 +83,7 @@ fn written(item: Item, face: Face, request: RequestId) -> Bytes {
         Item::Done => "data: [DONE]\n\n".to_owned(),
         Item::Failed(stop) => {
             tracing::warn!(kind = stop.kind(), %request, "a stream ended early");
-            let problem = Problem::from(stop);
+            let problem = tracing::error_span!("request", request_id = %request).in_scope(|| Problem::from(stop));
             match face {
                 Face::OpenAi => format!("data: {}\n\n", problem::openai(&problem)),
                 Face::Native => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),

@@ -36,6 +36,8 @@ const MODELS: [&str; 2] = ["all-minilm-l6-v2", "smollm2-135m-instruct"];
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    // Warnings and worse only: the answers are what the demo is there to show.
+    serve::log("warn")?;
     let folder = match arguments.dir {
         Some(folder) => folder,
         None => cache_dir().join("demo"),

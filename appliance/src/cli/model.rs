@@ -4,13 +4,22 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use cloister_governance::audit::Outcome;
 use cloister_models::{Import, Registry, cache_dir, catalogue, fetch};
+use cloister_terms::Action;
 
-use super::{progress, table};
+use super::{
+    progress,
+    site::{self, Desk},
+    table,
+};
+use crate::wiring;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The registry's directory; by default the one that the demo and the tests share
+    #[command(flatten)]
+    site: site::Arguments,
+    /// Another registry than the site's: a folder on a connected machine, where models are fetched to be carried over
     #[arg(long, global = true, value_name = "DIR")]
     registry: Option<PathBuf>,
     #[command(subcommand)]
@@ -72,11 +81,43 @@ enum Verb {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let registry = Registry::open(arguments.registry.unwrap_or_else(|| cache_dir().join("models")))?;
-    match arguments.verb {
+    if let Some(folder) = arguments.registry {
+        return work(&Registry::open(folder)?, arguments.verb);
+    }
+    let loaded = arguments.site.load()?;
+    if loaded.file().is_none() && arguments.site.sets.is_empty() {
+        // No site on this machine: the folder that the demo and the tests share.
+        return work(&Registry::open(cache_dir().join("models"))?, arguments.verb);
+    }
+    // A site's models are what answers its questions: who changes them is decided and recorded like everything else.
+    let desk = Desk::of(loaded.config)?;
+    desk.govern_site(Action::ManageModels, || {
+        let word = arguments.verb.word();
+        let done = work(&wiring::registry(&desk.config)?, arguments.verb)?;
+        Ok((done, Outcome::done().with_code(word)))
+    })
+}
+
+impl Verb {
+    /// What the audit log calls it.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Fetch { .. } => "fetched",
+            Self::Import { .. } => "imported",
+            Self::Export { .. } => "exported",
+            Self::List { .. } => "listed",
+            Self::Show { .. } => "shown",
+            Self::Verify { .. } => "verified",
+            Self::Remove { .. } => "removed",
+        }
+    }
+}
+
+fn work(registry: &Registry, verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
         Verb::Fetch { model, file } => match model.strip_prefix("hf:") {
-            Some(reference) => return from_hub(&registry, reference, file.as_deref()),
-            None => ensure(&registry, &model)?,
+            Some(reference) => return from_hub(registry, reference, file.as_deref()),
+            None => ensure(registry, &model)?,
         },
         Verb::Import { path, name, licence, source } => {
             let manifest = registry.import(&path, &Import { name, licence, source })?;
@@ -87,9 +128,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             say(&format!("wrote {}", bundle.display()));
         }
         Verb::List { catalogue: true } => list_catalogue(),
-        Verb::List { catalogue: false } => list(&registry)?,
+        Verb::List { catalogue: false } => list(registry)?,
         Verb::Show { model } => say(&registry.show(&model)?.to_toml()?),
-        Verb::Verify { model } => return verify(&registry, model),
+        Verb::Verify { model } => return verify(registry, model),
         Verb::Remove { model } => {
             registry.remove(&model)?;
             say(&format!("removed {model}"));

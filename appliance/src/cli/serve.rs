@@ -10,7 +10,7 @@ use super::site;
 use crate::{
     api,
     config::Config,
-    edge::{Edge, authority, health, listen, names, request_log, server::Server, tls},
+    edge::{Edge, authority, health, listen, names, renewal::Renewal, request_log, server::Server, tls},
     wiring::{self, App},
 };
 
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// JSON lines on standard error, from here on. A panic is a line too: where it was, never what it said.
-fn log(filter: &str) -> anyhow::Result<()> {
+pub(super) fn log(filter: &str) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(request_log::json_lines(filter, std::io::stderr))
         .context("setting up the log")?;
     std::panic::set_hook(Box::new(|panic| {
@@ -71,6 +71,10 @@ pub(super) fn with(
         let running = Running { address: server.address()? };
         say(&format!("listening on https://{}", running.address));
 
+        let own = app.config.tls.certificate.is_some();
+        let local = (!own).then(|| (app.config.tls_folder(), app.config.tls.names.clone()));
+        let (metrics, clock) = (app.metrics.clone(), Arc::clone(&app.clock));
+        let upkeep = tokio::spawn(Renewal { certificate: Arc::clone(&certificate), local, metrics, clock }.keep());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async {
             tokio::select! {
@@ -83,6 +87,7 @@ pub(super) fn with(
             let _ends_anyway = stop.send(());
         }
         served.await.context("the server ended badly")?;
+        upkeep.abort();
         app.gate.audit.flush().await?;
         code.map(|code| code.unwrap_or(ExitCode::SUCCESS))
     })

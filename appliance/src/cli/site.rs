@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// The configuration file; defaults hold where there is none
+    /// The configuration file; /etc/cloister/cloister.toml if it is there, else the defaults
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// One value over the file's, as in `server.port=9443`; may be given again
@@ -44,12 +44,21 @@ impl Arguments {
     /// # Errors
     /// With the place marked, where something in it is wrong.
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
-        Config::load(self.config.as_deref(), &self.sets).map_err(|error| {
-            // The marked excerpt, not only the sentence.
-            anyhow::anyhow!("{:?}", miette::Report::new(error))
-        })
+        let installed = Path::new(INSTALLED);
+        let file = self.config.as_deref().or_else(|| installed.exists().then_some(installed));
+        // The marked excerpt, not only the sentence.
+        Config::load(file, &self.sets)
+            .map_err(|error| Misconfigured(format!("{:?}", miette::Report::new(error))).into())
     }
 }
+
+/// Where a package puts the configuration. Read where no other is named, so that commands and service speak of one site.
+const INSTALLED: &str = "/etc/cloister/cloister.toml";
+
+/// The configuration is wrong: the excerpt, with the place marked. Ends a command with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Misconfigured(String);
 
 /// The site's store, opened by the person at the machine. What is done here is decided and recorded like any request.
 pub(super) struct Desk {
@@ -86,12 +95,14 @@ impl Desk {
         match (named, tenants.as_slice()) {
             (Some(named), _) if tenants.contains(&named) => Ok(named),
             (Some(named), _) => {
-                bail!("there is no tenant `{named}`: the configuration and `cloister serve` make tenants")
+                bail!(
+                    "there is no tenant `{named}`: name it in the configuration as [tenants.{named}] and run `cloister init`"
+                )
             }
             (None, [only]) => Ok(only.clone()),
-            (None, []) => bail!(
-                "there is no tenant yet: name one in the configuration as [tenants.NAME] and start the server once"
-            ),
+            (None, []) => {
+                bail!("there is no tenant yet: name one in the configuration as [tenants.NAME] and run `cloister init`")
+            }
             (None, _) => bail!("there are several tenants: name one with --tenant"),
         }
     }
@@ -137,13 +148,14 @@ impl Desk {
         governed_blocking(&self.gate, &caller, Call::new(action, resource), |_| work())
     }
 
-    /// The same for the site as a whole.
+    /// The same for the site as a whole, in the role that the work needs.
     pub(super) fn govern_site<T>(
         &self,
         action: Action,
         work: impl FnOnce() -> anyhow::Result<(T, Outcome)>,
     ) -> anyhow::Result<T> {
-        let caller = self.caller(Role::Administrator, None);
+        let role = if action == Action::ManageModels { Role::Operator } else { Role::Administrator };
+        let caller = self.caller(role, None);
         governed_blocking(&self.gate, &caller, Call::new(action, Resource::Appliance), |_| work())
     }
 

@@ -25,7 +25,7 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
     let metadata = match std::fs::metadata(folder) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::note("data_folder", format!("{shown} is not there yet: the first start makes it"));
+            return Finding::note("data_folder", format!("{shown} is not there yet: `cloister init` makes it"));
         }
         Err(error) => {
             return Finding::bad(
@@ -57,7 +57,7 @@ pub(super) fn master_key(path: &Path) -> Finding {
     };
     let mend = match &error {
         KeyError::Missing { .. } => {
-            return Finding::note("master_key", format!("{shown} is not there yet: the first start makes it"));
+            return Finding::note("master_key", format!("{shown} is not there yet: `cloister init` makes it"));
         }
         KeyError::TooOpen { .. } => format!("chmod 0600 {shown}"),
         KeyError::OtherOwner { .. } => "run as the service's user, or `chown` the key".to_owned(),
@@ -70,7 +70,7 @@ pub(super) fn master_key(path: &Path) -> Finding {
 /// Every database opens with the key. A store that is not there is left so.
 pub(super) fn store(config: &Config) -> Finding {
     if !config.store_folder().join("fleet.db").exists() {
-        return Finding::note("store", "there is none yet: the first start makes it");
+        return Finding::note("store", "there is none yet: `cloister init` makes it");
     }
     let Ok(key) = MasterKey::load(&config.master_key()) else {
         return Finding::bad("store", "cannot be opened without the master key", "bring the key that it was made with");
@@ -99,7 +99,7 @@ pub(super) fn certificate(config: &Config, now: Timestamp) -> Finding {
     let renew = if own {
         "put a new certificate in place, then `systemctl reload cloister`"
     } else {
-        "restart the server: it renews its own certificate"
+        "start the server: it renews its own certificate"
     };
     if let Err(error) = tls::Certificate::load(&chain, &key) {
         return Finding::bad("certificate", error.to_string(), renew);

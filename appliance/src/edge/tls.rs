@@ -57,6 +57,11 @@ impl Certificate {
         Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), current: RwLock::new(Arc::new(current)) }))
     }
 
+    /// The file of the chain.
+    pub fn chain(&self) -> &Path {
+        &self.chain
+    }
+
     /// Reads the files again. If they cannot be used, the certificate in use stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         let fresh = Arc::new(read(&self.chain, &self.key)?);

@@ -99,6 +99,7 @@ impl Draft {
             Err(GenerateError::Busy { .. }) => Err("busy"),
             Err(GenerateError::Deadline) => Err("deadline"),
             Err(GenerateError::TooLong { .. }) => Err("too_long"),
+            Err(GenerateError::Refused(_)) => Err("refused"),
             Err(GenerateError::Cancelled | GenerateError::Stopped | GenerateError::Failed(_)) => Err("failed"),
         }
     }

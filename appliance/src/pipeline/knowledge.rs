@@ -1,6 +1,6 @@
 //! The port through which the pipeline reaches a tenant's documents. `wiring` adapts the library; tests hold a shelf.
 
-use cloister_knowledge::{DocumentText, Found, PairMatch, Query, Scope};
+use cloister_knowledge::{DocumentText, Found, Holding, PairMatch, Query, Scope};
 use cloister_terms::{AccessLabel, CollectionId, DocumentId};
 use jiff::{Timestamp, civil::Date};
 
@@ -14,11 +14,11 @@ pub trait Knowledge: Send + Sync {
     /// [`Stop::Failed`] when the store fails.
     fn collections(&self) -> Result<Vec<CollectionId>, Stop>;
 
-    /// What each of them holds.
+    /// What each of them holds for a reader with these labels.
     ///
     /// # Errors
     /// [`Stop::Failed`] when the store fails.
-    fn holdings(&self) -> Result<Vec<Holding>, Stop>;
+    fn holdings(&self, labels: &[AccessLabel]) -> Result<Vec<Holding>, Stop>;
 
     /// The documents of one collection, newest version first within each.
     ///
@@ -43,21 +43,6 @@ pub trait Knowledge: Send + Sync {
     /// # Errors
     /// [`Stop::Failed`] when the store or the embedding model fails or is busy.
     fn search(&self, scope: &Scope, query: &Query) -> Result<Found, Stop>;
-}
-
-/// What a collection holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holding {
-    /// The collection.
-    pub id: CollectionId,
-    /// What people call it.
-    pub title: String,
-    /// Documents, however many versions each has.
-    pub documents: usize,
-    /// Passages in the index.
-    pub passages: usize,
-    /// Curated pairs.
-    pub pairs: usize,
 }
 
 /// One version of a document, without its text.

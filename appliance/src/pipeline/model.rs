@@ -191,6 +191,9 @@ pub enum GenerateError {
         /// Tokens taken.
         limit: usize,
     },
+    /// The request asks for what the model cannot do: a setting out of range, a chat without a template.
+    #[error("the request cannot be honoured: {0}")]
+    Refused(String),
     /// The time was used up before the first token.
     #[error("the deadline passed before the model answered")]
     Deadline,
@@ -211,6 +214,7 @@ impl GenerateError {
         match self {
             Self::Busy { retry_after } => Stop::busy("generation", retry_after),
             Self::TooLong { tokens, limit } => Failure::TooLong { model: model.to_owned(), tokens, limit }.into(),
+            Self::Refused(why) => Stop::invalid(None, format!("the request cannot be honoured: {why}")),
             Self::Deadline => Failure::Deadline.into(),
             Self::Stopped => Failure::Unavailable {
                 what: format!("model `{model}`"),

@@ -58,7 +58,7 @@ impl Screened {
         &self.findings
     }
 
-    /// When the answer must be there.
+    /// When a draft must be there: a little before the answer, so that lanes without a model can still be tried.
     pub const fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -66,7 +66,7 @@ impl Screened {
 
 /// Screens the question.
 pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: Question) -> Result<Screened, Stop> {
-    let deadline = Instant::now() + ports.settings.time();
+    let deadline = Instant::now() + ports.settings.time().mul_f32(0.9);
     let clean = guard::screen(question.text.expose(), ports.settings.question_characters, &[]).map_err(|refusal| {
         let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })

@@ -22,6 +22,8 @@ pub enum Script {
     Hang(Vec<String>),
     /// Is not admitted: the queue is full.
     Busy,
+    /// Is not admitted: the request asks for what the model cannot do, in these words.
+    Refuse(String),
 }
 
 /// Plays one [`Script`] per request; the last one repeats.
@@ -98,6 +100,7 @@ impl Generate for Scripted {
             Script::Say(pieces) => (pieces, Some(true)),
             Script::Break(pieces) => (pieces, Some(false)),
             Script::Hang(pieces) => (pieces, None),
+            Script::Refuse(why) => return Err(GenerateError::Refused(why)),
             Script::Busy => return Err(GenerateError::Busy { retry_after }),
         };
         self.running.fetch_add(1, Ordering::SeqCst);

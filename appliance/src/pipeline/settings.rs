@@ -44,7 +44,8 @@ pub struct Settings {
     pub prompt_tokens: usize,
     /// Tokens of a composed draft at most.
     pub draft_tokens: usize,
-    /// Seconds that an answer may take.
+    /// Seconds that an answer may take, all stages together. A model's draft is given nine tenths of them, so that the
+    /// lanes after it still have time.
     pub seconds: u64,
 }
 
@@ -148,7 +149,12 @@ impl Settings {
         let outside = |values: &[(&'static str, f32)], most: f32, why: &'static str| {
             values.iter().find(|(_, value)| !(0.0..=most).contains(value)).map(|(name, _)| (*name, why))
         };
-        outside(&shares, 1.0, "must lie between 0 and 1")
+        let after_abstain =
+            self.lanes.iter().position(|lane| *lane == Lane::Abstain).is_some_and(|at| at + 1 < self.lanes.len());
+        let lanes =
+            after_abstain.then_some(("answer.lanes", "names a lane after `abstain`: none is ever tried after it"));
+        lanes
+            .or_else(|| outside(&shares, 1.0, "must lie between 0 and 1"))
             .or_else(|| outside(&weights, 1.25, "must lie between 0 and 1.25"))
             .or_else(|| counts.iter().find(|(_, count)| *count == 0).map(|(name, _)| (*name, "must be at least 1")))
             .or_else(|| (self.seconds == 0).then_some(("answer.seconds", "must be at least 1")))
@@ -164,6 +170,8 @@ mod tests {
         assert!(toml::from_str::<Settings>("temperature = 1.0").is_err());
         let odd: Settings = toml::from_str("evidence = 2.0").unwrap();
         assert_eq!(odd.contradiction().unwrap().0, "answer.evidence");
+        let odd: Settings = toml::from_str("lanes = ['abstain', 'quoted']").unwrap();
+        assert_eq!(odd.contradiction().unwrap().0, "answer.lanes");
         assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
         assert_eq!(Settings::default().contradiction(), None);
     }

@@ -74,6 +74,9 @@ pub enum Failure {
         /// The kind of thing and its name: ``collection `procedures` ``.
         what: String,
     },
+    /// There is no such model for this caller. Its name is the caller's and is not repeated.
+    #[error("there is no such model among those that you may use: see /v1/models")]
+    NoModel,
     /// The input has more tokens than the model takes.
     #[error("the input has {tokens} tokens, more than the {limit} that `{model}` takes: shorten it")]
     TooLong {
@@ -153,7 +156,7 @@ impl Stop {
             Self::Held { .. } => "held",
             Self::Failed { failure } => match failure {
                 Failure::Invalid { .. } => "invalid",
-                Failure::NotFound { .. } => "not_found",
+                Failure::NotFound { .. } | Failure::NoModel => "not_found",
                 Failure::TooLong { .. } => "too_long",
                 Failure::Busy { .. } => "busy",
                 Failure::Deadline => "deadline",

@@ -159,6 +159,8 @@ fn refused(error: PoolError) -> GenerateError {
         PoolError::DeadlineExceeded => GenerateError::Deadline,
         PoolError::Cancelled => GenerateError::Cancelled,
         PoolError::Stopped => GenerateError::Stopped,
+        // The pool words these from settings and templates alone, never from the prompt.
+        PoolError::Refused(why) => GenerateError::Refused(why),
         fault => GenerateError::Failed(fault.to_string()),
     }
 }

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use cloister_knowledge::{
-    Collection, CollectionError, DocumentText, Found, Library, PairMatch, Query, Scope, SearchError,
+    CollectionError, DocumentText, Found, Holding, Library, PairMatch, Query, Scope, SearchError,
 };
-use cloister_terms::{CollectionId, DocumentId};
+use cloister_terms::{AccessLabel, CollectionId, DocumentId};
 
-use crate::pipeline::{
-    Failure, Knowledge, Stop,
-    knowledge::{Holding, Listed},
-};
+use crate::pipeline::{Failure, Knowledge, Stop, knowledge::Listed};
 
 /// The library of one tenant behind the pipeline's port.
 #[derive(Clone)]
@@ -22,16 +19,8 @@ impl Knowledge for Shelf {
         Ok(collections.into_iter().map(|collection| collection.id).collect())
     }
 
-    fn holdings(&self) -> Result<Vec<Holding>, Stop> {
-        let collections = self.0.collections().map_err(|fault| Stop::internal("listing the collections", fault))?;
-        let holding = |c: Collection| Holding {
-            id: c.id,
-            title: c.title,
-            documents: c.documents,
-            passages: c.passages,
-            pairs: c.pairs,
-        };
-        Ok(collections.into_iter().map(holding).collect())
+    fn holdings(&self, labels: &[AccessLabel]) -> Result<Vec<Holding>, Stop> {
+        self.0.holdings(labels).map_err(|fault| Stop::internal("listing the collections", fault))
     }
 
     fn documents(&self, collection: &CollectionId) -> Result<Vec<Listed>, Stop> {

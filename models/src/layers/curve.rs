@@ -22,12 +22,6 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { e_r * two_n }
 }
 
-/// x times the logistic function of x.
-#[inline]
-pub(crate) fn silu(x: f32) -> f32 {
-    x / (1.0 + exp(-x))
-}
-
 /// The error function, within 4e-7: a quotient of polynomials in x squared, as Eigen has it (`generic_fast_erf_float`).
 #[inline]
 fn erf(x: f32) -> f32 {
@@ -75,6 +69,5 @@ mod tests {
             assert!((erf(-x) + exact).abs() < 5e-7);
         }
         assert!((gelu(1.0) - 0.841_344_7).abs() < 1e-6);
-        assert!((silu(1.0) - 0.731_058_6).abs() < 1e-6);
     }
 }

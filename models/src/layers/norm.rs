@@ -1,17 +1,5 @@
 //! Normalisation, row by row.
 
-use super::dot;
-
-/// Divides each row by its root mean square and multiplies by `weight`.
-pub(crate) fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
-    let mut out = Vec::with_capacity(rows.len());
-    for row in rows.chunks_exact(weight.len()) {
-        let scale = 1.0 / (dot(row, row) / row.len() as f32 + epsilon).sqrt();
-        out.extend(row.iter().zip(weight).map(|(x, weight)| x * scale * weight));
-    }
-    out
-}
-
 /// Brings each row to mean 0 and variance 1, then applies `weight` and `bias`. In place.
 pub(crate) fn layer_norm(rows: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
     for row in rows.chunks_exact_mut(weight.len()) {
@@ -31,11 +19,6 @@ mod tests {
 
     #[test]
     fn rows_are_normalised_one_by_one() {
-        let out = rms_norm(&[3.0, 4.0, 30.0, 40.0], &[1.0, 2.0], 0.0);
-        let root = 12.5f32.sqrt();
-        for (found, expected) in out.iter().zip([3.0 / root, 8.0 / root, 3.0 / root, 8.0 / root]) {
-            assert!((found - expected).abs() < 1e-6);
-        }
         let mut rows = [1.0, 3.0, 10.0, 30.0];
         layer_norm(&mut rows, &[1.0, 1.0], &[0.0, 5.0], 0.0);
         for (found, expected) in rows.iter().zip([-1.0, 6.0, -1.0, 6.0]) {

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::arch::llama_tests::tiny;
+use crate::arch::tiny::Tiny;
 use crate::manifest::{FileKind, Task};
 
 struct Place {
@@ -24,7 +24,7 @@ impl Place {
     /// A registry with one model.
     fn with_model() -> Self {
         let place = Self::new();
-        fs::write(place.path("tiny.gguf"), tiny(&[])).unwrap();
+        fs::write(place.path("tiny.gguf"), Tiny::default().file(&[])).unwrap();
         place.registry.import(&place.path("tiny.gguf"), &Import::default()).unwrap();
         place
     }
@@ -45,7 +45,7 @@ fn an_imported_file_is_listed_shown_verified_and_removed() {
     assert_eq!((manifest.task, manifest.architecture.as_str()), (Task::Generate, "llama"));
     assert_eq!(place.registry.list().unwrap().len(), 1);
     let mut file = place.registry.verify("tiny").unwrap().first(FileKind::Weights).unwrap();
-    assert_eq!(file.read_all(1 << 30).unwrap(), tiny(&[]));
+    assert_eq!(file.read_all(1 << 30).unwrap(), Tiny::default().file(&[]));
     place.registry.remove("tiny").unwrap();
     assert!(place.registry.list().unwrap().is_empty());
     assert!(words(place.registry.show("tiny")).contains("cloister model list"));
@@ -130,8 +130,11 @@ fn a_bundle_carries_a_model_to_another_registry() {
     to.registry.verify("tiny").unwrap();
     // The same again is no error, another model of that name is.
     to.registry.import(&bundle, &Import::default()).unwrap();
-    fs::write(to.path("tiny.gguf"), tiny(&[("llama.rope.freq_base", crate::weights::gguf::tests::Scalar::Float(5.0))]))
-        .unwrap();
+    fs::write(
+        to.path("tiny.gguf"),
+        Tiny::default().file(&[("llama.rope.freq_base", crate::weights::gguf::tests::Scalar::Float(5.0))]),
+    )
+    .unwrap();
     let other = to.registry.import(&to.path("tiny.gguf"), &Import::default());
     assert!(matches!(other, Err(RegistryError::Exists { .. })), "{other:?}");
 }
@@ -219,7 +222,7 @@ fn the_cache_of_hugging_faces_tools_is_imported_through_its_links() {
         fs::create_dir_all(folder).unwrap();
     }
     fs::write(cache.join("refs/main"), "abc123").unwrap();
-    fs::write(cache.join("blobs/1"), tiny(&[])).unwrap();
+    fs::write(cache.join("blobs/1"), Tiny::default().file(&[])).unwrap();
     symlink("../../blobs/1", snapshot.join("tiny-model.Q8.gguf")).unwrap();
     let manifest = place.registry.import(&cache, &Import::default()).unwrap();
     assert_eq!(manifest.name, "tiny-model.q8");

@@ -3,12 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use cloister_tests::{Client, Site, everything};
+use cloister_tests::{Client, Server, Site, everything};
 
-use super::site::{client, shared};
+use super::site::program;
 
 const PYTHON: &str = include_str!("../../fixtures/openai_client.py");
 const JAVASCRIPT: &str = include_str!("../../fixtures/openai_client.mjs");
@@ -28,8 +29,7 @@ fn cache() -> PathBuf {
     cloister_models::cache_dir().join("test-clients")
 }
 
-fn arguments(site: &Site) -> [String; 5] {
-    let (_, server) = shared();
+fn arguments(site: &Site, server: &Server) -> [String; 5] {
     [
         format!("https://localhost:{}/v1", server.address.port()),
         site.key("service"),
@@ -39,20 +39,48 @@ fn arguments(site: &Site) -> [String; 5] {
     ]
 }
 
-/// The value of a metric without labels.
-fn metric(operator: &Client, name: &str) -> f64 {
-    let text = operator.get("/metrics").text();
+/// The value of a metric without labels, in what `/metrics` said.
+fn metric(text: &str, name: &str) -> f64 {
     let line = text.lines().find(|line| line.split(' ').next() == Some(name));
     line.unwrap_or_else(|| panic!("/metrics lacks {name}")).split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-fn nothing_is_left_running() {
-    let operator = client("operator");
+fn generations(operator: &Client) -> f64 {
+    let text = operator.get("/metrics").text();
+    metric(&text, "cloister_generations_running") + metric(&text, "cloister_generations_waiting")
+}
+
+fn nothing_is_left_running(operator: &Client) {
     let until = Instant::now() + Duration::from_secs(5);
-    while metric(&operator, "cloister_generations_running") + metric(&operator, "cloister_generations_waiting") > 0.0 {
+    while generations(operator) > 0.0 {
         assert!(Instant::now() < until, "an abandoned generation is still running");
     }
-    assert!(metric(&operator, "cloister_generations_cancelled_total") >= 2.0, "both tries were cancelled");
+    assert!(
+        metric(&operator.get("/metrics").text(), "cloister_generations_cancelled_total") >= 2.0,
+        "both tries were cancelled"
+    );
+}
+
+/// Runs `client`, which asks one thing at a time, and returns the most generations that ran or waited at once meanwhile.
+/// An abandoned one that went on would be seen beside the try after it, which lasts for seconds.
+fn most_at_once(operator: &Client, client: impl FnOnce()) -> f64 {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0.0_f64;
+            while !over.load(Ordering::Acquire) {
+                most = most.max(generations(operator));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            most
+        });
+        // Also where the client fails: the watch must end for the failure to be told.
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(client));
+        over.store(true, Ordering::Release);
+        let most = watch.join().unwrap();
+        ran.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
+        most
+    })
 }
 
 #[test]
@@ -60,7 +88,10 @@ fn the_openai_clients_for_python_and_javascript_work_unmodified() {
     if !everything("the_openai_clients_for_python_and_javascript_work_unmodified (needs PyPI, npm and Node)") {
         return;
     }
-    let (site, _) = shared();
+    // A server of its own: nobody else's generations are counted.
+    let site = program().site();
+    let server = site.serve();
+    let operator = Client::new(&server, site.key("operator"));
     let authority = site.path().join("tls/ca.pem");
 
     let python = cache().join("python/bin/python");
@@ -68,10 +99,14 @@ fn the_openai_clients_for_python_and_javascript_work_unmodified() {
         succeed(Command::new("python3").args(["-m", "venv"]).arg(cache().join("python")));
     }
     succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "openai==3.51.0"]));
-    let printed =
-        succeed(Command::new(&python).args(["-c", PYTHON]).args(arguments(site)).env("SSL_CERT_FILE", &authority));
-    assert!(printed.contains("\"timed_out\": true"), "{printed}");
-    nothing_is_left_running();
+    let most = most_at_once(&operator, || {
+        let mut client = Command::new(&python);
+        client.args(["-c", PYTHON]).args(arguments(&site, &server)).env("SSL_CERT_FILE", &authority);
+        let printed = succeed(&mut client);
+        assert!(printed.contains("\"timed_out\": true"), "{printed}");
+    });
+    assert!((0.5..1.5).contains(&most), "{most} generations at once");
+    nothing_is_left_running(&operator);
 
     let folder = cache().join("javascript");
     std::fs::create_dir_all(&folder).unwrap();
@@ -84,6 +119,10 @@ fn the_openai_clients_for_python_and_javascript_work_unmodified() {
     }
     let script = folder.join("client.mjs");
     std::fs::write(&script, JAVASCRIPT).unwrap();
-    succeed(Command::new("node").arg(&script).args(arguments(site)).env("NODE_EXTRA_CA_CERTS", &authority));
-    nothing_is_left_running();
+    let most = most_at_once(&operator, || {
+        let mut client = Command::new("node");
+        succeed(client.arg(&script).args(arguments(&site, &server)).env("NODE_EXTRA_CA_CERTS", &authority));
+    });
+    assert!((0.5..1.5).contains(&most), "{most} generations at once");
+    nothing_is_left_running(&operator);
 }

@@ -39,7 +39,7 @@ pub struct Collection {
     id: CollectionId,
     /// What people call it.
     title: String,
-    /// Documents, however many versions each has.
+    /// Documents that the caller may read, however many versions each has.
     documents: usize,
     /// Passages in the index.
     passages: usize,
@@ -55,7 +55,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     governed(&app.gate, &caller, call, async |permit| {
         let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
         let readable = permit.collections().clone();
-        let holdings = blocking(move || knowledge.holdings()).await?;
+        let labels = labels(&permit);
+        let holdings = blocking(move || knowledge.holdings(&labels)).await?;
         let collections: Vec<Collection> = holdings
             .into_iter()
             .filter(|holding| readable.contains(&holding.id))

@@ -52,7 +52,7 @@ pub(crate) async fn embed(
         let base64 = check(&request, &identity)?;
         let texts = texts(&request.input)?;
         let count = texts.len();
-        let (vectors, tokens) = vectors(Arc::clone(&app.embed), texts).await?;
+        let (vectors, tokens) = vectors(Arc::clone(&app.embed_batch), texts).await?;
         let data: Vec<Value> = vectors
             .iter()
             .enumerate()
@@ -84,8 +84,7 @@ fn check(request: &EmbeddingRequest, identity: &EmbedIdentity) -> Result<bool, S
 
 /// Refuses any model but the embedding model.
 pub(super) fn known(model: &str, identity: &EmbedIdentity) -> Result<(), Stop> {
-    // The name is the caller's and is not repeated.
-    if model == identity.name { Ok(()) } else { Err(Stop::not_found("the embedding model")) }
+    if model == identity.name { Ok(()) } else { Err(Failure::NoModel.into()) }
 }
 
 fn texts(input: &Value) -> Result<Vec<String>, Stop> {
@@ -103,8 +102,21 @@ fn texts(input: &Value) -> Result<Vec<String>, Stop> {
     }
 }
 
+/// Longest text that is read at all, in bytes. The models take a few hundred to a few thousand tokens; a text this long
+/// has more than that unless it is no text, and to count its tokens would cost more than to embed a fitting one.
+const MOST_TEXT_BYTES: usize = 64 * 1024;
+
+/// Most bytes of all texts of one request.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+
 /// Embeds, refusing what the model would not see whole. Returns the vectors and the tokens read.
 pub(super) async fn vectors(embed: Arc<dyn Embed>, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, usize), Stop> {
+    let longest = texts.iter().map(String::len).max().unwrap_or(0);
+    if longest > MOST_TEXT_BYTES || texts.iter().map(String::len).sum::<usize>() > MOST_BYTES {
+        let message =
+            format!("a text may have {MOST_TEXT_BYTES} bytes and all of them {MOST_BYTES}: send less at once");
+        return Err(Stop::invalid("input", message));
+    }
     blocking(move || {
         let identity = embed.identity();
         let mut sum = 0;

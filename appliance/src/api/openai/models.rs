@@ -14,7 +14,13 @@ use cloister_governance::{
 use cloister_terms::Action;
 use serde_json::{Value, json};
 
-use crate::{api::call, governed::governed, identity::Caller, pipeline::Stop, wiring::App};
+use crate::{
+    api::call,
+    governed::governed,
+    identity::Caller,
+    pipeline::{Failure, Stop},
+    wiring::App,
+};
 
 /// Models
 #[utoipa::path(get, path = "/v1/models", tag = "openai",
@@ -40,7 +46,7 @@ pub(crate) async fn show(
     let call = call(&caller, Action::ListModels);
     governed(&app.gate, &caller, call, async |permit| {
         let found = usable(&app, &permit).into_iter().find(|known| known.get("id").is_some_and(|id| id == &model));
-        let found = found.ok_or_else(|| Stop::not_found("the model"))?;
+        let found = found.ok_or_else(|| Stop::from(Failure::NoModel))?;
         Ok((Json(found), Outcome::done()))
     })
     .await

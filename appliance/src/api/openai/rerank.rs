@@ -53,7 +53,7 @@ pub(crate) async fn rerank(
         }
         let documents = texts(&request)?;
         let told = std::iter::once(request.query.clone()).chain(documents.iter().cloned()).collect();
-        let (vectors, tokens) = vectors(Arc::clone(&app.embed), told).await?;
+        let (vectors, tokens) = vectors(Arc::clone(&app.embed_batch), told).await?;
         let Some((query, vectors)) = vectors.split_first() else {
             return Err(Stop::internal("reranking", "the embedding model returned nothing"));
         };

@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use cloister_governance::audit::OutcomeKind;
+use cloister_knowledge::parse::{InProcess, Source};
 use cloister_terms::Role;
 use serde_json::json;
 
@@ -162,4 +165,18 @@ async fn the_audit_log_is_searched_by_compliance_alone_and_the_search_is_in_it()
     let wrong = site.get(Role::Compliance, "/api/audit/records?since=Jane").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(!wrong.text.contains("Jane"), "{}", wrong.text);
+}
+
+#[tokio::test]
+async fn what_a_caller_may_not_read_is_not_counted_either() {
+    let site = Site::saying("x");
+    let library = &site.app.tenants.values().next().unwrap().library;
+    let (procedures, parser) = ("procedures".parse().unwrap(), InProcess::default());
+    let source = Source { name: "board.md".to_owned(), bytes: b"# Board\n\nFor the board alone.\n".to_vec() };
+    let label = BTreeMap::from([("access".to_owned(), "board".to_owned())]);
+    library.ingest(&procedures, &source, &label, &parser).unwrap();
+    assert_eq!(library.show(&procedures).unwrap().documents, 2);
+    let list = site.get(Role::Agent, "/api/collections").await.json();
+    let shown = list["collections"].as_array().unwrap().iter().find(|one| one["id"] == "procedures").unwrap();
+    assert_eq!((&shown["documents"], &shown["passages"]), (&json!(1), &json!(1)), "{list}");
 }

@@ -30,7 +30,7 @@ async fn each_role_sees_the_models_that_it_may_use() {
     }
     assert_eq!(site.get(Role::Agent, "/v1/models/pharmacy").await.json()["object"], "model");
     let missing = site.get(Role::Agent, "/v1/models/scripted").await;
-    assert_eq!((missing.status, &missing.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    assert_eq!((missing.status, &missing.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("model_not_found")));
     assert_eq!(site.get(Role::Compliance, "/v1/models").await.status, StatusCode::FORBIDDEN);
 }
 
@@ -214,6 +214,11 @@ async fn embeddings_that_cannot_be_made_are_refused_by_name() {
         site.post(Role::Service, "/v1/embeddings", &json!({"model": "counting", "input": long})).await.json();
     let message = too_long["error"]["message"].as_str().unwrap();
     assert!(message.contains("300") && message.contains("256"), "{message}");
+    assert_eq!(too_long["error"]["code"], "context_length_exceeded");
+    // One word to the counting model, so that only its length can give it away.
+    let huge =
+        site.post(Role::Service, "/v1/embeddings", &json!({"model": "counting", "input": "x".repeat(70_000)})).await;
+    assert_eq!((huge.status, &huge.json()["error"]["param"]), (StatusCode::BAD_REQUEST, &json!("input")));
     let unknown = site.post(Role::Service, "/v1/embeddings", &json!({"model": "other", "input": "x"})).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let busy = site.post(Role::Service, "/v1/embeddings", &json!({"model": "counting", "input": "a busy queue"})).await;
@@ -237,4 +242,19 @@ async fn documents_are_ordered_at_every_address_where_clients_look() {
         let reply = site.post(Role::Service, "/v1/rerank", &with(request.clone(), field, value)).await;
         assert_eq!(reply.json()["error"]["param"], json!(field));
     }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_and_a_setting_out_of_the_models_range_say_what_they_are() {
+    let site = Site::saying("x");
+    let limit = site.app.config.server.body_limit_bytes;
+    let large = site.post_text(Role::Service, "/v1/embeddings", &"x".repeat(limit + 1)).await;
+    assert_eq!(
+        (large.status, &large.json()["error"]["code"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_large"))
+    );
+    let refusing = Site::playing(vec![Script::Refuse("`temperature` is out of range".to_owned())]);
+    let reply = refusing.post(Role::Service, "/v1/chat/completions", &chat("scripted", "hi")).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text);
+    assert!(reply.text.contains("out of range"), "{}", reply.text);
 }

@@ -90,6 +90,7 @@ impl Site {
             gate: Gate { policy: Policy::built_in(), audit },
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
+            embed_batch: Arc::new(Counting),
             generate: Some(Arc::clone(&model) as Arc<dyn Generate>),
             pools: None,
             tenants: BTreeMap::new(),

@@ -8,17 +8,18 @@ use std::{
 };
 
 use anyhow::Context;
-use cloister_governance::{accounts::NewAccount, audit::Outcome, keys::MasterKey, store::Store};
+use cloister_governance::{accounts::NewAccount, audit::Outcome};
 use cloister_knowledge::{CollectionSpec, Content, Progress, Submission};
 use cloister_terms::{Action, CollectionId, Role, TenantId};
 use rust_embed::RustEmbed;
 
 use super::say;
 use crate::{
-    cli::{progress, site::Desk, site::write_secret},
+    cli::{
+        init, progress,
+        site::{Desk, write_secret},
+    },
     config::Config,
-    edge::{authority, names},
-    wiring,
 };
 
 /// The sample pharmacy's documents, written for the demo.
@@ -62,12 +63,9 @@ pub(super) fn site(folder: &Path, models: &Path) -> anyhow::Result<Site> {
         fs::write(&site.config, configuration(&folder, models)).context("writing the demo's configuration")?;
     }
     let config = Config::load(Some(&site.config), &[])?.config;
-    let key = MasterKey::load_or_create(&config.master_key(), wiring::random().as_ref())?;
     say("the demo keeps its master key in a file beside the data: fit for trying, not for patients' data");
     let tenant: TenantId = TENANT.parse()?;
-    wiring::tenant_database(&Store::open(&config.store_folder(), key)?, &tenant)?;
-    authority::ensure(&config.tls_folder(), &names::of_this_host(&config.tls.names), wiring::clock().now())?;
-    let desk = Desk::of(config)?;
+    let desk = init::make(config)?;
     accounts(&desk, &site, &tenant)?;
     collections(&desk, &tenant)?;
     Ok(site)

@@ -13,8 +13,7 @@ use cloister_terms::{Action, CollectionId, DocumentId, FixedClock, Phi, Role};
 
 use crate::{
     pipeline::{
-        Answer, Generate, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer,
-        knowledge::{Holding, Listed},
+        Answer, Generate, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer, knowledge::Listed,
         scripted::Scripted,
     },
     session::Session,
@@ -142,7 +141,7 @@ impl Knowledge for Shelf {
         Ok(vec!["procedures".parse().unwrap(), "secret".parse().unwrap()])
     }
 
-    fn holdings(&self) -> Result<Vec<Holding>, Stop> {
+    fn holdings(&self, _: &[cloister_terms::AccessLabel]) -> Result<Vec<cloister_knowledge::Holding>, Stop> {
         Ok(Vec::new())
     }
 

@@ -1,0 +1,542 @@
+//! Products of panels of weights with rows of activations.
+
+use super::activations::View;
+use super::formats::{BLOCK, LANES, SUPER_LEAST, SUPER_PLAIN};
+use super::simd::{Kernel, Simd};
+
+/// Quants of a panel as pairs.
+pub(super) trait Quants {
+    /// Bytes of 32 inputs.
+    const BYTES: usize;
+    /// The pair `PAIR` of a block: sixteen lanes of two 16-bit integers.
+    ///
+    /// # Safety
+    /// A whole block lies there, and `S` exists.
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I;
+}
+
+/// Four bits.
+pub(super) struct Four;
+/// Four bits and one more.
+pub(super) struct Five;
+/// Four bits and two more.
+pub(super) struct Six;
+/// Eight bits.
+pub(super) struct Eight;
+/// Sixteen bits: quants taken apart beforehand.
+struct Wide;
+
+#[inline(always)]
+unsafe fn low<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+    // SAFETY: the caller's word.
+    unsafe {
+        let four = S::load_int(block.add(PAIR / 4 * 64));
+        let mask = S::splat_int(0x000f_000f);
+        match PAIR % 4 {
+            0 => S::and(four, mask),
+            3 => S::right(four, 12),
+            nibble => S::and(S::right(four, 4 * nibble as i32), mask),
+        }
+    }
+}
+
+/// Moves bits from one place to another.
+#[inline(always)]
+unsafe fn moved<S: Simd>(x: S::I, from: usize, to: usize) -> S::I {
+    // SAFETY: the caller's word.
+    unsafe {
+        match from.cmp(&to) {
+            std::cmp::Ordering::Less => S::left(x, (to - from) as i32),
+            std::cmp::Ordering::Equal => x,
+            std::cmp::Ordering::Greater => S::right(x, (from - to) as i32),
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Quants for Four {
+    const BYTES: usize = 256;
+    #[inline(always)]
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+        unsafe { low::<S, PAIR>(block) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Quants for Five {
+    const BYTES: usize = 320;
+    #[inline(always)]
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+        unsafe {
+            let high = moved::<S>(S::load_int(block.add(256)), PAIR, 4);
+            S::or(low::<S, PAIR>(block), S::and(high, S::splat_int(0x0010_0010)))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Quants for Six {
+    const BYTES: usize = 384;
+    #[inline(always)]
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+        unsafe {
+            let high = moved::<S>(S::load_int(block.add(256 + PAIR / 8 * 64)), PAIR % 8 * 2, 4);
+            S::or(low::<S, PAIR>(block), S::and(high, S::splat_int(0x0030_0030)))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Quants for Eight {
+    const BYTES: usize = 512;
+    #[inline(always)]
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+        unsafe {
+            let two = S::load_int(block.add(PAIR / 2 * 64));
+            if PAIR.is_multiple_of(2) { S::and(two, S::splat_int(0x00ff_00ff)) } else { S::right(two, 8) }
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Quants for Wide {
+    const BYTES: usize = 1024;
+    #[inline(always)]
+    unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
+        unsafe { S::load_int(block.add(PAIR * 64)) }
+    }
+}
+
+/// Scales of a panel.
+pub(super) trait Scales {
+    /// Whether each half of a block has a scale of its own.
+    const HALVES: bool;
+    /// Whether there is a least value per block.
+    const LEAST: bool;
+    /// Scales of the two halves and the least value.
+    ///
+    /// # Safety
+    /// The panel's scales reach over that block, and `S` exists.
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F);
+}
+
+/// A 16-bit float per block.
+pub(super) struct Half;
+/// Two 16-bit floats per block: scale and least value.
+pub(super) struct HalfLeast;
+/// The scales of Q4_K and Q5_K.
+pub(super) struct SuperLeast;
+/// The scales of Q6_K.
+pub(super) struct SuperPlain;
+/// Scales taken apart beforehand.
+struct Plain<const HALVES: bool, const LEAST: bool>;
+
+/// Bytes of a block's scales that were taken apart: two scales and a least value of sixteen rows.
+const PLAIN: usize = 3 * 64;
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Scales for Half {
+    const HALVES: bool = false;
+    const LEAST: bool = false;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+        unsafe { ([S::load_half(panel.add(block * 32).cast()); 2], S::splat(0.0)) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Scales for HalfLeast {
+    const HALVES: bool = false;
+    const LEAST: bool = true;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+        unsafe {
+            let at = panel.add(block * 64);
+            ([S::load_half(at.cast()); 2], S::load_half(at.add(32).cast()))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Scales for SuperLeast {
+    const HALVES: bool = false;
+    const LEAST: bool = true;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+        unsafe {
+            let head = panel.add(block / 8 * SUPER_LEAST);
+            let part = head.add(64 + block % 8 * 32);
+            let scale = S::mul(S::load_half(head.cast()), S::load_u8(part));
+            let least = S::mul(S::load_half(head.add(32).cast()), S::load_u8(part.add(16)));
+            ([scale; 2], S::sub(S::splat(0.0), least))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl Scales for SuperPlain {
+    const HALVES: bool = true;
+    const LEAST: bool = false;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+        unsafe {
+            let head = panel.add(block / 8 * SUPER_PLAIN);
+            let part = head.add(32 + block % 8 * 32);
+            let scale = S::load_half(head.cast());
+            ([S::mul(scale, S::load_i8(part)), S::mul(scale, S::load_i8(part.add(16)))], S::splat(0.0))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
+impl<const H: bool, const L: bool> Scales for Plain<H, L> {
+    const HALVES: bool = H;
+    const LEAST: bool = L;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+        unsafe {
+            let at: *const f32 = panel.add(block * PLAIN).cast();
+            let first = S::load(at);
+            let second = if H { S::load(at.add(16)) } else { first };
+            ([first, second], if L { S::load(at.add(32)) } else { S::splat(0.0) })
+        }
+    }
+}
+
+/// The result of a panel: sixteen columns of some rows.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub(super) at: *mut f32,
+    /// Numbers from row to row.
+    pub(super) stride: usize,
+    /// Columns that are written, at most sixteen.
+    pub(super) columns: usize,
+    /// Whether the product is added to what is there.
+    pub(super) add: bool,
+}
+
+impl Out {
+    #[inline(always)]
+    unsafe fn write<S: Simd>(self, row: usize, x: S::F) {
+        // SAFETY: the maker's word: rows of `columns` numbers lie there.
+        unsafe {
+            let to = self.at.add(row * self.stride);
+            if self.columns == LANES {
+                S::store(to, if self.add { S::add(S::load(to), x) } else { x });
+                return;
+            }
+            let mut lanes = [0.0f32; LANES];
+            S::store(lanes.as_mut_ptr(), x);
+            for (column, lane) in lanes.iter().take(self.columns).enumerate() {
+                let to = to.add(column);
+                to.write(if self.add { to.read() + lane } else { *lane });
+            }
+        }
+    }
+}
+
+/// Panels one after the other, times some rows.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    pub(super) quants: *const u8,
+    pub(super) quants_stride: usize,
+    pub(super) scales: *const u8,
+    pub(super) scales_stride: usize,
+    pub(super) panels: usize,
+    /// Blocks of 32 inputs.
+    pub(super) blocks: usize,
+    pub(super) offset: i32,
+    pub(super) rows: usize,
+    pub(super) input: View,
+    /// The first panel's; the last one's columns may be fewer.
+    pub(super) out: Out,
+    /// Columns of all panels.
+    pub(super) columns: usize,
+}
+
+impl Panels {
+    #[inline(always)]
+    unsafe fn panel(&self, at: usize) -> (*const u8, *const u8, Out) {
+        // SAFETY: `at` is below `panels`.
+        unsafe {
+            let columns = (self.columns - at * LANES).min(LANES);
+            let out = Out { at: self.out.at.add(at * LANES), columns, ..self.out };
+            (self.quants.add(at * self.quants_stride), self.scales.add(at * self.scales_stride), out)
+        }
+    }
+}
+
+macro_rules! pairs {
+    ($do:ident: $($pair:literal)*) => { $( $do!($pair); )* };
+}
+
+/// One panel times `R` rows.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "indices run to lengths that are constants of the types; the compiler unrolls and checks nothing at run time"
+)]
+#[inline(always)]
+unsafe fn tile<S: Simd, Q: Quants, C: Scales, const R: usize>(
+    (quants, scales, out): (*const u8, *const u8, Out),
+    (blocks, offset): (usize, i32),
+    input: View,
+    first: usize,
+) {
+    // SAFETY: the caller's word: the panel has `blocks` blocks, the input `R` rows from the first.
+    unsafe {
+        let stride = input.stride;
+        let mut totals = [S::splat(0.0); R];
+        let rows: [*const i16; R] = std::array::from_fn(|row| input.quants.add((first + row) * stride));
+        let row_scales: [*const f32; R] = std::array::from_fn(|row| input.scales.add((first + row) * stride / BLOCK));
+        let row_sums: [*const [i32; 2]; R] = std::array::from_fn(|row| input.sums.add((first + row) * stride / BLOCK));
+        for block in 0..blocks {
+            let at = quants.add(block * Q::BYTES);
+            let ([scale, second], least) = C::read::<S>(scales, block);
+            let mut sums: [S::I; R] = std::array::from_fn(|row| {
+                let [a, b] = *row_sums[row].add(block);
+                S::splat_int((if C::HALVES { a } else { a.wrapping_add(b) }).wrapping_mul(-offset))
+            });
+            macro_rules! step {
+                ($pair:literal) => {
+                    let weights = Q::pair::<S, $pair>(at);
+                    for (sum, row) in sums.iter_mut().zip(&rows) {
+                        let pair = row.add(block * BLOCK + 2 * $pair).cast::<i32>().read_unaligned();
+                        *sum = S::dot(*sum, weights, S::splat_int(pair));
+                    }
+                };
+            }
+            pairs!(step: 0 1 2 3 4 5 6 7);
+            if C::HALVES {
+                for row in 0..R {
+                    let by = S::mul(scale, S::splat(*row_scales[row].add(block)));
+                    totals[row] = S::fma(S::float(sums[row]), by, totals[row]);
+                    let [_, b] = *row_sums[row].add(block);
+                    sums[row] = S::splat_int(b.wrapping_mul(-offset));
+                }
+            }
+            pairs!(step: 8 9 10 11 12 13 14 15);
+            for row in 0..R {
+                let row_scale = *row_scales[row].add(block);
+                let by = S::mul(if C::HALVES { second } else { scale }, S::splat(row_scale));
+                totals[row] = S::fma(S::float(sums[row]), by, totals[row]);
+                if C::LEAST {
+                    let [a, b] = *row_sums[row].add(block);
+                    let sum = S::splat(a.wrapping_add(b) as f32 * row_scale);
+                    totals[row] = S::fma(least, sum, totals[row]);
+                }
+            }
+        }
+        for (row, total) in totals.into_iter().enumerate() {
+            out.write::<S>(first + row, total);
+        }
+    }
+}
+
+/// Up to this many rows are multiplied straight from the packed quants, which are taken apart again for every few rows. Taking a
+/// panel apart beforehand costs as much as five rows.
+pub(super) const FEW: usize = 24;
+
+/// Few rows.
+pub(super) struct Few<Q, C>(pub(super) Panels, pub(super) std::marker::PhantomData<(Q, C)>);
+
+impl<Q: Quants, C: Scales> Kernel for Few<Q, C> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let work = self.0;
+        let sizes = (work.blocks, work.offset);
+        for panel in 0..work.panels {
+            // SAFETY: the maker's word.
+            unsafe {
+                let place = work.panel(panel);
+                let mut row = 0;
+                while row < work.rows {
+                    row += match work.rows - row {
+                        left if left == 1 || S::TALL == 1 => {
+                            tile::<S, Q, C, 1>(place, sizes, work.input, row);
+                            1
+                        }
+                        2 | 3 => {
+                            tile::<S, Q, C, 2>(place, sizes, work.input, row);
+                            2
+                        }
+                        left if S::TALL >= 8 && left >= 8 => {
+                            tile::<S, Q, C, 8>(place, sizes, work.input, row);
+                            8
+                        }
+                        _ => {
+                            tile::<S, Q, C, 4>(place, sizes, work.input, row);
+                            4
+                        }
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Takes the quants and scales of one panel apart.
+pub(super) struct Spread<Q, C> {
+    pub(super) quants: *const u8,
+    pub(super) scales: *const u8,
+    pub(super) blocks: usize,
+    /// Room for [`SPREAD`] bytes per block.
+    pub(super) to: *mut u8,
+    pub(super) kind: std::marker::PhantomData<(Q, C)>,
+}
+
+/// Bytes that a block of a panel takes once it was taken apart.
+pub(super) const SPREAD: usize = Wide::BYTES + PLAIN;
+
+impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for block in 0..self.blocks {
+            // SAFETY: the maker's word.
+            unsafe {
+                let from = self.quants.add(block * Q::BYTES);
+                let to = self.to.add(block * Wide::BYTES);
+                macro_rules! step {
+                    ($pair:literal) => {
+                        S::store_int(to.add($pair * 64), Q::pair::<S, $pair>(from));
+                    };
+                }
+                pairs!(step: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+                let ([first, second], least) = C::read::<S>(self.scales, block);
+                let to: *mut f32 = self.to.add(self.blocks * Wide::BYTES + block * PLAIN).cast();
+                S::store(to, first);
+                S::store(to.add(16), second);
+                S::store(to.add(32), least);
+            }
+        }
+    }
+}
+
+/// Many rows times one panel that was taken apart.
+pub(super) struct Many<const HALVES: bool, const LEAST: bool>(pub(super) Panels);
+
+impl<const H: bool, const L: bool> Kernel for Many<H, L> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let work = self.0;
+        let sizes = (work.blocks, work.offset);
+        // SAFETY: the maker's word.
+        unsafe {
+            let place = (work.quants, work.scales, work.out);
+            let mut row = 0;
+            while S::TALL >= 8 && row + 8 <= work.rows {
+                tile::<S, Wide, Plain<H, L>, 8>(place, sizes, work.input, row);
+                row += 8;
+            }
+            while S::TALL >= 4 && row + 4 <= work.rows {
+                tile::<S, Wide, Plain<H, L>, 4>(place, sizes, work.input, row);
+                row += 4;
+            }
+            while row < work.rows {
+                tile::<S, Wide, Plain<H, L>, 1>(place, sizes, work.input, row);
+                row += 1;
+            }
+        }
+    }
+}
+
+/// Weights that are floats.
+pub(super) trait Floats {
+    /// Bytes of one.
+    const BYTES: usize;
+    /// # Safety
+    /// Sixteen lie there, and `S` exists.
+    unsafe fn read<S: Simd>(from: *const u8) -> S::F;
+}
+
+pub(super) struct Sixteen;
+pub(super) struct Brain;
+pub(super) struct Full;
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads what its contract gives")]
+impl Floats for Sixteen {
+    const BYTES: usize = 2;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(from: *const u8) -> S::F {
+        unsafe { S::load_half(from.cast()) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads what its contract gives")]
+impl Floats for Brain {
+    const BYTES: usize = 2;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(from: *const u8) -> S::F {
+        unsafe { S::load_brain(from.cast()) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "each reads what its contract gives")]
+impl Floats for Full {
+    const BYTES: usize = 4;
+    #[inline(always)]
+    unsafe fn read<S: Simd>(from: *const u8) -> S::F {
+        unsafe { S::load(from.cast()) }
+    }
+}
+
+/// Panels of floats times rows of floats.
+pub(super) struct FloatPanels<W>(pub(super) Panels, pub(super) std::marker::PhantomData<W>);
+
+/// One panel times `R` rows; two sums per row, so that one addition need not wait for the other.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "indices run to lengths that are constants of the types; the compiler unrolls and checks nothing at run time"
+)]
+#[inline(always)]
+unsafe fn float_tile<S: Simd, W: Floats, const R: usize>(
+    quants: *const u8,
+    out: Out,
+    blocks: usize,
+    input: View,
+    first: usize,
+) {
+    // SAFETY: the caller's word: the panel has `blocks` blocks, the input `R` rows from the first.
+    unsafe {
+        let rows: [*const f32; R] = std::array::from_fn(|row| input.floats.add((first + row) * input.stride));
+        let (mut even, mut odd) = ([S::splat(0.0); R], [S::splat(0.0); R]);
+        for pair in 0..blocks * BLOCK / 2 {
+            let at = quants.add(pair * 2 * LANES * W::BYTES);
+            let (a, b) = (W::read::<S>(at), W::read::<S>(at.add(LANES * W::BYTES)));
+            for row in 0..R {
+                even[row] = S::fma(a, S::splat(*rows[row].add(2 * pair)), even[row]);
+                odd[row] = S::fma(b, S::splat(*rows[row].add(2 * pair + 1)), odd[row]);
+            }
+        }
+        for (row, (even, odd)) in even.into_iter().zip(odd).enumerate() {
+            out.write::<S>(first + row, S::add(even, odd));
+        }
+    }
+}
+
+impl<W: Floats> Kernel for FloatPanels<W> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let work = self.0;
+        for panel in 0..work.panels {
+            // SAFETY: the maker's word.
+            unsafe {
+                let (quants, _, out) = work.panel(panel);
+                let mut row = 0;
+                while S::TALL >= 8 && row + 8 <= work.rows {
+                    float_tile::<S, W, 8>(quants, out, work.blocks, work.input, row);
+                    row += 8;
+                }
+                while S::TALL >= 4 && row + 2 <= work.rows {
+                    float_tile::<S, W, 2>(quants, out, work.blocks, work.input, row);
+                    row += 2;
+                }
+                while row < work.rows {
+                    float_tile::<S, W, 1>(quants, out, work.blocks, work.input, row);
+                    row += 1;
+                }
+            }
+        }
+    }
+}
