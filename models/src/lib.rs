@@ -30,12 +30,16 @@
 //!   in what the template wrote. A message cannot close its own turn.
 //! - **Activations keep 16 bits.** See the comment in `kernel/activations.rs` for what 8 bits cost SmolLM2.
 //! - **A row's numbers depend on its own sequence alone**, to the last bit: not on the rows computed beside it, on how a prompt was cut
-//!   into steps, or on the number of threads.
+//!   into steps, or on the number of threads. So batching never changes a result.
 //! - **Encoders compute in 8-bit integers** with a scale per 128 numbers, several times as fast as floats, at a cosine to their vectors of
 //!   0.999 and better (`kernel/embed.rs` says why 128). [`Precision::Float32`] is there to compare.
 //! - **Batches are not padded.** The sequences of a batch lie one after the other, so no mask is needed and none can be wrong.
 //! - **Threads.** `PoolOptions::threads` bounds what this crate computes itself and candle's floating-point products.
-//! - **One sequence at a time** for generation, first come, first served. Batching them is work to come; the seam is `task::generate::StepTokens`.
+//! - **Sequences are computed together**, a step at a time (`pool/schedule.rs`): the next token of each, and a part of the prompts that wait.
+//!   The weights are read once for all of them, a deadline or a caller who left ends one at the next step, and where the state has no room
+//!   the youngest is put back rather than failed.
+//! - **State lies in blocks of 32 tokens** that sequences of one salt share (`pool/blocks.rs`), prompts and what was generated alike: a block's
+//!   numbers are the same however they were computed.
 
 mod arch;
 mod cache;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 mod batch;
+mod batching;
+mod blocks;
 pub(crate) mod embed;
 pub(crate) mod generate;
 mod queue;
-mod slots;
+mod schedule;
 mod stream;
 mod worker;
 
@@ -58,8 +60,9 @@ pub struct PoolOptions {
     pub threads: usize,
     /// Longest sequence of a generation pool, prompt and answer together; never more than the model was trained for.
     pub context_tokens: usize,
-    /// Sequences whose state a generation pool keeps, the running one included, so that a prompt which starts like a
-    /// recent one of the same salt skips the shared part. At least 1.
+    /// How much state a generation pool keeps, in sequences of `context_tokens`: for those under way, and so that a prompt which
+    /// starts like a recent one of the same salt skips the shared part. Shorter sequences share the room; memory is taken as it is
+    /// needed. At least 1.
     pub sequences: usize,
     /// Where the seeds of requests that name none start from. Pass a random number; the same one gives the same seeds.
     pub entropy: u64,

@@ -176,6 +176,43 @@ fn the_same_seed_gives_the_same_text_whether_the_prompt_was_there_already_or_not
     assert_eq!((cached, third), (0, first));
 }
 
+/// `CLOISTER_TOGETHER` sets how often.
+#[test]
+fn a_text_is_the_same_alone_and_among_fifteen_others() {
+    let rounds: u64 = std::env::var("CLOISTER_TOGETHER").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let topics = ["insulin", "opening hours", "a lost password", "side effects of ibuprofen"];
+    let request = |n: u64, round: u64| GenerateRequest {
+        prompt: Prompt::Text(format!(
+            "{} {}",
+            topics[n as usize % 4].repeat(1 + n as usize * 3),
+            "What should one know?"
+        )),
+        sampling: Sampling {
+            temperature: if n.is_multiple_of(2) { 0.0 } else { 0.9 },
+            seed: Some(n),
+            max_tokens: 12 + n as usize,
+            ignore_eos: true,
+            ..Sampling::default()
+        },
+        deadline: later(),
+        // A salt of its own, so that nothing is there already.
+        salt: 1000 + round * 100 + n,
+    };
+    for round in 0..rounds {
+        let asked = round % 16;
+        let alone = request(asked, 2 * round);
+        let (expected, ..) = run(alone.prompt, alone.sampling, alone.salt);
+        let mut together: Vec<_> = (0..16).map(|n| generator().generate(request(n, 2 * round + 1)).unwrap()).collect();
+        let mut text = String::new();
+        while let Some(event) = together[asked as usize].next_blocking() {
+            if let Event::Text(piece) = event {
+                text.push_str(&piece);
+            }
+        }
+        assert_eq!(text, expected, "round {round}");
+    }
+}
+
 #[test]
 fn a_generation_that_is_dropped_makes_room_at_once() {
     let endless = Sampling { max_tokens: 4000, ignore_eos: true, ..Sampling::default() };

@@ -9,7 +9,8 @@ use crate::layers::decoder::Decoder;
 use crate::manifest::{FileKind, Manifest};
 use crate::pool::PoolOptions;
 use crate::registry::{Import, Registry, Verified};
-use crate::task::generate::StepTokens;
+use crate::task::StepError;
+use crate::task::generate::{Piece, StepTokens};
 use crate::weights::GgufFile;
 use crate::weights::gguf::tests::{Scalar, file};
 
@@ -137,6 +138,18 @@ pub(crate) fn tokens(count: usize) -> Vec<u32> {
     (0..count as u64).map(|n| (crate::sampling::mix(n) % VOCABULARY as u64) as u32).collect()
 }
 
+/// Feeds a sequence that has blocks of its own, the `slot`th 16.
+pub(crate) fn feed(
+    model: &mut Decoder,
+    slot: u32,
+    position: usize,
+    tokens: &[u32],
+    logits: &mut Vec<f32>,
+) -> Result<(), StepError> {
+    let blocks: Vec<u32> = (slot * 16..(slot + 1) * 16).collect();
+    model.step(&[Piece { blocks: &blocks, position, tokens, logits: true }], logits)
+}
+
 /// Whether two rows of logits differ by no more than `by` of the greatest.
 pub(crate) fn near(found: &[f32], expected: &[f32], by: f32) {
     let size = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
@@ -153,7 +166,7 @@ pub(crate) fn same_logits(bytes: &[u8], by: f32, mut theirs: impl FnMut(&Tensor,
     for (position, token) in tokens(40).into_iter().enumerate() {
         let input = Tensor::new(&[[token]], &Device::Cpu).unwrap();
         let expected: Vec<f32> = theirs(&input, position).flatten_all().unwrap().to_vec1().unwrap();
-        ours.feed(0, position, &[token], Some(&mut logits)).unwrap();
+        feed(&mut ours, 0, position, &[token], &mut logits).unwrap();
         near(&logits, &expected, by);
     }
 }

@@ -20,8 +20,8 @@ pub(crate) struct Activations {
     quants: Vec<i16>,
     /// Per block.
     scales: Vec<f32>,
-    /// Sums of the quants of each half of a block.
-    sums: Vec<[i32; 2]>,
+    /// Sums of the rounded numbers of each half of a block, and of both.
+    sums: Vec<[f32; 3]>,
 }
 
 /// Where a row's parts lie.
@@ -30,7 +30,7 @@ pub(super) struct View {
     pub(super) floats: *const f32,
     pub(super) quants: *const i16,
     pub(super) scales: *const f32,
-    pub(super) sums: *const [i32; 2],
+    pub(super) sums: *const [f32; 3],
     /// Numbers from row to row.
     pub(super) stride: usize,
 }
@@ -111,7 +111,7 @@ struct Round {
     floats: *const f32,
     quants: *mut i16,
     scales: *mut f32,
-    sums: *mut [i32; 2],
+    sums: *mut [f32; 3],
     blocks: usize,
 }
 
@@ -130,10 +130,14 @@ impl Kernel for Round {
                 let to = self.quants.add(block * BLOCK);
                 S::store_short(to, S::round(S::mul(a, inverse)));
                 S::store_short(to.add(16), S::round(S::mul(b, inverse)));
-                self.scales.add(block).write(top / 32_767.0);
-                let sum =
-                    |from: *const i16| from.cast::<[i16; 16]>().read_unaligned().iter().map(|x| i32::from(*x)).sum();
-                self.sums.add(block).write([sum(to), sum(to.add(16))]);
+                let scale = top / 32_767.0;
+                self.scales.add(block).write(scale);
+                let sum = |from: *const i16| {
+                    from.cast::<[i16; 16]>().read_unaligned().iter().map(|x| i32::from(*x)).sum::<i32>()
+                };
+                let (first, second) = (sum(to), sum(to.add(16)));
+                let sums = [first, second, first.wrapping_add(second)];
+                self.sums.add(block).write(sums.map(|sum| sum as f32 * scale));
             }
         }
     }

@@ -79,6 +79,11 @@ impl Cache {
         Self { heads, layers, blocks: vec![Box::default(); blocks] }
     }
 
+    /// Blocks that there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Numbers of a block: per layer and asked head 32 keys, then 32 values.
     fn length(&self) -> usize {
         self.layers * self.heads.keys * 2 * POSITIONS * self.heads.size
@@ -119,12 +124,6 @@ impl Cache {
             }
         }
         Some(Places { rows })
-    }
-
-    /// Makes one block the contents of another. False where either does not exist.
-    pub(crate) fn copy(&mut self, from: u32, to: u32) -> bool {
-        let Some(block) = self.blocks.get(from as usize).cloned() else { return false };
-        self.blocks.get_mut(to as usize).map(|to| *to = block).is_some()
     }
 
     /// Writes keys and values of a layer. `row` gives both for a row's number.
@@ -433,13 +432,15 @@ impl Tile {
             // SAFETY: the blocks up to the highest position are there, and a stretch has room for its scores.
             unsafe {
                 for block in from / POSITIONS..to.div_ceil(POSITIONS) {
-                    let keys = *self.blocks.add(block);
+                    let (keys, next) = (*self.blocks.add(block), self.next(block, to));
                     let at = block * POSITIONS - from;
                     if S::TALL >= 8 {
-                        self.scores::<S, R, 2>(keys, &mut scores, at);
+                        self.scores::<S, R, 2>((keys, next), &mut scores, at);
                     } else {
-                        self.scores::<S, R, 1>(keys, &mut scores, at);
-                        self.scores::<S, R, 1>(keys.add(LANES * self.size), &mut scores, at + LANES);
+                        self.scores::<S, R, 1>((keys, next), &mut scores, at);
+                        let second = LANES * self.size;
+                        let (keys, next) = (keys.add(second), next.wrapping_add(second));
+                        self.scores::<S, R, 1>((keys, next), &mut scores, at + LANES);
                     }
                 }
                 let mut joins = [(1.0, 0.0); R];
@@ -477,6 +478,14 @@ impl Tile {
         }
     }
 
+    /// The block after one, where it is read too: its lines are asked for while this one is computed on. Blocks lie far from each other, so that
+    /// the processor does not guess them.
+    #[inline(always)]
+    unsafe fn next(&self, block: usize, to: usize) -> *const u16 {
+        // SAFETY: the caller's word: the blocks up to position `to` are there.
+        unsafe { *self.blocks.add(if (block + 1) * POSITIONS < to { block + 1 } else { block }) }
+    }
+
     /// Scores of `G` times sixteen positions.
     #[allow(
         clippy::indexing_slicing,
@@ -486,7 +495,7 @@ impl Tile {
     #[inline(always)]
     unsafe fn scores<S: Simd, const R: usize, const G: usize>(
         &self,
-        keys: *const u16,
+        (keys, next): (*const u16, *const u16),
         scores: &mut [[f32; STRETCH]; R],
         at: usize,
     ) {
@@ -494,6 +503,9 @@ impl Tile {
         unsafe {
             let mut sums = [[S::splat(0.0); R]; G];
             for number in 0..self.size {
+                for group in 0..G {
+                    S::prefetch(next.wrapping_add((group * self.size + number) * LANES));
+                }
                 let keys: [S::F; G] =
                     std::array::from_fn(|group| S::load_half(keys.add((group * self.size + number) * LANES)));
                 for row in 0..R {
@@ -531,9 +543,11 @@ impl Tile {
             let mut sums = [[S::splat(0.0); R]; D];
             for block in from / POSITIONS..to.div_ceil(POSITIONS) {
                 let values = (*self.blocks.add(block)).add(POSITIONS * self.size + number);
+                let next = self.next(block, to).wrapping_add(POSITIONS * self.size + number);
                 let start = block * POSITIONS;
                 for position in start..to.min(start + POSITIONS) {
                     let value = values.add((position - start) * self.size);
+                    S::prefetch(next.wrapping_add((position - start) * self.size));
                     let value: [S::F; D] = std::array::from_fn(|part| S::load_half(value.add(part * LANES)));
                     for row in 0..R {
                         let share = S::splat(*shares[row].as_ptr().add(position - from));

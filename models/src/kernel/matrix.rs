@@ -7,8 +7,8 @@ use half::{bf16, f16};
 use super::activations::Activations;
 use super::formats::{BLOCK, Format, LANES, SUPER_LEAST, SUPER_PLAIN, Unit, place, upper_mask};
 use super::product::{
-    Brain, Eight, FEW, Few, Five, FloatPanels, Four, Full, Half, HalfLeast, Many, Out, Panels, Quants, SPREAD, Scales,
-    Six, Sixteen, Spread, SuperLeast, SuperPlain,
+    Brain, Eight, FEW, Few, Five, FloatPanels, Four, Full, Half, HalfLeast, Many, Out, Panels, Quants, SPREAD,
+    SPREAD_QUANTS, Scales, Six, Sixteen, Spread, SuperLeast, SuperPlain,
 };
 use super::team::Pointer;
 use super::{Path, Team};
@@ -193,7 +193,6 @@ impl Matrix {
                     scales_stride: matrix.scales_stride,
                     panels,
                     blocks: matrix.inputs.div_ceil(BLOCK),
-                    offset: matrix.format.offset(),
                     rows,
                     input: view,
                     out,
@@ -214,14 +213,14 @@ impl Matrix {
         // SAFETY: the caller's word, and the path was one of those available when the matrix was packed.
         unsafe {
             match self.format {
-                Format::Q4_0 => self.quantised::<Four, Half, false, false>(work),
-                Format::Q4_1 => self.quantised::<Four, HalfLeast, false, true>(work),
-                Format::Q5_0 => self.quantised::<Five, Half, false, false>(work),
-                Format::Q5_1 => self.quantised::<Five, HalfLeast, false, true>(work),
-                Format::Q8_0 => self.quantised::<Eight, Half, false, false>(work),
-                Format::Q4K => self.quantised::<Four, SuperLeast, false, true>(work),
-                Format::Q5K => self.quantised::<Five, SuperLeast, false, true>(work),
-                Format::Q6K => self.quantised::<Six, SuperPlain, true, false>(work),
+                Format::Q4_0 => self.quantised::<Four, Half<8>, false>(work),
+                Format::Q4_1 => self.quantised::<Four, HalfLeast, false>(work),
+                Format::Q5_0 => self.quantised::<Five, Half<16>, false>(work),
+                Format::Q5_1 => self.quantised::<Five, HalfLeast, false>(work),
+                Format::Q8_0 => self.quantised::<Eight, Half<128>, false>(work),
+                Format::Q4K => self.quantised::<Four, SuperLeast, false>(work),
+                Format::Q5K => self.quantised::<Five, SuperLeast, false>(work),
+                Format::Q6K => self.quantised::<Six, SuperPlain, true>(work),
                 Format::F16 => self.path.run(FloatPanels::<Sixteen>(work, PhantomData)),
                 Format::Bf16 => self.path.run(FloatPanels::<Brain>(work, PhantomData)),
                 Format::F32 => self.path.run(FloatPanels::<Full>(work, PhantomData)),
@@ -231,7 +230,7 @@ impl Matrix {
 
     /// # Safety
     /// As for [`Matrix::panels_times`].
-    unsafe fn quantised<Q: Quants, C: Scales, const HALVES: bool, const LEAST: bool>(&self, work: Panels) {
+    unsafe fn quantised<Q: Quants, C: Scales, const HALVES: bool>(&self, work: Panels) {
         // SAFETY: the caller's word.
         unsafe {
             if work.rows <= FEW {
@@ -252,9 +251,9 @@ impl Matrix {
                         columns: (work.columns - panel * LANES).min(LANES),
                         ..work.out
                     };
-                    let scales = room.add(work.blocks * (SPREAD - 192)).cast_const();
+                    let scales = room.add(work.blocks * SPREAD_QUANTS).cast_const();
                     let quants = room.cast_const();
-                    self.path.run(Many::<HALVES, LEAST>(Panels { quants, scales, panels: 1, out, ..work }));
+                    self.path.run(Many::<HALVES>(Panels { quants, scales, panels: 1, out, ..work }));
                 }
             });
         }

@@ -107,52 +107,51 @@ impl Quants for Wide {
     }
 }
 
-/// Scales of a panel.
+/// Scales of a panel. A weight is its quant times the scale, and the least value onto it.
 pub(super) trait Scales {
     /// Whether each half of a block has a scale of its own.
     const HALVES: bool;
-    /// Whether there is a least value per block.
-    const LEAST: bool;
-    /// Scales of the two halves and the least value.
+    /// Scale and least value of each half; the same twice where they have none of their own.
     ///
     /// # Safety
     /// The panel's scales reach over that block, and `S` exists.
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F);
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2];
 }
 
-/// A 16-bit float per block.
-pub(super) struct Half;
+/// A 16-bit float per block; quants are `OFFSET` too large.
+pub(super) struct Half<const OFFSET: i32>;
 /// Two 16-bit floats per block: scale and least value.
 pub(super) struct HalfLeast;
 /// The scales of Q4_K and Q5_K.
 pub(super) struct SuperLeast;
-/// The scales of Q6_K.
+/// The scales of Q6_K, whose quants are 32 too large.
 pub(super) struct SuperPlain;
 /// Scales taken apart beforehand.
-struct Plain<const HALVES: bool, const LEAST: bool>;
+struct Plain<const HALVES: bool>;
 
-/// Bytes of a block's scales that were taken apart: two scales and a least value of sixteen rows.
-const PLAIN: usize = 3 * 64;
+/// Bytes of a block's scales that were taken apart: scales and least values of sixteen rows, for both halves.
+const PLAIN: usize = 4 * 64;
 
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
-impl Scales for Half {
+impl<const OFFSET: i32> Scales for Half<OFFSET> {
     const HALVES: bool = false;
-    const LEAST: bool = false;
     #[inline(always)]
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
-        unsafe { ([S::load_half(panel.add(block * 32).cast()); 2], S::splat(0.0)) }
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2] {
+        unsafe {
+            let scale = S::load_half(panel.add(block * 32).cast());
+            [(scale, S::mul(scale, S::splat(-OFFSET as f32))); 2]
+        }
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
 impl Scales for HalfLeast {
     const HALVES: bool = false;
-    const LEAST: bool = true;
     #[inline(always)]
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2] {
         unsafe {
             let at = panel.add(block * 64);
-            ([S::load_half(at.cast()); 2], S::load_half(at.add(32).cast()))
+            [(S::load_half(at.cast()), S::load_half(at.add(32).cast())); 2]
         }
     }
 }
@@ -160,15 +159,14 @@ impl Scales for HalfLeast {
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
 impl Scales for SuperLeast {
     const HALVES: bool = false;
-    const LEAST: bool = true;
     #[inline(always)]
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2] {
         unsafe {
             let head = panel.add(block / 8 * SUPER_LEAST);
             let part = head.add(64 + block % 8 * 32);
             let scale = S::mul(S::load_half(head.cast()), S::load_u8(part));
             let least = S::mul(S::load_half(head.add(32).cast()), S::load_u8(part.add(16)));
-            ([scale; 2], S::sub(S::splat(0.0), least))
+            [(scale, S::sub(S::splat(0.0), least)); 2]
         }
     }
 }
@@ -176,29 +174,27 @@ impl Scales for SuperLeast {
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
 impl Scales for SuperPlain {
     const HALVES: bool = true;
-    const LEAST: bool = false;
     #[inline(always)]
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2] {
         unsafe {
             let head = panel.add(block / 8 * SUPER_PLAIN);
             let part = head.add(32 + block % 8 * 32);
-            let scale = S::load_half(head.cast());
-            ([S::mul(scale, S::load_i8(part)), S::mul(scale, S::load_i8(part.add(16)))], S::splat(0.0))
+            let (scale, offset) = (S::load_half(head.cast()), S::splat(-32.0));
+            let (first, second) = (S::mul(scale, S::load_i8(part)), S::mul(scale, S::load_i8(part.add(16))));
+            [(first, S::mul(first, offset)), (second, S::mul(second, offset))]
         }
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
-impl<const H: bool, const L: bool> Scales for Plain<H, L> {
+impl<const H: bool> Scales for Plain<H> {
     const HALVES: bool = H;
-    const LEAST: bool = L;
     #[inline(always)]
-    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> ([S::F; 2], S::F) {
+    unsafe fn read<S: Simd>(panel: *const u8, block: usize) -> [(S::F, S::F); 2] {
         unsafe {
             let at: *const f32 = panel.add(block * PLAIN).cast();
-            let first = S::load(at);
-            let second = if H { S::load(at.add(16)) } else { first };
-            ([first, second], if L { S::load(at.add(32)) } else { S::splat(0.0) })
+            let first = (S::load(at), S::load(at.add(16)));
+            [first, if H { (S::load(at.add(32)), S::load(at.add(48))) } else { first }]
         }
     }
 }
@@ -245,7 +241,6 @@ pub(super) struct Panels {
     pub(super) panels: usize,
     /// Blocks of 32 inputs.
     pub(super) blocks: usize,
-    pub(super) offset: i32,
     pub(super) rows: usize,
     pub(super) input: View,
     /// The first panel's; the last one's columns may be fewer.
@@ -279,7 +274,7 @@ macro_rules! pairs {
 #[inline(always)]
 unsafe fn tile<S: Simd, Q: Quants, C: Scales, const R: usize>(
     (quants, scales, out): (*const u8, *const u8, Out),
-    (blocks, offset): (usize, i32),
+    blocks: usize,
     input: View,
     first: usize,
 ) {
@@ -289,14 +284,11 @@ unsafe fn tile<S: Simd, Q: Quants, C: Scales, const R: usize>(
         let mut totals = [S::splat(0.0); R];
         let rows: [*const i16; R] = std::array::from_fn(|row| input.quants.add((first + row) * stride));
         let row_scales: [*const f32; R] = std::array::from_fn(|row| input.scales.add((first + row) * stride / BLOCK));
-        let row_sums: [*const [i32; 2]; R] = std::array::from_fn(|row| input.sums.add((first + row) * stride / BLOCK));
+        let row_sums: [*const [f32; 3]; R] = std::array::from_fn(|row| input.sums.add((first + row) * stride / BLOCK));
         for block in 0..blocks {
             let at = quants.add(block * Q::BYTES);
-            let ([scale, second], least) = C::read::<S>(scales, block);
-            let mut sums: [S::I; R] = std::array::from_fn(|row| {
-                let [a, b] = *row_sums[row].add(block);
-                S::splat_int((if C::HALVES { a } else { a.wrapping_add(b) }).wrapping_mul(-offset))
-            });
+            let [first_half, second_half] = C::read::<S>(scales, block);
+            let mut sums = [S::splat_int(0); R];
             macro_rules! step {
                 ($pair:literal) => {
                     let weights = Q::pair::<S, $pair>(at);
@@ -306,25 +298,28 @@ unsafe fn tile<S: Simd, Q: Quants, C: Scales, const R: usize>(
                     }
                 };
             }
+            // The quants' sums with their scales, and the least value for every number of the row, onto the totals.
+            macro_rules! settle {
+                ($half:expr, $which:literal) => {
+                    for row in 0..R {
+                        let (scale, least) = $half;
+                        let by = S::mul(scale, S::splat(*row_scales[row].add(block)));
+                        totals[row] = S::fma(S::float(sums[row]), by, totals[row]);
+                        let sum = row_sums[row].add(block).cast::<f32>().add($which);
+                        totals[row] = S::fma(least, S::splat(*sum), totals[row]);
+                        sums[row] = S::splat_int(0);
+                    }
+                };
+            }
             pairs!(step: 0 1 2 3 4 5 6 7);
             if C::HALVES {
-                for row in 0..R {
-                    let by = S::mul(scale, S::splat(*row_scales[row].add(block)));
-                    totals[row] = S::fma(S::float(sums[row]), by, totals[row]);
-                    let [_, b] = *row_sums[row].add(block);
-                    sums[row] = S::splat_int(b.wrapping_mul(-offset));
-                }
+                settle!(first_half, 0);
             }
             pairs!(step: 8 9 10 11 12 13 14 15);
-            for row in 0..R {
-                let row_scale = *row_scales[row].add(block);
-                let by = S::mul(if C::HALVES { second } else { scale }, S::splat(row_scale));
-                totals[row] = S::fma(S::float(sums[row]), by, totals[row]);
-                if C::LEAST {
-                    let [a, b] = *row_sums[row].add(block);
-                    let sum = S::splat(a.wrapping_add(b) as f32 * row_scale);
-                    totals[row] = S::fma(least, sum, totals[row]);
-                }
+            if C::HALVES {
+                settle!(second_half, 1);
+            } else {
+                settle!(first_half, 2);
             }
         }
         for (row, total) in totals.into_iter().enumerate() {
@@ -344,7 +339,7 @@ impl<Q: Quants, C: Scales> Kernel for Few<Q, C> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let work = self.0;
-        let sizes = (work.blocks, work.offset);
+        let sizes = work.blocks;
         for panel in 0..work.panels {
             // SAFETY: the maker's word.
             unsafe {
@@ -385,8 +380,10 @@ pub(super) struct Spread<Q, C> {
     pub(super) kind: std::marker::PhantomData<(Q, C)>,
 }
 
-/// Bytes that a block of a panel takes once it was taken apart.
-pub(super) const SPREAD: usize = Wide::BYTES + PLAIN;
+/// Bytes that a block of a panel takes once it was taken apart, its quants' first.
+pub(super) const SPREAD: usize = SPREAD_QUANTS + PLAIN;
+/// Bytes of its quants.
+pub(super) const SPREAD_QUANTS: usize = Wide::BYTES;
 
 impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
     #[inline(always)]
@@ -402,38 +399,38 @@ impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
                     };
                 }
                 pairs!(step: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-                let ([first, second], least) = C::read::<S>(self.scales, block);
+                let [first, second] = C::read::<S>(self.scales, block);
                 let to: *mut f32 = self.to.add(self.blocks * Wide::BYTES + block * PLAIN).cast();
-                S::store(to, first);
-                S::store(to.add(16), second);
-                S::store(to.add(32), least);
+                for (at, lanes) in [first.0, first.1, second.0, second.1].into_iter().enumerate() {
+                    S::store(to.add(at * LANES), lanes);
+                }
             }
         }
     }
 }
 
 /// Many rows times one panel that was taken apart.
-pub(super) struct Many<const HALVES: bool, const LEAST: bool>(pub(super) Panels);
+pub(super) struct Many<const HALVES: bool>(pub(super) Panels);
 
-impl<const H: bool, const L: bool> Kernel for Many<H, L> {
+impl<const H: bool> Kernel for Many<H> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let work = self.0;
-        let sizes = (work.blocks, work.offset);
+        let sizes = work.blocks;
         // SAFETY: the maker's word.
         unsafe {
             let place = (work.quants, work.scales, work.out);
             let mut row = 0;
             while S::TALL >= 8 && row + 8 <= work.rows {
-                tile::<S, Wide, Plain<H, L>, 8>(place, sizes, work.input, row);
+                tile::<S, Wide, Plain<H>, 8>(place, sizes, work.input, row);
                 row += 8;
             }
             while S::TALL >= 4 && row + 4 <= work.rows {
-                tile::<S, Wide, Plain<H, L>, 4>(place, sizes, work.input, row);
+                tile::<S, Wide, Plain<H>, 4>(place, sizes, work.input, row);
                 row += 4;
             }
             while row < work.rows {
-                tile::<S, Wide, Plain<H, L>, 1>(place, sizes, work.input, row);
+                tile::<S, Wide, Plain<H>, 1>(place, sizes, work.input, row);
                 row += 1;
             }
         }

@@ -122,6 +122,10 @@ pub(super) trait Simd: Copy {
     unsafe fn dot(sum: Self::I, a: Self::I, b: Self::I) -> Self::I;
     unsafe fn float(x: Self::I) -> Self::F;
 
+    /// Asks for the line at an address ahead of its use; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const u16) {}
+
     /// e to the x as [`crate::layers::curve::exp`] computes it; 0 below -87.
     #[inline(always)]
     unsafe fn exp(x: Self::F) -> Self::F {

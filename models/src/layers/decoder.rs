@@ -6,7 +6,7 @@ use crate::kernel::rows::{Curve, gate, rms_norm, rms_norm_in_place};
 use crate::kernel::{Activations, Matrix, Path, Team};
 use crate::layers::rope::Rope;
 use crate::task::StepError;
-use crate::task::generate::StepTokens;
+use crate::task::generate::{Piece, StepTokens};
 
 /// What a model is made of, apart from its weights.
 pub(crate) struct Plan {
@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) ropes: Vec<Rope>,
     /// Longest sequence.
     pub(crate) context: usize,
-    /// Sequences whose state is kept.
+    /// Sequences of the longest length that there is room for.
     pub(crate) sequences: usize,
 }
 
@@ -67,13 +67,11 @@ struct Scratch {
     room: Room,
 }
 
-/// A loaded model with the state of its sequences.
+/// A loaded model with the state of its sequences, in blocks.
 pub(crate) struct Decoder {
     plan: Plan,
     weights: Weights,
     cache: Cache,
-    /// Per slot the blocks that are its own, and the tokens it holds.
-    slots: Vec<(Vec<u32>, usize)>,
     scratch: Scratch,
     path: Path,
     team: Team,
@@ -84,20 +82,17 @@ impl Decoder {
         let sequences = plan.sequences.max(1);
         let each = plan.context.div_ceil(POSITIONS);
         let cache = Cache::new(plan.heads, weights.layers.len(), sequences * each);
-        let slots =
-            (0..sequences).map(|slot| ((slot * each..(slot + 1) * each).map(|block| block as u32).collect(), 0));
-        let slots = slots.collect();
-        Self { plan, weights, cache, slots, scratch: Scratch::default(), path, team }
+        Self { plan, weights, cache, scratch: Scratch::default(), path, team }
     }
 
     /// Runs the new tokens of some sequences through every layer. Writes the logits after each of the `wanted` rows, one
     /// row after the other.
-    fn step(
+    fn run(
         &mut self,
         parts: &[Part<'_>],
         tokens: &[u32],
         wanted: &[usize],
-        logits: Option<&mut Vec<f32>>,
+        logits: &mut Vec<f32>,
     ) -> Result<(), StepError> {
         let (path, team, width) = (self.path, &self.team, self.weights.embedding.inputs());
         let scratch = &mut self.scratch;
@@ -128,7 +123,10 @@ impl Decoder {
             }
             step.finish(rows, attended, &mut scratch.mixed, &mut scratch.added, &mut scratch.input)?;
         }
-        let Some(logits) = logits else { return Ok(()) };
+        logits.clear();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let (norm, epsilon) = (&self.weights.norm, self.plan.epsilon);
         let rows = &*rows;
         scratch.input.fill(path, team, width, wanted.len(), |at, to| {
@@ -136,7 +134,6 @@ impl Decoder {
             rms_norm(path, rows.get(row..row + width).unwrap_or_default(), norm, epsilon, to);
         });
         let head = self.weights.head.as_ref().unwrap_or(&self.weights.embedding);
-        logits.clear();
         logits.resize(wanted.len() * head.outputs(), 0.0);
         multiply(&[head], team, &scratch.input, logits, false)
     }
@@ -291,50 +288,38 @@ impl StepTokens for Decoder {
         self.plan.context
     }
 
-    fn slots(&self) -> usize {
-        self.slots.len()
+    fn block_tokens(&self) -> usize {
+        POSITIONS
     }
 
-    fn feed(
-        &mut self,
-        slot: usize,
-        position: usize,
-        tokens: &[u32],
-        logits: Option<&mut Vec<f32>>,
-    ) -> Result<(), StepError> {
-        let none = || StepError(format!("there is no slot {slot}"));
-        let (table, held) = self.slots.get_mut(slot).ok_or_else(none)?;
-        if tokens.is_empty() || position > *held || position + tokens.len() > self.plan.context {
-            return Err(StepError(format!(
-                "{} tokens at {position} do not fit a sequence of {held} and a context of {}",
-                tokens.len(),
-                self.plan.context
-            )));
-        }
-        let table = std::mem::take(table);
-        let part = Part { table: &table, position, rows: tokens.len() };
-        let outcome = self.step(&[part], tokens, &[tokens.len() - 1], logits);
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = (table, position + tokens.len());
-        }
-        outcome
+    fn blocks(&self) -> usize {
+        self.cache.blocks()
     }
 
-    fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), StepError> {
-        let none = || StepError(format!("{tokens} tokens cannot be copied from slot {from} to slot {to}"));
-        let (source, held) = self.slots.get(from).ok_or_else(none)?;
-        let (target, _) = self.slots.get(to).ok_or_else(none)?;
-        let mut blocks = source.iter().zip(target).take(tokens.div_ceil(POSITIONS));
-        if *held < tokens || !blocks.all(|(from, to)| self.cache.copy(*from, *to)) {
-            return Err(none());
+    fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
+        for piece in pieces {
+            if piece.tokens.is_empty() || piece.position + piece.tokens.len() > self.plan.context {
+                return Err(StepError(format!(
+                    "{} tokens at {} do not fit a context of {}",
+                    piece.tokens.len(),
+                    piece.position,
+                    self.plan.context
+                )));
+            }
         }
-        if let Some((_, held)) = self.slots.get_mut(to) {
-            *held = tokens;
-        }
-        Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.slots.iter_mut().for_each(|(_, held)| *held = 0);
+        let parts: Vec<Part<'_>> = pieces
+            .iter()
+            .map(|piece| Part { table: piece.blocks, position: piece.position, rows: piece.tokens.len() })
+            .collect();
+        let tokens: Vec<u32> = pieces.iter().flat_map(|piece| piece.tokens).copied().collect();
+        let mut rows = 0;
+        let wanted: Vec<usize> = pieces
+            .iter()
+            .filter_map(|piece| {
+                rows += piece.tokens.len();
+                piece.logits.then(|| rows - 1)
+            })
+            .collect();
+        self.run(&parts, &tokens, &wanted, logits)
     }
 }

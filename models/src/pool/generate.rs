@@ -1,4 +1,4 @@
-//! The generation pool: one sequence at a time, first come, first served, each step able to end it.
+//! The generation pool: many sequences at once, a step at a time, each step able to end any of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,19 +6,19 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::queue::{Queue, Waiting};
-use super::slots::{STEP, Slots};
-use super::stream::{Event, FinishReason, Generation, Usage};
-use super::worker::{Serve, Worker, panicked};
+use super::batching::Server;
+use super::queue::Waiting;
+use super::stream::{Event, Generation};
+use super::worker::{Worker, panicked};
 use super::{PoolError, PoolOptions};
 use crate::arch;
 use crate::chat::{ChatError, ChatMessage, ChatTemplate};
 use crate::error::LoadError;
 use crate::manifest::ModelIdentity;
 use crate::registry::Verified;
-use crate::sampling::{Sampler, Sampling, StopStrings, mix};
+use crate::sampling::{Sampling, mix};
 use crate::task::generate::StepTokens;
-use crate::tokenizer::{TextStream, Tokens};
+use crate::tokenizer::Tokens;
 
 /// What is to be continued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +83,7 @@ impl GeneratePool {
         let LoadedGenerator { model, tokens, template } = loaded;
         let tokens = Arc::new(tokens);
         let context = model.context_tokens();
-        let slots = Slots::new(model.slots());
-        let server = Server { model, tokens: Arc::clone(&tokens), slots, logits: Vec::new() };
+        let server = Server::new(model, Arc::clone(&tokens));
         let worker = Worker::start("generate", options.queue, server).map_err(LoadError::Thread)?;
         let (entropy, asked) = (options.entropy, AtomicU64::new(0));
         Ok(Self { inner: Arc::new(Inner { worker, tokens, template, identity, context, entropy, asked }) })
@@ -194,18 +193,18 @@ impl Inner {
 }
 
 /// Says the last word exactly once: a request dropped without one, as a panic does, is told so.
-struct Reply {
+pub(super) struct Reply {
     events: UnboundedSender<Event>,
     ended: bool,
 }
 
 impl Reply {
-    fn send(&self, event: Event) {
+    pub(super) fn send(&self, event: Event) {
         // Nobody listens any more: the next step will see it.
         drop(self.events.send(event));
     }
 
-    fn end(mut self, event: Event) {
+    pub(super) fn end(mut self, event: Event) {
         self.ended = true;
         self.send(event);
     }
@@ -219,13 +218,14 @@ impl Drop for Reply {
     }
 }
 
-struct Job {
-    prompt: Vec<u32>,
-    sampling: Sampling,
-    seed: u64,
-    deadline: Instant,
-    salt: u64,
-    reply: Reply,
+/// A request, its prompt in tokens.
+pub(super) struct Job {
+    pub(super) prompt: Vec<u32>,
+    pub(super) sampling: Sampling,
+    pub(super) seed: u64,
+    pub(super) deadline: Instant,
+    pub(super) salt: u64,
+    pub(super) reply: Reply,
 }
 
 impl Waiting for Job {
@@ -237,124 +237,6 @@ impl Waiting for Job {
     }
     fn refuse(self, why: PoolError) {
         self.reply.end(Event::Failed(why));
-    }
-}
-
-struct Server {
-    model: Box<dyn StepTokens>,
-    tokens: Arc<Tokens>,
-    slots: Slots,
-    logits: Vec<f32>,
-}
-
-impl Serve<Job> for Server {
-    fn serve(&mut self, job: Job, queue: &Queue<Job>) {
-        let started = Instant::now();
-        let mut usage = Usage { prompt_tokens: job.prompt.len(), completion_tokens: 0 };
-        let last = match self.run(&job, queue, &mut usage) {
-            Ok(reason) => Event::Finished { reason, usage },
-            Err(why) => {
-                // What the slots hold after a failed step is not known.
-                self.reset();
-                Event::Failed(why)
-            }
-        };
-        job.reply.end(last);
-        queue.served(started.elapsed(), 1);
-    }
-
-    fn reset(&mut self) {
-        self.slots.reset();
-        self.model.reset();
-    }
-}
-
-impl Server {
-    fn run(&mut self, job: &Job, queue: &Queue<Job>, usage: &mut Usage) -> Result<FinishReason, PoolError> {
-        let place = self.slots.place(job.salt, &job.prompt);
-        let failed = |error: crate::task::StepError| PoolError::Failed(error.0);
-        if let Some(from) = place.copy_from {
-            self.model.copy_prefix(from, place.slot, place.cached).map_err(failed)?;
-        }
-        job.reply.send(Event::Started { prompt_tokens: usage.prompt_tokens, cached_tokens: place.cached });
-        let mut position = place.cached;
-        let rest = job.prompt.get(position..).unwrap_or_default();
-        for step in rest.chunks(STEP) {
-            if let Some(reason) = wanted(job, queue) {
-                return Ok(reason);
-            }
-            let last = position + step.len() == job.prompt.len();
-            self.model.feed(place.slot, position, step, last.then_some(&mut self.logits)).map_err(failed)?;
-            self.slots.grew(place.slot, step);
-            position += step.len();
-        }
-        let mut sampler = Sampler::new(&job.sampling, job.seed, &job.prompt);
-        let mut text = Text { stream: self.tokens.stream(), stops: StopStrings::new(&job.sampling.stop) };
-        let room = self.model.context_tokens().saturating_sub(job.prompt.len());
-        loop {
-            if let Some(reason) = wanted(job, queue) {
-                text.finish(&job.reply);
-                return Ok(reason);
-            }
-            let token = sampler
-                .choose(&mut self.logits)
-                .ok_or_else(|| PoolError::Failed("the logits are not numbers; the weights are damaged".to_owned()))?;
-            usage.completion_tokens += 1;
-            if self.tokens.ends(token) && !job.sampling.ignore_eos {
-                text.finish(&job.reply);
-                return Ok(FinishReason::Stop);
-            }
-            if text.push(&self.tokens, token, &job.reply) {
-                return Ok(FinishReason::Stop);
-            }
-            if usage.completion_tokens >= job.sampling.max_tokens.min(room) {
-                text.finish(&job.reply);
-                return Ok(FinishReason::Length);
-            }
-            self.model.feed(place.slot, position, &[token], Some(&mut self.logits)).map_err(failed)?;
-            position += 1;
-        }
-    }
-}
-
-/// Whether the next step is still wanted, and if not, why it is not.
-fn wanted(job: &Job, queue: &Queue<Job>) -> Option<FinishReason> {
-    queue.sweep();
-    if job.reply.events.is_closed() || queue.closed() {
-        Some(FinishReason::Cancelled)
-    } else if job.deadline <= Instant::now() {
-        Some(FinishReason::Deadline)
-    } else {
-        None
-    }
-}
-
-/// From tokens to text that may be shown.
-struct Text {
-    stream: TextStream,
-    stops: StopStrings,
-}
-
-impl Text {
-    /// Sends what the token makes certain; true where a stop string came.
-    fn push(&mut self, tokens: &Tokens, token: u32, reply: &Reply) -> bool {
-        let held = self.stops.push(&self.stream.push(tokens, token));
-        show(held.text, reply);
-        held.stopped
-    }
-
-    fn finish(&mut self, reply: &Reply) {
-        let held = self.stops.push(&self.stream.finish());
-        show(held.text, reply);
-        if !held.stopped {
-            show(self.stops.finish(), reply);
-        }
-    }
-}
-
-fn show(text: String, reply: &Reply) {
-    if !text.is_empty() {
-        reply.send(Event::Text(text));
     }
 }
 

@@ -105,12 +105,8 @@ impl<T: Waiting> Queue<T> {
         taken
     }
 
-    /// Answers those whose deadline has passed and drops those whose caller has left, without computing anything.
-    /// The worker calls it at every step, so that a deadline is kept even behind a long request.
-    pub(super) fn sweep(&self) {
-        Self::refuse_late(&mut self.lock());
-    }
-
+    /// Answers those whose deadline has passed and drops those whose caller has left, without computing anything. A worker that takes more
+    /// at every step keeps deadlines even behind a long request.
     fn refuse_late(state: &mut State<T>) {
         let now = Instant::now();
         if !state.waiting.iter().any(|item| item.abandoned() || item.deadline() <= now) {

@@ -2,37 +2,38 @@
 
 use super::StepError;
 
-/// A model that continues token sequences. Called from one thread. It keeps the state of a fixed number of sequences,
-/// each in a slot that the caller names.
+/// New tokens of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The blocks that hold the sequence, from its beginning, with room for the new tokens.
+    pub blocks: &'a [u32],
+    /// Tokens that the blocks hold already.
+    pub position: usize,
+    /// The tokens that follow; at least one.
+    pub tokens: &'a [u32],
+    /// Whether the logits after the last of them are wanted.
+    pub logits: bool,
+}
+
+/// A model that continues token sequences. Called from one thread. It keeps the state of sequences in blocks of a fixed number of
+/// tokens; which block belongs to which sequence is the caller's affair, and several may share one.
 pub trait StepTokens: Send {
     /// Number of logits.
     fn vocabulary(&self) -> usize;
 
-    /// Longest sequence a slot holds, in tokens.
+    /// Longest sequence, in tokens.
     fn context_tokens(&self) -> usize;
 
-    /// Number of slots.
-    fn slots(&self) -> usize;
+    /// Tokens of a block.
+    fn block_tokens(&self) -> usize;
 
-    /// Cuts the slot's sequence back to `position` tokens, appends `tokens`, and writes the logits after the last of
-    /// them into `logits` where it is given. `tokens` is not empty; `position` is at most what the slot holds.
+    /// Number of blocks.
+    fn blocks(&self) -> usize;
+
+    /// Computes the new tokens of some sequences, which share no block that is written. Writes a row of logits for each piece that wants
+    /// them, in their order. A row depends on its own sequence's tokens alone, to the last bit.
     ///
     /// # Errors
-    /// [`StepError`] where the computation fails, or the sequence would grow past [`StepTokens::context_tokens`].
-    fn feed(
-        &mut self,
-        slot: usize,
-        position: usize,
-        tokens: &[u32],
-        logits: Option<&mut Vec<f32>>,
-    ) -> Result<(), StepError>;
-
-    /// Makes the first `tokens` tokens of one slot the contents of another.
-    ///
-    /// # Errors
-    /// [`StepError`] where a slot does not exist or holds fewer tokens.
-    fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), StepError>;
-
-    /// Forgets every sequence: called after a failure, when what the slots hold is not known.
-    fn reset(&mut self);
+    /// [`StepError`] where the computation fails, or a piece does not fit its blocks or [`StepTokens::context_tokens`].
+    fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError>;
 }

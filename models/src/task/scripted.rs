@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::StepError;
 use super::embed::EncodeText;
-use super::generate::StepTokens;
+use super::generate::{Piece, StepTokens};
 
 /// Lets a test decide when each step of a model happens.
 #[derive(Clone)]
@@ -69,20 +69,50 @@ impl EncodeText for Encoder {
     }
 }
 
-/// Says what the test wrote, token by token, whatever the prompt.
+/// Tokens of a block of the models here.
+const BLOCK: usize = 32;
+
+/// What the blocks of a model hold.
+pub(crate) struct Written(Vec<Vec<u32>>);
+
+impl Written {
+    pub(crate) fn new(blocks: usize) -> Self {
+        Self(vec![Vec::new(); blocks])
+    }
+
+    /// Writes a piece, as a model would, and reads its whole sequence back.
+    pub(crate) fn sequence(&mut self, piece: &Piece<'_>) -> Vec<u32> {
+        for (at, token) in piece.tokens.iter().enumerate() {
+            let position = piece.position + at;
+            let block = &mut self.0[piece.blocks[position / BLOCK] as usize];
+            assert!(position % BLOCK <= block.len(), "a gap in the sequence");
+            block.truncate(position % BLOCK);
+            block.push(*token);
+        }
+        let length = piece.position + piece.tokens.len();
+        let blocks = piece.blocks.iter().take(length.div_ceil(BLOCK));
+        let all: Vec<u32> = blocks.flat_map(|block| &self.0[*block as usize]).copied().take(length).collect();
+        assert_eq!(all.len(), length, "a gap in the sequence");
+        all
+    }
+}
+
+/// Says what the test wrote, token by token, whatever the prompt. Where that ends in the prompt is told by its last step.
 pub(crate) struct Speaker {
     pub(crate) gate: Gate,
     pub(crate) says: Vec<u32>,
     pub(crate) vocabulary: usize,
-    pub(crate) slots: Vec<Vec<u32>>,
-    pub(crate) prompt: usize,
-    /// Every call: slot, position, number of tokens.
+    pub(crate) written: Written,
+    /// Per first block, the length of the prompt.
+    pub(crate) prompts: std::collections::HashMap<u32, usize>,
+    /// Every piece: first block, position, number of tokens.
     pub(crate) fed: Arc<Mutex<Vec<(usize, usize, usize)>>>,
 }
 
 impl Speaker {
     pub(crate) fn new(gate: Gate, says: Vec<u32>) -> Self {
-        Self { gate, says, vocabulary: 300, slots: vec![Vec::new(); 2], prompt: 0, fed: Arc::default() }
+        let (written, prompts) = (Written::new(64), Default::default());
+        Self { gate, says, vocabulary: 300, written, prompts, fed: Arc::default() }
     }
 }
 
@@ -95,42 +125,77 @@ impl StepTokens for Speaker {
         1024
     }
 
-    fn slots(&self) -> usize {
-        self.slots.len()
+    fn block_tokens(&self) -> usize {
+        BLOCK
     }
 
-    fn feed(
-        &mut self,
-        slot: usize,
-        position: usize,
-        tokens: &[u32],
-        logits: Option<&mut Vec<f32>>,
-    ) -> Result<(), StepError> {
+    fn blocks(&self) -> usize {
+        64
+    }
+
+    fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
         self.gate.pass();
-        self.fed.lock().unwrap().push((slot, position, tokens.len()));
-        let held = &mut self.slots[slot];
-        assert!(position <= held.len(), "a gap in the sequence");
-        held.truncate(position);
-        held.extend_from_slice(tokens);
-        assert!(!tokens.contains(&(u32::from(b'!') + 2)), "asked to panic");
-        if tokens.len() > 1 || position == 0 || logits.is_none() {
-            self.prompt = held.len();
-        }
-        let said = held.len() - self.prompt;
-        if let Some(logits) = logits {
-            logits.clear();
-            logits.resize(self.vocabulary, 0.0);
-            logits[self.says[said % self.says.len()] as usize] = 10.0;
+        logits.clear();
+        for piece in pieces {
+            let first = piece.blocks[0];
+            self.fed.lock().unwrap().push((first as usize, piece.position, piece.tokens.len()));
+            let length = self.written.sequence(piece).len();
+            assert!(!piece.tokens.contains(&(u32::from(b'!') + 2)), "asked to panic");
+            if piece.tokens.len() > 1 || piece.position == 0 || !piece.logits {
+                self.prompts.insert(first, length);
+            }
+            if piece.logits {
+                let said = length - self.prompts[&first];
+                let from = logits.len();
+                logits.resize(from + self.vocabulary, 0.0);
+                logits[from + self.says[said % self.says.len()] as usize] = 10.0;
+            }
         }
         Ok(())
     }
+}
 
-    fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), StepError> {
-        self.slots[to] = self.slots[from][..tokens].to_vec();
-        Ok(())
+/// The next token is a function of the whole sequence, and of nothing else.
+pub(crate) struct Oracle {
+    pub(crate) written: Written,
+    pub(crate) blocks: usize,
+}
+
+impl Oracle {
+    /// What follows a sequence.
+    pub(crate) fn next(sequence: &[u32]) -> u32 {
+        let hash = sequence.iter().fold(7, |hash, token| crate::sampling::mix(hash ^ u64::from(*token)));
+        2 + b'a' as u32 + (hash % 26) as u32
+    }
+}
+
+impl StepTokens for Oracle {
+    fn vocabulary(&self) -> usize {
+        300
     }
 
-    fn reset(&mut self) {
-        self.slots.iter_mut().for_each(Vec::clear);
+    fn context_tokens(&self) -> usize {
+        256
+    }
+
+    fn block_tokens(&self) -> usize {
+        BLOCK
+    }
+
+    fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
+        logits.clear();
+        for piece in pieces {
+            let sequence = self.written.sequence(piece);
+            if piece.logits {
+                let from = logits.len();
+                logits.resize(from + 300, 0.0);
+                logits[from + Self::next(&sequence) as usize] = 1.0;
+            }
+        }
+        Ok(())
     }
 }

@@ -2,10 +2,10 @@ use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
 use candle_transformers::models::quantized_llama::ModelWeights;
 
-use crate::arch::tiny::{Tiny, VOCABULARY, load, same_logits, tokens, verified};
+use crate::arch::tiny::{Tiny, VOCABULARY, feed, load, same_logits, tokens, verified};
 use crate::manifest::Task;
 use crate::pool::PoolOptions;
-use crate::task::generate::StepTokens;
+use crate::task::generate::{Piece, StepTokens};
 use crate::weights::gguf::tests::Scalar;
 
 fn tiny(changes: &[(&str, Scalar)]) -> Vec<u8> {
@@ -22,41 +22,60 @@ fn logits_are_those_of_candles_own_implementation_token_by_token() {
 }
 
 #[test]
-fn a_prompt_gives_the_same_in_one_step_and_in_many() {
+fn a_prompt_gives_the_same_bits_in_one_step_and_in_many() {
     let mut model = load(&tiny(&[])).unwrap();
     let tokens = tokens(150);
     let (mut whole, mut steps) = (Vec::new(), Vec::new());
-    model.feed(0, 0, &tokens, Some(&mut whole)).unwrap();
+    feed(&mut model, 0, 0, &tokens, &mut whole).unwrap();
     for (at, token) in tokens.iter().enumerate() {
-        model.feed(1, at, &[*token], Some(&mut steps)).unwrap();
+        feed(&mut model, 1, at, &[*token], &mut steps).unwrap();
     }
     assert_eq!(steps, whole);
 }
 
 #[test]
-fn a_copied_or_cut_sequence_goes_on_bit_for_bit_as_a_fresh_one() {
+fn a_sequence_gives_the_same_bits_alone_and_among_others() {
     let mut model = load(&tiny(&[])).unwrap();
-    let tokens = tokens(256);
-    let (mut fresh, mut copied, mut cut) = (Vec::new(), Vec::new(), Vec::new());
-    model.feed(0, 0, &tokens[..128], None).unwrap();
-    model.feed(0, 128, &tokens[128..200], Some(&mut fresh)).unwrap();
-    model.copy_prefix(0, 1, 128).unwrap();
-    model.feed(1, 128, &tokens[128..200], Some(&mut copied)).unwrap();
-    model.feed(0, 128, &tokens[128..200], Some(&mut cut)).unwrap();
-    assert_eq!(fresh, copied);
-    assert_eq!(fresh, cut);
-    model.reset();
-    assert!(model.feed(0, 1, &[1], None).is_err());
+    let sequences: Vec<Vec<u32>> = (1..=16).map(|n| tokens(n * 13 % 60 + 1)).collect();
+    let blocks: Vec<Vec<u32>> = (0..16u32).map(|n| vec![2 * n + 1, 2 * n]).collect();
+    let piece = |n: usize| Piece { blocks: &blocks[n], position: 0, tokens: &sequences[n], logits: true };
+    let mut alone = Vec::new();
+    for n in 0..16 {
+        let mut logits = Vec::new();
+        model.step(&[piece(n)], &mut logits).unwrap();
+        alone.extend(logits);
+    }
+    let mut together = Vec::new();
+    model.step(&(0..16).map(piece).collect::<Vec<_>>(), &mut together).unwrap();
+    assert_eq!(alone, together);
+}
+
+#[test]
+fn sequences_that_share_their_beginning_go_on_bit_for_bit_as_fresh_ones() {
+    let mut model = load(&tiny(&[])).unwrap();
+    let tokens = tokens(200);
+    let (mut fresh, mut shared) = (Vec::new(), Vec::new());
+    feed(&mut model, 0, 0, &tokens, &mut fresh).unwrap();
+    // The first four blocks are the other's.
+    let blocks = [0, 1, 2, 3, 40, 41, 42];
+    let piece = Piece { blocks: &blocks, position: 128, tokens: &tokens[128..], logits: true };
+    model.step(&[piece], &mut shared).unwrap();
+    assert_eq!(fresh, shared);
 }
 
 #[test]
 fn a_step_that_does_not_fit_is_an_error() {
     let mut model = load(&tiny(&[])).unwrap();
-    assert!(model.feed(0, 0, &[], None).is_err());
-    assert!(model.feed(9, 0, &[1], None).is_err());
-    assert!(model.feed(0, 0, &[VOCABULARY as u32], None).is_err());
-    assert!(model.feed(0, 0, &vec![1; 513], None).is_err());
-    assert!(model.copy_prefix(0, 1, 5).is_err());
+    let mut logits = Vec::new();
+    let mut step = |blocks: &[u32], position: usize, tokens: &[u32]| {
+        model.step(&[Piece { blocks, position, tokens, logits: true }], &mut logits).is_err()
+    };
+    assert!(step(&[0], 0, &[]));
+    assert!(step(&[9999], 0, &[1]));
+    assert!(step(&[0], 0, &[VOCABULARY as u32]));
+    assert!(step(&[0], 30, &[1, 2, 3]));
+    assert!(step(&(0..17).collect::<Vec<_>>(), 512, &[1]));
+    assert!(!step(&[0], 0, &[1]));
 }
 
 #[test]
@@ -112,4 +131,46 @@ fn quantised_weights_give_nearly_the_same_as_candle() {
     let content = gguf_file::Content::read(&mut reader).unwrap();
     let mut theirs = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
     same_logits(&quantised, 0.05, |token, position| theirs.forward(token, position).unwrap());
+}
+
+/// Perplexity beside candle's, token by token on the same text: `CLOISTER_TEXT` names the file, `CLOISTER_TOKENS` how many are scored.
+#[test]
+#[ignore = "takes minutes and a text of one's own"]
+#[allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
+fn perplexity_is_within_half_a_percent_of_candles() {
+    let text = std::fs::read_to_string(std::env::var("CLOISTER_TEXT").unwrap()).unwrap();
+    let count: usize = std::env::var("CLOISTER_TOKENS").map_or(1024, |count| count.parse().unwrap());
+    let registry = crate::registry::Registry::open(crate::cache_dir().join("models")).unwrap();
+    let entry = crate::catalogue::find("smollm2-135m-instruct").unwrap();
+    crate::fetch::ensure(entry, &registry, &mut |_| {}).unwrap();
+    let verified = registry.verify(&entry.name).unwrap();
+    let bytes = verified.first(crate::manifest::FileKind::Weights).unwrap().read_all(1 << 30).unwrap();
+    let mut reader = std::io::Cursor::new(&bytes);
+    let content = gguf_file::Content::read(&mut reader).unwrap();
+    let mut theirs = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    let mut file = crate::weights::GgufFile::open(verified.first(crate::manifest::FileKind::Weights).unwrap()).unwrap();
+    let tokens = crate::tokenizer::from_gguf(&file.header).unwrap().encode(&text).unwrap();
+    let mut ours = super::load(&mut file, &PoolOptions { threads: 0, ..PoolOptions::default() }).unwrap();
+    let surprise = |logits: &[f32], token: u32| {
+        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|logit| f64::from(logit - top).exp()).sum();
+        f64::from(top - logits[token as usize]) + sum.ln()
+    };
+    let blocks: Vec<u32> = (0..16).collect();
+    let (mut mine, mut candles, mut scored, mut logits) = (0.0, 0.0, 0, Vec::new());
+    for window in tokens.chunks_exact(512).take(count.div_ceil(511)) {
+        for (position, pair) in window.windows(2).enumerate() {
+            let piece = Piece { blocks: &blocks, position, tokens: &pair[..1], logits: true };
+            ours.step(&[piece], &mut logits).unwrap();
+            mine += surprise(&logits, pair[1]);
+            let input = candle_core::Tensor::new(&[[pair[0]]], &Device::Cpu).unwrap();
+            let reference: Vec<f32> =
+                theirs.forward(&input, position).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            candles += surprise(&reference, pair[1]);
+            scored += 1;
+        }
+    }
+    let (mine, candles) = ((mine / f64::from(scored)).exp(), (candles / f64::from(scored)).exp());
+    assert!(mine < candles * 1.005, "{scored} tokens: {mine} against {candles}");
+    println!("{scored} tokens: {mine:.3} against {candles:.3}");
 }

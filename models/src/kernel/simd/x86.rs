@@ -43,6 +43,10 @@ impl Simd for Avx2 {
         unsafe { enter(kernel) }
     }
     #[inline(always)]
+    unsafe fn prefetch(from: *const u16) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> Self::F {
         unsafe { [_mm256_set1_ps(x); 2] }
     }
@@ -197,6 +201,10 @@ impl Simd for Avx512 {
             unsafe { kernel.run::<Avx512>() }
         }
         unsafe { enter(kernel) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const u16) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::F {
