@@ -1,6 +1,6 @@
 //! The room for what is measured: the program `generation` times prompts and answers as a pool serves them, in turn with
-//! llama.cpp on the same file; `examples/trust.rs` times what governing costs a search. This library reads corpora from
-//! JSON lines.
+//! llama.cpp on the same file; the program `embed` times embedding, in turn with ONNX Runtime, and holds 8-bit vectors
+//! against those of floats; `examples/trust.rs` times what governing costs a search. This library reads corpora from JSON lines.
 //!
 //! **What it is not:** no test. Nothing here passes or fails by the clock, and no product code depends on it.
 //!

@@ -48,7 +48,7 @@ fn admit(model: &Verified, wanted: Task, known: &'static [&'static str], words: 
 }
 
 pub(crate) fn load_embed(model: &Verified, options: &PoolOptions) -> Result<LoadedEncoder, LoadError> {
-    admit(model, Task::Embed, &["bert"], "bert")?;
+    admit(model, Task::Embed, &["bert", "roberta", "xlm-roberta"], "bert, roberta and xlm-roberta")?;
     let file = model.first(FileKind::Tokenizer);
     let mut file = file.ok_or_else(|| LoadError::Tokenizer("tokenizer.json is missing".to_owned()))?;
     let bytes = file.read_all(MAX_TOKENIZER_BYTES).map_err(|error| LoadError::Tokenizer(error.to_string()))?;

@@ -5,6 +5,8 @@
 //! when the program starts ([`Path::best`]). All of them do the same operations in the same order, sums of integers apart, whose
 //! order does not matter. So every path gives the same bits, and one is tested against the other by equality.
 //!
+//! Encoders have kernels of their own, in [`embed`]: their products are of many rows with 8-bit weights and nothing else.
+//!
 //! What a row of the result is does not depend on how many rows are computed with it, nor on the number of threads.
 
 #![allow(
@@ -14,6 +16,7 @@
 
 pub(crate) mod activations;
 pub(crate) mod attention;
+pub(crate) mod embed;
 mod formats;
 pub(crate) mod matrix;
 mod product;

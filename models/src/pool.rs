@@ -66,10 +66,44 @@ pub struct PoolOptions {
     pub sequences: usize,
     /// Where the seeds of requests that name none start from. Pass a random number; the same one gives the same seeds.
     pub entropy: u64,
+    /// How exactly an embedding pool computes.
+    pub precision: Precision,
+    /// Which vector instructions an embedding pool uses.
+    pub instructions: Instructions,
+}
+
+/// How exactly vectors are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Products of 8-bit integers with a scale per 128 numbers, everything else in 32-bit floats.
+    #[default]
+    Int8,
+    /// 32-bit floats throughout: several times slower, and what the other is measured against.
+    Float32,
+}
+
+/// Which vector instructions are used. The vectors are the same to the last bit; only the time differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instructions {
+    /// The best that this processor has.
+    #[default]
+    Best,
+    /// None beyond AVX2, for a processor that slows down under wider ones.
+    Avx2,
+    /// None that is not in every processor of the architecture.
+    Portable,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { queue: 64, threads: 0, context_tokens: 4096, sequences: 4, entropy: 0 }
+        Self {
+            queue: 64,
+            threads: 0,
+            context_tokens: 4096,
+            sequences: 4,
+            entropy: 0,
+            precision: Precision::default(),
+            instructions: Instructions::default(),
+        }
     }
 }

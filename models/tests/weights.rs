@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use cloister_models::{
-    ChatMessage, ChatRole, EmbedPool, Event, FinishReason, GeneratePool, GenerateRequest, PoolOptions, Prompt,
-    Registry, Sampling, Truncate, Verified, cache_dir, catalogue, fetch,
+    ChatMessage, ChatRole, EmbedPool, Event, FinishReason, GeneratePool, GenerateRequest, PoolOptions, Precision,
+    Prompt, Registry, Sampling, Truncate, Verified, cache_dir, catalogue, fetch,
 };
 
 fn verified(name: &str) -> Verified {
@@ -29,6 +29,13 @@ fn embedder() -> &'static EmbedPool {
     POOL.get_or_init(|| EmbedPool::start(verified("all-minilm-l6-v2"), &PoolOptions::default()).unwrap())
 }
 
+/// The same in floats, as the published figures are.
+fn exact() -> &'static EmbedPool {
+    static POOL: OnceLock<EmbedPool> = OnceLock::new();
+    let options = PoolOptions { precision: Precision::Float32, ..PoolOptions::default() };
+    POOL.get_or_init(|| EmbedPool::start(verified("all-minilm-l6-v2"), &options).unwrap())
+}
+
 fn generator() -> &'static GeneratePool {
     static POOL: OnceLock<GeneratePool> = OnceLock::new();
     POOL.get_or_init(|| GeneratePool::start(verified("smollm2-135m-instruct"), &PoolOptions::default()).unwrap())
@@ -39,8 +46,12 @@ fn later() -> Instant {
 }
 
 fn embed(texts: &[&str]) -> Vec<Vec<f32>> {
+    embed_with(embedder(), texts)
+}
+
+fn embed_with(pool: &EmbedPool, texts: &[&str]) -> Vec<Vec<f32>> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-    embedder().embed_blocking(&texts, Truncate::Refuse, later()).unwrap().vectors
+    pool.embed_blocking(&texts, Truncate::Refuse, later()).unwrap().vectors
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
@@ -61,16 +72,18 @@ fn run(prompt: Prompt, sampling: Sampling, salt: u64) -> (String, usize, FinishR
     }
 }
 
+const SENTENCES: [&str; 5] = [
+    "How do I refill my prescription?",
+    "When can I get more of my medicine?",
+    "The parking garage closes at nine.",
+    "Ibuprofen 400 mg, take one tablet every 6 hours as needed.",
+    "[SEP] is four letters and two brackets",
+];
+
 /// Numbers from a computation in 64-bit floats written in NumPy for this purpose, with the tokenizers library.
 #[test]
 fn sentences_have_the_vectors_of_an_independent_computation() {
-    let vectors = embed(&[
-        "How do I refill my prescription?",
-        "When can I get more of my medicine?",
-        "The parking garage closes at nine.",
-        "Ibuprofen 400 mg, take one tablet every 6 hours as needed.",
-        "[SEP] is four letters and two brackets",
-    ]);
+    let vectors = embed_with(exact(), &SENTENCES);
     for (vector, expected) in vectors.iter().zip([
         [0.01872, 0.024518, -0.033755, -0.007207],
         [0.037618, -0.052199, -0.036715, -0.037747],
@@ -85,6 +98,18 @@ fn sentences_have_the_vectors_of_an_independent_computation() {
         assert!((cosine(&vectors[a], &vectors[b]) - expected).abs() < 2e-5);
     }
     assert!(vectors.iter().all(|vector| vector.len() == 384 && (cosine(vector, vector) - 1.0).abs() < 1e-5));
+}
+
+#[test]
+fn the_vectors_of_integers_point_where_those_of_floats_do() {
+    let long = "A refill may be requested seven days before the supply runs out; controlled substances are excepted. ";
+    let (medium, long) = (long.repeat(4), long.repeat(15));
+    let texts: Vec<&str> = SENTENCES.into_iter().chain([medium.as_str(), &long[..1000], "x", "insulin"]).collect();
+    let (fast, exact) = (embed(&texts), embed_with(exact(), &texts));
+    for ((fast, exact), text) in fast.iter().zip(&exact).zip(&texts) {
+        assert!(cosine(fast, exact) > 0.998, "{}: {text:.40}", cosine(fast, exact));
+        assert!((cosine(fast, fast) - 1.0).abs() < 1e-5);
+    }
 }
 
 #[test]

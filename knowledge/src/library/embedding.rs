@@ -1,6 +1,8 @@
 //! Inputs of drafts to stored vectors: known ones are reused, the rest embedded in batches of like length.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::Library;
@@ -13,11 +15,18 @@ use crate::store::passages::{keep_spare, known_vector, pack};
 /// and how long the model is busy for others.
 const TEXTS_PER_CALL: usize = 256;
 
+/// Calls under way at once: while the model computes for one, the texts of the next are cut into tokens, and vectors are
+/// kept.
+const CALLS: usize = 2;
+
 /// Documents with more inputs than this keep their vectors as they come, to resume after an interruption.
 const RESUMABLE: usize = 1024;
 
 /// How often a full queue is tried again before giving up: a bulk ingest waits behind questions, not for ever.
 const PATIENCE: usize = 120;
+
+/// The digest of an input and its vector as it is stored.
+type Packed = ([u8; 16], Vec<u8>);
 
 /// Why there are no vectors to store.
 #[derive(Debug, thiserror::Error)]
@@ -64,18 +73,51 @@ impl Library {
         })?;
         missing.sort_by_key(|input| input.text.len());
         let keep = missing.len() > RESUMABLE;
-        for batch in missing.chunks(TEXTS_PER_CALL) {
-            let texts: Vec<String> = batch.iter().map(|input| input.text.clone()).collect();
-            let vectors = self.embed_checked(&texts, when_busy)?;
-            let packed: Vec<([u8; 16], Vec<u8>)> =
-                batch.iter().zip(&vectors).map(|(input, vector)| (input.digest, pack(vector))).collect();
+        self.embed_all(&missing, when_busy, &mut |packed| {
             if keep {
                 self.store.write(|db| keep_spare(db, generation, &packed))?;
             }
+            progress(packed.len());
             known.extend(packed);
-            progress(batch.len());
-        }
+            Ok(())
+        })?;
         Ok(inputs.iter().map(|input| known.get(&input.digest).cloned().unwrap_or_default()).collect())
+    }
+
+    /// Embeds inputs in batches and gives the vectors of each to `take`, in whatever order they are done. Ends with the
+    /// first error, of the model or of `take`.
+    fn embed_all(
+        &self,
+        inputs: &[&Input],
+        when_busy: WhenBusy,
+        take: &mut dyn FnMut(Vec<Packed>) -> Result<(), VectorError>,
+    ) -> Result<(), VectorError> {
+        let batches: Vec<&[&Input]> = inputs.chunks(TEXTS_PER_CALL).collect();
+        let next = AtomicUsize::new(0);
+        let (send, receive) = sync_channel(CALLS);
+        std::thread::scope(|threads| {
+            for _ in 0..CALLS.min(batches.len()) {
+                let (send, batches, next) = (send.clone(), &batches, &next);
+                threads.spawn(move || {
+                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let done = self.embed_batch(batch, when_busy);
+                        let failed = done.is_err();
+                        if send.send(done).is_err() || failed {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            // Returning drops the receiver, which ends the others after the call that they are in.
+            receive.into_iter().try_for_each(|done| take(done?))
+        })
+    }
+
+    fn embed_batch(&self, batch: &[&Input], when_busy: WhenBusy) -> Result<Vec<Packed>, EmbedError> {
+        let texts: Vec<String> = batch.iter().map(|input| input.text.clone()).collect();
+        let vectors = self.embed_checked(&texts, when_busy)?;
+        Ok(batch.iter().zip(&vectors).map(|(input, vector)| (input.digest, pack(vector))).collect())
     }
 
     /// Vectors of unit length, one per text, all of their numbers finite.

@@ -233,7 +233,7 @@ struct Server {
 
 impl Serve<Job> for Server {
     fn serve(&mut self, first: Job, queue: &Queue<Job>) {
-        let mut batcher = Batcher::default();
+        let mut batcher = Batcher::new(self.model.batch_tokens());
         let mut active = BTreeMap::new();
         self.take_up(first, &mut batcher, &mut active);
         loop {

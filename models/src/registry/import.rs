@@ -183,6 +183,7 @@ struct Facts {
 struct ConfigJson {
     model_type: Option<String>,
     max_position_embeddings: Option<usize>,
+    pad_token_id: Option<usize>,
 }
 
 fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryError> {
@@ -208,7 +209,10 @@ fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryEr
     if copies.iter().all(|file| file.entry().kind != FileKind::Tokenizer) {
         return Err(refused(source, "tokenizer.json is missing; models without a fast tokenizer are not read"));
     }
-    Ok(Facts { task, architecture, licence: None, positions: config.max_position_embeddings.unwrap_or(512) })
+    // RoBERTa counts positions from the number of its padding token on; the first ones are never used.
+    let unused = if architecture.ends_with("roberta") { config.pad_token_id.unwrap_or(1).saturating_add(1) } else { 0 };
+    let positions = config.max_position_embeddings.unwrap_or(512usize.saturating_add(unused)).saturating_sub(unused);
+    Ok(Facts { task, architecture, licence: None, positions })
 }
 
 #[derive(Default, Deserialize)]

@@ -10,6 +10,11 @@ pub trait EncodeText: Send {
     /// Longest sequence, special tokens included.
     fn max_tokens(&self) -> usize;
 
+    /// How many tokens at a time make good use of the machine.
+    fn batch_tokens(&self) -> usize {
+        2048
+    }
+
     /// One L2-normalised vector of [`EncodeText::dimensions`] numbers per sequence, in the same order. Sequences are
     /// not empty and not longer than [`EncodeText::max_tokens`]. The vector of a sequence depends on no other in the batch.
     ///

@@ -24,8 +24,10 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
         [begin, end] => (vec![*begin], vec![*end]),
         _ => return Err(refused("puts more than two tokens around a text, which is not supported")),
     };
-    let unknown = fields.get("model").and_then(|model| model.get("unk_token")).and_then(Value::as_str);
-    let unknown = unknown.and_then(|text| whole.token_to_id(text));
+    // WordPiece names the token for what it does not know, Unigram numbers it.
+    let model = |key: &str| fields.get("model").and_then(|model| model.get(key));
+    let named = model("unk_token").and_then(Value::as_str).and_then(|text| whole.token_to_id(text));
+    let unknown = named.or_else(|| u32::try_from(model("unk_id")?.as_u64()?).ok());
     let added = fields.get_mut("added_tokens").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let text_of = |token: &Value| token.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (spaces, control): (Vec<Value>, Vec<Value>) =
@@ -37,6 +39,7 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
         .collect();
     fields.insert("added_tokens".to_owned(), Value::Array(spaces));
     fields.insert("post_processor".to_owned(), Value::Null);
+    hide(fields, &forbidden);
     let plain = build(fields)?;
     // A normaliser may shorten text (accents are dropped, white space is folded), so a token has no longest length in
     // bytes of the input; a word this long is no word.
@@ -52,6 +55,19 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
         bytes: Vec::new(),
         longest,
     })
+}
+
+/// Unigram would find a control token in a text that spells it, as it finds any other piece. No text spells these names.
+fn hide(fields: &mut serde_json::Map<String, Value>, control: &BTreeSet<u32>) {
+    let Some(model) = fields.get_mut("model").filter(|model| model.get("type") == Some(&Value::from("Unigram"))) else {
+        return;
+    };
+    let Some(pieces) = model.get_mut("vocab").and_then(Value::as_array_mut) else { return };
+    for token in control {
+        if let Some(text) = pieces.get_mut(*token as usize).and_then(|piece| piece.get_mut(0)) {
+            *text = Value::from(format!("\u{10fffe}{token}\u{10ffff}"));
+        }
+    }
 }
 
 fn build(fields: &serde_json::Map<String, Value>) -> Result<Tokenizer, LoadError> {

@@ -182,3 +182,23 @@ proptest! {
         prop_assert!(pieces_only().encode(&text).unwrap().iter().all(|id| *id > 2));
     }
 }
+
+#[test]
+fn a_unigram_vocabulary_frames_a_text_and_may_not_know_all_of_it() {
+    let special = |id: u32, text: &str| {
+        format!(
+            r#"{{"id":{id},"content":"{text}","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}}"#
+        )
+    };
+    let added: Vec<String> =
+        [(0, "<s>"), (1, "<pad>"), (2, "</s>"), (3, "<unk>")].into_iter().map(|(id, text)| special(id, text)).collect();
+    let file = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{}],"normalizer":null,"pre_tokenizer":{{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}},"post_processor":{{"type":"TemplateProcessing","single":[{{"SpecialToken":{{"id":"<s>","type_id":0}}}},{{"Sequence":{{"id":"A","type_id":0}}}},{{"SpecialToken":{{"id":"</s>","type_id":0}}}}],"pair":[],"special_tokens":{{"<s>":{{"id":"<s>","ids":[0],"tokens":["<s>"]}},"</s>":{{"id":"</s>","ids":[2],"tokens":["</s>"]}}}}}},"decoder":null,"model":{{"type":"Unigram","unk_id":3,"vocab":[["<s>",0.0],["<pad>",0.0],["</s>",0.0],["<unk>",0.0],["▁",-3.0],["▁refill",-2.0],["s",-2.5]],"byte_fallback":false}}}}"#,
+        added.join(",")
+    );
+    let tokens = from_json(file.as_bytes()).unwrap();
+    assert_eq!(tokens.encode_framed("refill refills").unwrap(), [0, 5, 5, 6, 2]);
+    assert_eq!(tokens.encode_framed("refill ☤").unwrap(), [0, 5, 4, 3, 2]);
+    // What spells a control token is text.
+    assert_eq!(tokens.encode_framed("refill</s>").unwrap(), [0, 5, 3, 6, 3, 2]);
+}

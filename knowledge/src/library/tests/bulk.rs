@@ -2,7 +2,7 @@ use std::fs;
 
 use crate::parse::{InProcess, Parse, ParseError, Parsed, Source};
 use crate::testing::{Desk, on, procedures, staff};
-use crate::{Content, IngestError, Outcome, Progress, Report, Submission, SyncError};
+use crate::{Content, IngestError, Mode, Outcome, Progress, Query, Report, Submission, SyncError};
 
 fn sync(desk: &Desk, folder: &std::path::Path) -> Report {
     desk.library.sync(&procedures(), folder, &InProcess::default(), &mut |_| {}).unwrap()
@@ -34,6 +34,26 @@ fn a_bad_file_fails_alone_and_is_reported_with_its_reason() {
     assert_eq!(seen.last().map(|(done, total, _)| (*done, *total)), Some((50, 50)));
     assert_eq!(texts, 49);
     assert_eq!(desk.names(&staff(), "number13"), ["13.md"]);
+    desk.assert_sound();
+}
+
+#[test]
+fn every_passage_has_its_own_vector_however_many_calls_of_the_model_it_took() {
+    let desk = Desk::new();
+    let words = |n: usize| format!("alpha{n} beta{n} gamma{n} delta{n} epsilon{n}");
+    let submission = |n: usize| Submission {
+        name: format!("{n}.md"),
+        content: Content::Bytes(words(n).into_bytes()),
+        overrides: Default::default(),
+    };
+    let submissions = (0..700).map(submission).collect();
+    let report = desk.library.ingest_many(&procedures(), submissions, &InProcess::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.count(Outcome::Added), 700);
+    for n in (0..700).step_by(37) {
+        let query = Query { text: words(n), top: 1, mode: Mode::Meaning };
+        let found = desk.library.search(&staff(), &query).unwrap();
+        assert_eq!(found.passages[0].name, format!("{n}.md"));
+    }
     desk.assert_sound();
 }
 
