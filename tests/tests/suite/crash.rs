@@ -20,14 +20,14 @@ fn kills() -> u64 {
     std::env::var("CLOISTER_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
 }
 
-/// More documents than are stored in one transaction, so that some are acknowledged while others are still to come.
-const DOCUMENTS: u64 = 1100;
+/// Documents stored in one transaction at most. Each kill after an acknowledgement uses up that many; some must still be to come.
+const TRANSACTION: u64 = 1024;
 
 #[test]
 fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
     let site = program().site();
     let folder = tempfile::tempdir().unwrap();
-    for n in 0..DOCUMENTS + 150 * kills().saturating_sub(4) {
+    for n in 0..TRANSACTION * (kills() / 2 + 1) {
         fs::write(folder.path().join(format!("bulletin-{n:05}.md")), format!("# Bulletin {n}\n\nShelf {}.\n", n % 17))
             .unwrap();
     }
@@ -38,8 +38,10 @@ fn killing_an_ingest_at_any_moment_loses_no_acknowledged_document() {
         let before = acknowledged.len();
         // Every other one while something new has just been acknowledged, the others from before the model is loaded to
         // well into the work; spread by a fixed multiplier, not by chance alone.
-        let spread = Duration::from_millis((kill * 0x9E37_79B9) % 1_500);
-        let was_cut = kill_an_ingest(&site, folder.path(), &mut acknowledged, kill % 2 == 1, spread);
+        let after_an_acknowledgement = kill % 2 == 1;
+        let longest = if after_an_acknowledgement { 300 } else { 1_500 };
+        let spread = Duration::from_millis((kill * 0x9E37_79B9) % longest);
+        let was_cut = kill_an_ingest(&site, folder.path(), &mut acknowledged, after_an_acknowledgement, spread);
         cut_short += u64::from(was_cut);
         cut_after_an_acknowledgement += u64::from(was_cut && acknowledged.len() > before);
         let verified = site.run(["kb", "verify", "bulletins"]);

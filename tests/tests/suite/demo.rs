@@ -11,7 +11,10 @@ fn the_demo_answers_two_questions_with_citations_declines_the_third_and_starts_a
     assert!(first.status.success(), "{printed}\n{}", String::from_utf8_lossy(&first.stderr));
     for lane in ["verified", "composed", "abstain"] {
         // As the line under an answer has it, not as a complaint about another lane.
-        assert!(printed.lines().any(|line| line.starts_with(&format!("{lane} \u{b7} "))), "no answer by the lane {lane}: {printed}");
+        assert!(
+            printed.lines().any(|line| line.starts_with(&format!("{lane} \u{b7} "))),
+            "no answer by the lane {lane}: {printed}"
+        );
     }
     assert!(printed.contains("curl"), "{printed}");
     let key = std::fs::read_to_string(folder.path().join("accounts/agent.key")).unwrap();
