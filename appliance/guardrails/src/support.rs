@@ -25,6 +25,13 @@ pub struct Evidence<'a> {
 /// Meaningful words that a claim must have, facts aside.
 const LEAST_WORDS: usize = 3;
 
+/// What is done with a medicine. One of these in the place of another is lost among the words of a long sentence, and may
+/// harm: it must stand in the sentence itself.
+const ACTIONS: [&str; 17] = [
+    "crush", "chew", "split", "cut", "break", "open", "dissolve", "swallow", "inject", "double", "skip", "stop",
+    "freeze", "heat", "shake", "dilute", "mix",
+];
+
 /// How much must be borne.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
@@ -101,7 +108,9 @@ pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], lim
         let near = coverage >= limits.coverage && own >= limits.own;
         let turned = polarity::contradict(claim, sentence.text) || has(TURNING, Relation::Differs);
         let named = names_other(&read, sentence);
-        let lacks = named || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
+        let said = words::stems(sentence.text);
+        let acts = ACTIONS.iter().map(|action| words::stem(action)).any(|a| stems.contains(&a) && !said.contains(&a));
+        let lacks = named || acts || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
         let verdict = if near && turned {
             Verdict::Contradicted
         } else if !near || lacks || !in_order(&held, &facts(sentence.text)) {

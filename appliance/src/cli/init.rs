@@ -83,7 +83,10 @@ pub(super) fn make(config: Config) -> anyhow::Result<Desk> {
         Err(KeyError::Missing { path }) => MasterKey::load_or_create(&path, random.as_ref())?,
         found => found?,
     };
-    let desk = Desk::on(Store::open(&config.store_folder(), key, random)?, config)?;
+    let store = Store::open(&config.store_folder(), key, random)?;
+    // Run again after an upgrade, it is the first to bring schemas up to date.
+    store.taken_over_by(env!("CARGO_PKG_VERSION"), &config.data.folder.join("backups"), wiring::clock().now())?;
+    let desk = Desk::on(store, config)?;
     for tenant in desk.config.tenants.keys() {
         wiring::tenant_database(&desk.store, tenant)?;
     }

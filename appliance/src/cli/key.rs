@@ -170,6 +170,11 @@ pub(super) fn destroy(desk: &Desk, wanted: Destroy) -> anyhow::Result<()> {
     let after = desk.govern_site_for(Action::ManageKeys, &tenant, || {
         desk.store.destroy_tenant(&tenant)?;
         Declarations::open(&desk.store.fleet())?.remove(&tenant)?;
+        // A later tenant of that name is another one: nobody of this one may find themselves in it.
+        let accounts = desk.accounts()?;
+        for account in accounts.list()?.iter().filter(|account| account.principal.tenant.as_ref() == Some(&tenant)) {
+            accounts.disable(&account.principal.account)?;
+        }
         if let Some(reissue) = &reissue {
             export(desk, reissue)?;
         }

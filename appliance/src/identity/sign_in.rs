@@ -142,8 +142,8 @@ impl End for NotSignedIn {
 impl From<NotSignedIn> for Problem {
     fn from(end: NotSignedIn) -> Self {
         match end {
-            // The same words whatever was wrong.
-            NotSignedIn::Refused(_) => Self::new(
+            // The same words whatever was wrong, a policy that bars the role too: which role a name has is not told.
+            NotSignedIn::Refused(_) | NotSignedIn::Wrapper(Refusal::Denied(_)) => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "sign_in_refused",
                 "Not signed in",

@@ -125,7 +125,11 @@ impl Kernel for Round {
                 let (a, b) = (S::load(from), S::load(from.add(16)));
                 let zero = S::splat(0.0);
                 let size = |x| S::max(x, S::sub(zero, x));
-                let top = S::greatest(S::max(size(a), size(b)));
+                // Below this the inverse overflows and each path would round infinities in its own way: such a block is zero.
+                let top = match S::greatest(S::max(size(a), size(b))) {
+                    tiny if tiny <= 1e-30 => 0.0,
+                    top => top,
+                };
                 let inverse = S::splat(if top > 0.0 { 32_767.0 / top } else { 0.0 });
                 let to = self.quants.add(block * BLOCK);
                 S::store_short(to, S::round(S::mul(a, inverse)));

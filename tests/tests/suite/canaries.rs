@@ -290,9 +290,13 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
     let (statuses, sent, mut leaks) = (run.statuses, run.sent, run.leaks);
     fs::write(&panics, identifiers().join(" ")).unwrap();
     let panicked = || server.logged().contains("a thread panicked");
-    while !panicked() {
+    for _ in 0..400 {
+        if panicked() {
+            break;
+        }
         thread::sleep(Duration::from_millis(50));
     }
+    assert!(panicked(), "no panic was logged: {}", server.logged());
     let metrics = Client::new(&server, site.key("operator")).get("/metrics");
     assert_eq!(metrics.status, 200);
     leaks.extend(canaries.search("the metrics", &metrics.body));

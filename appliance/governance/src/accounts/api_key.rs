@@ -126,12 +126,14 @@ fn retire(connection: &Connection, account: &AccountId, now: Timestamp, until: T
     Ok(retired)
 }
 
-/// A second revocation keeps the time of the first.
-fn revoke(connection: &Connection, account: &AccountId, now: Timestamp) -> rusqlite::Result<()> {
-    connection.execute(
+/// Keys and access keys alike. A second revocation keeps the time of the first.
+pub(super) fn revoke(connection: &Connection, account: &AccountId, now: Timestamp) -> rusqlite::Result<()> {
+    for statement in [
         "UPDATE api_keys SET revoked = coalesce(revoked, ?2) WHERE account = ?1",
-        params![account.as_str(), now.to_string()],
-    )?;
+        "UPDATE access_keys SET revoked = coalesce(revoked, ?2) WHERE account = ?1",
+    ] {
+        connection.execute(statement, params![account.as_str(), now.to_string()])?;
+    }
     Ok(())
 }
 

@@ -274,10 +274,14 @@ impl Accounts {
         let mut connection = self.connection();
         let mut confirm = || {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            change.execute(
-                "UPDATE persons SET totp_confirmed = 1, totp_step = ?2 WHERE account = ?1",
+            // Of two requests with the same first code, one confirms.
+            let confirmed = change.execute(
+                "UPDATE persons SET totp_confirmed = 1, totp_step = ?2 WHERE account = ?1 AND totp_confirmed = 0",
                 params![account.as_str(), i64::try_from(*step).unwrap_or(i64::MAX)],
             )?;
+            if confirmed != 1 {
+                return Ok(false);
+            }
             change.execute("DELETE FROM recovery_codes WHERE account = ?1", [account.as_str()])?;
             for hash in codes.hashes() {
                 change.execute(
@@ -285,10 +289,14 @@ impl Accounts {
                     params![account.as_str(), hash.as_slice()],
                 )?;
             }
-            change.commit()
+            change.commit()?;
+            Ok(true)
         };
-        confirm().map_err(|error| self.failed(error))?;
-        Ok(codes)
+        if confirm().map_err(|error| self.failed(error))? {
+            Ok(codes)
+        } else {
+            Err(SignInError::Refused(Refusal::ReplayedCode))
+        }
     }
 
     /// Sets the password that was asked for. Whoever was signed in with the old one is signed out.
@@ -326,10 +334,15 @@ impl Accounts {
         self.0.random.fill(secret.as_mut_slice());
         let enrolment = Enrolment::of(secret.as_slice(), name)
             .ok_or(AccountError::Hash("the second factor's secret cannot be made"))?;
-        let statement = "UPDATE persons SET totp = ?2, totp_confirmed = 0, totp_step = NULL WHERE account = ?1";
-        self.connection()
+        // A factor that its owner has just confirmed is not replaced by who came a moment before.
+        let statement = "UPDATE persons SET totp = ?2, totp_confirmed = 0, totp_step = NULL WHERE account = ?1 AND totp_confirmed = 0";
+        let enrolled = self
+            .connection()
             .execute(statement, params![account.as_str(), secret.as_slice()])
             .map_err(|error| self.failed(error))?;
+        if enrolled != 1 {
+            return Err(SignInError::Refused(Refusal::WrongCode));
+        }
         self.forgive(account)?;
         Ok(enrolment)
     }

@@ -49,6 +49,11 @@ fn read(folder: &Path) -> Result<Vec<Source>, FolderError> {
             paths.push(path);
         }
     }
+    if paths.is_empty() {
+        // A folder that lost its files, or is not mounted: what is missing might be what forbids.
+        let none = std::io::Error::new(std::io::ErrorKind::NotFound, "it holds no .cedar file");
+        return Err(unreadable(folder)(none));
+    }
     paths.sort();
     let source = |path: PathBuf| {
         let text = fs::read_to_string(&path).map_err(unreadable(&path))?;

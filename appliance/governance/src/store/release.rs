@@ -20,11 +20,9 @@ impl Store {
         }
         if last.is_some() {
             super::private_folder(folder)?;
-            match self.back_up(&folder.join(format!("before-{release}.backup")), &BTreeMap::new(), at) {
-                // Made before, and cut off before it was noted.
-                Ok(_) | Err(BackupError::Exists { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            // With its time in its name: one of an earlier try, after which the site went back, is not this one.
+            let name = format!("before-{release}-{}.backup", at.as_second());
+            self.back_up(&folder.join(name), &BTreeMap::new(), at)?;
         }
         self.note_release(release)?;
         Ok(last.is_some())

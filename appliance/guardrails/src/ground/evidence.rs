@@ -71,9 +71,14 @@ pub(super) fn dropped(claim: &Reading, sentence: &Reading) -> Vec<FactKind> {
     if named(claim) > 0 && releases(claim) == 0 && releases(sentence) > 0 && named(sentence) <= named(claim) {
         kinds.push(FactKind::Release);
     }
+    let needed = |reading: &Reading| reading.of_kind(FactKind::Frequency).any(|fact| fact.value == "as needed");
+    if claim.has_dose() && needed(sentence) && !needed(claim) {
+        kinds.push(FactKind::Frequency);
+    }
     if claim.has_dose() && groups(&claim.text).is_empty() {
         let held = groups(&sentence.text);
-        if !held.is_empty() && held.iter().all(|group| limits_dose(group)) {
+        // Of a sentence that doses two groups, each dose is one group's.
+        if held.iter().any(|group| limits_dose(group)) {
             kinds.push(FactKind::Population);
         }
     }

@@ -42,20 +42,29 @@ pub fn warns(sentence: &str) -> bool {
     WARNINGS.iter().any(|word| lower.contains(word)) || fact::facts(sentence).iter().any(limits)
 }
 
-/// The sentences right before and right after the place `span` of `text` that warn, sentences that are `kept_out` passed
-/// over.
+/// The sentences before and after the place `span` of `text` that warn, as far as one follows the other, nearest first on
+/// each side; sentences that are `kept_out` are passed over. A line like "Warning:" warns, and what it announces comes with it.
 pub fn beside(text: &str, span: Span, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
     let mut sentences = split::sentences(text);
     sentences.retain(|sentence| !kept_out(*sentence));
-    let before = sentences.iter().rev().find(|sentence| sentence.end <= span.start);
-    let after = sentences.iter().find(|sentence| sentence.start >= span.end);
-    before.into_iter().chain(after).filter(|sentence| warns(sentence.of(text))).copied().collect()
+    let warning = |sentence: &&Span| warns(sentence.of(text));
+    let before = sentences.iter().rev().filter(|sentence| sentence.end <= span.start).take_while(warning);
+    let after = sentences.iter().filter(|sentence| sentence.start >= span.end).take_while(warning);
+    before.chain(after).copied().collect()
 }
 
 /// Those of [`beside`] that `answer` does not repeat.
 pub fn left_out(text: &str, span: Span, answer: &str, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
-    let said = words::stems(answer);
-    let repeated = |warning: &Span| words::share(&words::stems(warning.of(text)), &said) >= REPEATED && warns(answer);
+    // One sentence must repeat it whole, its numbers too: another limit, or another warning, is not this one.
+    let repeated = |warning: &Span| {
+        let (stems, facts) = (words::stems(warning.of(text)), fact::facts(warning.of(text)));
+        split::sentences(answer).into_iter().map(|said| said.of(answer)).any(|said| {
+            let held = fact::facts(said);
+            warns(said)
+                && words::share(&stems, &words::stems(said)) >= REPEATED
+                && facts.iter().all(|fact| fact.stands_in(&held))
+        })
+    };
     beside(text, span, kept_out).into_iter().filter(|warning| !repeated(warning)).collect()
 }
 
@@ -81,5 +90,27 @@ mod tests {
         let found = beside(text, Span { start, end: start + "Take one tablet.".len() }, &|_| false);
         let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
         assert_eq!(found, ["Never double it.", "Do not exceed four a day."]);
+    }
+
+    #[test]
+    fn a_warning_that_is_announced_comes_with_its_announcement_and_each_of_several_comes() {
+        let text = "Take 1 tablet every 6 hours.\nWarning:\nDo not take more than 4 tablets a day. Do not take with alcohol. It is blue.";
+        let found = beside(text, Span { start: 0, end: "Take 1 tablet every 6 hours.".len() }, &|_| false);
+        let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
+        assert_eq!(found.last(), Some(&"Do not take with alcohol."), "{found:?}");
+        assert!(found.contains(&"Do not take more than 4 tablets a day."), "{found:?}");
+    }
+
+    #[test]
+    fn another_warning_does_not_stand_for_the_one_that_was_left_out() {
+        let text = "Take 4 mg every 6 hours. Do not take more than 16 mg in a day.";
+        let dose = Span { start: 0, end: "Take 4 mg every 6 hours.".len() };
+        for answer in [
+            "Take 4 mg every 6 hours. Do not take with alcohol.",
+            "Take 4 mg every 6 hours. Do not take more than 8 mg in a day.",
+        ] {
+            assert_eq!(left_out(text, dose, answer, &|_| false).len(), 1, "{answer}");
+        }
+        assert!(left_out(text, dose, text, &|_| false).is_empty());
     }
 }
