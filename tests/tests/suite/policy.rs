@@ -25,6 +25,7 @@ fn hang_up(server: &Server, until: impl Fn() -> bool) {
 fn policies_are_put_in_force_by_a_signal_and_an_invalid_set_changes_nothing_and_says_where() {
     let site = program().site();
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("00-none.cedar"), "// No policy of the site's own yet.\n").unwrap();
     let setting = format!("policy.folder={}", toml::Value::from(folder.path().to_str().unwrap()));
     let server = site.serve_with(&[&setting]);
     let agent = Client::new(&server, site.key("agent"));

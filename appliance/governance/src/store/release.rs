@@ -68,7 +68,7 @@ mod tests {
         assert!(!backups.exists());
         assert!(store.taken_over_by("1.1.0", &backups, at).unwrap());
         assert!(!store.taken_over_by("1.1.0", &backups, at).unwrap());
-        let made = backups.join("before-1.1.0.backup");
+        let made = backups.join("before-1.1.0-1767225600.backup");
         assert!(store.verify_backup(&made).unwrap().unreadable.is_empty());
         assert!(store.taken_over_by("1.0.0", &backups, at).unwrap(), "going back is a change as well");
     }

@@ -18,6 +18,10 @@ const NO_SEARCH: &str = "@id(\"no-search\")\n@why(\"Nobody searches while the in
     forbid(principal, action == Action::\"search\", resource);\n";
 
 fn settings(folder: &Path, shadow: Option<&Path>) -> config::Policy {
+    // A folder without any file is refused: it may have lost those that forbid.
+    if folder.exists() {
+        fs::write(folder.join("none.cedar"), "// No policy of the site's own yet.\n").unwrap();
+    }
     config::Policy { folder: Some(folder.to_owned()), shadow: shadow.map(Path::to_owned) }
 }
 
