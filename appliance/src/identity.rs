@@ -1,7 +1,7 @@
 //! Who is calling: the one extractor that every governed handler takes.
 //!
 //! A program shows an API key, as `Authorization: Bearer clk_...` or `x-api-key: clk_...`; a person who has signed in
-//! shows a cookie; a client of AWS signs its request with an access key ([`sigv4`]); whoever the hospital's own
+//! shows a cookie; a client of AWS signs its request with an access key (`sigv4`); whoever the hospital's own
 //! provider vouches for shows its token (`oidc`), and whoever its authority vouches for a certificate
 //! (`certificate`). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
 //! names no key and carries a cookie is a browser's: where it changes something it must come from our own page
