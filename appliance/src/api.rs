@@ -50,8 +50,8 @@ pub fn every_route() -> Routes<Arc<App>> {
 /// Every route of the faces, with its action. A chat is one of two, by the model that it names.
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
-        Ask, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank, Search, SignIn,
-        SignOut,
+        Ask, BreakGlass, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank,
+        ReviewBreakGlass, Search, SignIn, SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()
@@ -74,6 +74,12 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/sign-in", SignIn, native::sign_in::show)
         .route(Post, "/api/sign-out", SignOut, native::sign_in::sign_out)
         .route(Delete, "/api/sessions/{session}", EndSession, native::session::end)
+        .route(Post, "/api/break-glass", BreakGlass, native::break_glass::open)
+        .route(Get, "/api/break-glass", BreakGlass, native::break_glass::show)
+        .route(Delete, "/api/break-glass", BreakGlass, native::break_glass::end)
+        .route(Get, "/api/break-glass/reviews", ReviewBreakGlass, native::reviews::list)
+        .route(Get, "/api/break-glass/reviews/{emergency}", ReviewBreakGlass, native::reviews::show)
+        .route(Post, "/api/break-glass/reviews/{emergency}", ReviewBreakGlass, native::reviews::review)
         .open_route(Get, "/api/openapi.json", DESCRIBED, description::json)
         .open_route(Get, "/api/docs", DESCRIBED, description::page)
 }

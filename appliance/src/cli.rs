@@ -13,6 +13,7 @@ mod account;
 mod ask;
 mod audit;
 mod backup;
+mod break_glass;
 mod config;
 mod demo;
 mod doctor;
@@ -28,6 +29,7 @@ mod serve;
 mod site;
 mod table;
 mod tenant;
+mod words;
 
 /// Cloister answers from a site's own documents, cited and checked, and lets nothing leave the building.
 #[derive(Debug, Parser)]
@@ -55,7 +57,7 @@ enum Noun {
     Model(model::Arguments),
     /// Create, fill, search, verify or rebuild collections
     Kb(kb::Arguments),
-    /// Create, issue, list, reset, rotate, disable or revoke accounts
+    /// Create, issue, list, reset, unlock, rotate, disable or revoke accounts
     Account(account::Arguments),
     /// Show, replace, export or destroy the keys of the site
     Key(key::Arguments),
@@ -65,6 +67,8 @@ enum Noun {
     Backup(backup::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),
+    /// List, show, sign off or end emergency accesses
+    BreakGlass(break_glass::Arguments),
     /// Check, try and explain who may do what
     Policy(policy::Arguments),
     /// Measure quality on questions and documents of your own
@@ -103,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Noun::Backup(arguments) => backup::run(arguments),
         Noun::Tenant(arguments) => tenant::run(arguments),
         Noun::Audit(arguments) => audit::run(arguments),
+        Noun::BreakGlass(arguments) => break_glass::run(arguments),
         Noun::Policy(arguments) => policy::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Settings;
 
 mod audit;
+mod break_glass;
 mod client_certificates;
 mod complaint;
 mod load;
@@ -29,6 +30,7 @@ mod site;
 mod tenants;
 
 pub use audit::Audit;
+pub use break_glass::BreakGlass;
 pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
@@ -60,6 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// Persons who sign in with a password.
     pub sign_in: SignIn,
+    /// Emergency access.
+    pub break_glass: BreakGlass,
     /// One interaction.
     pub session: Session,
     /// Tokens of the hospital's own identity provider.
@@ -135,6 +139,7 @@ impl Config {
             .or_else(|| self.server.contradiction())
             .or_else(|| self.limits.contradiction())
             .or_else(|| self.sign_in.contradiction())
+            .or_else(|| self.break_glass.contradiction())
             .or_else(|| self.session.contradiction())
             .or_else(|| self.oidc.as_ref().and_then(Oidc::contradiction))
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))

@@ -7,7 +7,7 @@ use cloister_governance::{
     audit::{self, AuditError, Entry, Intent, Outcome, Who},
     policy::{Basis, Decision, Denial, Permit, Policy, Readable, Resource},
 };
-use cloister_terms::{Action, CollectionId, Purpose, SessionId};
+use cloister_terms::{Action, CollectionId, EmergencyId, Purpose, SessionId};
 
 use crate::{edge::context::Context, identity::Caller};
 
@@ -33,18 +33,27 @@ pub struct Call {
     resource: Resource,
     session: Option<SessionId>,
     purpose: Option<Purpose>,
+    emergency: Option<EmergencyId>,
 }
 
 impl Call {
     /// `action` on `resource`.
     pub const fn new(action: Action, resource: Resource) -> Self {
-        Self { action, resource, session: None, purpose: None }
+        Self { action, resource, session: None, purpose: None, emergency: None }
     }
 
     /// Within an interaction, whose id then stands on the record.
     #[must_use]
     pub const fn within(mut self, session: SessionId) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// About an emergency access, whose id then stands on the record: opened, ended or reviewed. What is done while the
+    /// caller's own lasts is marked without this.
+    #[must_use]
+    pub const fn about(mut self, emergency: EmergencyId) -> Self {
+        self.emergency = Some(emergency);
         self
     }
 
@@ -181,6 +190,7 @@ fn intent(caller: &Caller, call: &Call, basis: &Basis) -> Intent {
         tenant: call.resource.tenant().cloned(),
         collections,
         session: call.session.or_else(|| caller.context().and_then(Context::session)),
+        emergency: call.emergency.or_else(|| principal.emergency.as_ref().map(|emergency| emergency.id)),
         request: caller.request_id(),
         policy: basis.set().to_owned(),
         policies: basis.policies().to_vec(),

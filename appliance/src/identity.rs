@@ -5,7 +5,7 @@
 //! provider vouches for shows its token (`oidc`), and whoever its authority vouches for a certificate
 //! (`certificate`). Whatever is wrong with it, the answer is the same 401, and a record says what it was. A request that
 //! names no key and carries a cookie is a browser's: where it changes something it must come from our own page
-//! (`cookie`).
+//! (`cookie`). Whoever shows that they are there themselves carries the emergency access that they have open (`emergency`).
 //!
 //! **What it is not:** it permits nothing. `governed` asks policy.
 
@@ -36,6 +36,7 @@ use crate::{
 
 mod certificate;
 pub(crate) mod cookie;
+mod emergency;
 mod oidc;
 mod sign_in;
 mod signature;
@@ -147,6 +148,9 @@ impl Identity {
         now: Instant,
     ) -> Result<Caller, Problem> {
         context.identified(principal.account.clone());
+        if principal.emergency.is_some() {
+            self.0.metrics.count("cloister_break_glass_requests_total", 1, &[]);
+        }
         if let Err(wait) = self.0.requests.take(principal.account.clone(), now) {
             self.0.metrics.count("cloister_rate_limited_total", 1, &[]);
             return Err(Problem::too_many_requests(wait));
@@ -180,6 +184,7 @@ impl Identity {
             tenant: None,
             collections: Vec::new(),
             session: None,
+            emergency: who.emergency.as_ref().map(|emergency| emergency.id),
             request: context.request_id(),
             policy: decision.basis().set().to_owned(),
             policies: decision.basis().policies().to_vec(),
@@ -218,10 +223,14 @@ impl Inner {
             Shown::Key(key) => self.accounts.authenticate(key),
             Shown::Cookie(token) => self.accounts.signed_in(token, &self.rules).map(|signed_in| signed_in.principal),
         };
-        found.map_err(|error| match error {
+        let mut principal = found.map_err(|error| match error {
             AuthenticateError::Refused(refusal) => NobodyKnown::Refused(refusal.code()),
             AuthenticateError::Failed(error) => NobodyKnown::Failed(error),
-        })
+        })?;
+        if principal.person {
+            principal.emergency = self.accounts.emergency_of(&principal).map_err(NobodyKnown::Failed)?;
+        }
+        Ok(principal)
     }
 }
 

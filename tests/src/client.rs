@@ -125,12 +125,12 @@ impl Client {
         }
     }
 
-    /// Any request, as bytes: `headers` are lines that end in CRLF.
+    /// Any request, as bytes: `headers` are lines that end in CRLF. A client whose key is empty shows none, as a browser.
     pub fn send(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
+        let shown = if self.key.is_empty() { String::new() } else { format!("Authorization: Bearer {}\r\n", self.key) };
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
-             {headers}Content-Length: {}\r\n\r\n",
-            self.key,
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}{headers}\
+             Content-Length: {}\r\n\r\n",
             body.len()
         );
         let bytes = [head.as_bytes(), body].concat();

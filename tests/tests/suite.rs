@@ -11,9 +11,11 @@
 )]
 
 mod suite {
+    mod accounts;
     mod asking;
     mod audit;
     mod aws_clients;
+    mod break_glass;
     mod canaries;
     mod crash;
     mod demo;

@@ -2,44 +2,54 @@
 //!
 //! An API key reads `clk_ID_SECRET`: the id finds the key, the secret (256 random bits) proves it. Only the SHA-256 of
 //! the secret is stored; a fast hash is right here, because nobody can guess 256 random bits. A password can be guessed:
-//! it is stored under Argon2id, tried five times in a quarter of an hour at most, and does not suffice by itself. A
-//! person who is signed in holds a token of 256 random bits, kept as its SHA-256 like a key's secret.
+//! it is stored under Argon2id, tried five times in a quarter of an hour at most (from one address: `attempt` says how
+//! that locks nobody else out), and does not suffice by itself. A person who is signed in holds a token of 256 random
+//! bits, kept as its SHA-256 like a key's secret.
+//!
+//! A key may be limited to named actions: it then does those of them that its account's role includes, and nothing else.
 //!
 //! Whoever is refused does the same work and gets the same answer, whatever was wrong.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use aws_lc_rs::digest;
-use cloister_terms::{AccessLabel, Clock, CollectionId, Random, Role, TenantId};
+use cloister_terms::{AccessLabel, Action, Clock, CollectionId, Random, Role, TenantId};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use zeroize::Zeroizing;
 
 use crate::{
     policy::{Principal, Readable, site_wide},
-    store::{Database, StoreError},
+    store::Database,
 };
 
 mod access_key;
 mod api_key;
 mod attempt;
+mod emergency;
 mod password;
 mod person;
+mod refusal;
 mod second_factor;
 mod secret;
 mod sign_in;
+mod signed_in;
 mod table;
 
-pub use access_key::AccessKey;
-pub use person::{Claimed, OneTimeSecret};
+pub use access_key::{AccessKey, ListedAccessKey};
+pub use emergency::{EmergencyAccess, EmergencyError, EmergencyRequest, EmergencyWords, LONGEST_EMERGENCY, Review};
+pub use person::{Claimed, OneTimeSecret, sign_in_name};
+pub use refusal::{AccountError, AuthenticateError, Refusal};
 pub use second_factor::{Enrolment, RecoveryCodes};
 pub use secret::Secret;
 use secret::{ID_LENGTH, parse, random_letters};
-pub use sign_in::{Admitted, Credentials, Rules, SignIn, SignInError, Token};
+pub use sign_in::{Admitted, Credentials, SignInError};
+pub use signed_in::{Rules, SignIn, Token};
 
 const LOCAL: &str = "local";
 const UNKNOWN: &str = "unknown";
@@ -124,12 +134,22 @@ pub struct NewAccount {
     pub labels: Vec<AccessLabel>,
     /// When its key stops working.
     pub expires: Option<Timestamp>,
+    /// The actions that its key is limited to, of those that the role includes; all of them where none is listed.
+    pub actions: Option<BTreeSet<Action>>,
 }
 
 impl NewAccount {
     /// An account with a name and a role and nothing else.
     pub fn of(name: &str, role: Role) -> Self {
-        Self { name: name.to_owned(), role, tenant: None, collections: None, labels: Vec::new(), expires: None }
+        Self {
+            name: name.to_owned(),
+            role,
+            tenant: None,
+            collections: None,
+            labels: Vec::new(),
+            expires: None,
+            actions: None,
+        }
     }
 
     /// The same, in a tenant.
@@ -157,135 +177,8 @@ pub struct Account {
     pub disabled: Option<Timestamp>,
     /// The name that its holder signs in with; none for a program's account.
     pub sign_in: Option<String>,
-}
-
-/// Why an account could not be made or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// The name will not do.
-    #[error("an account's name has 1 to 64 characters and no control characters")]
-    InvalidName,
-    /// The role needs a tenant.
-    #[error("the role `{0}` works within one tenant: name it")]
-    NeedsTenant(Role),
-    /// There is no such account.
-    #[error("there is no account `{0}`: see `cloister account list`")]
-    Unknown(AccountId),
-    /// No account has this id or sign-in name.
-    #[error("no account has this id or name: see `cloister account list`")]
-    UnknownName,
-    /// There is no such access key.
-    #[error("there is no access key with this id")]
-    UnknownAccessKey,
-    /// The account has no API key that works.
-    #[error("the account `{0}` has no API key that works: issue an account with one")]
-    NoKey(AccountId),
-    /// The account's holder does not sign in with a password.
-    #[error("the account `{0}` has no password: make a person's account with `cloister account create`")]
-    NotAPerson(AccountId),
-    /// Persons do not hold this role.
-    #[error("the role `{0}` is for programs, which call with an API key: use `cloister account issue`")]
-    ProgramsRole(Role),
-    /// The name will not do to sign in with.
-    #[error("a person signs in with 2 to 64 lower-case letters, digits, `.`, `-`, `_` or `@`, such as `a.lopez`")]
-    InvalidSignInName,
-    /// Someone signs in with this name already. Accounts are not shared.
-    #[error("somebody signs in with this name already: every person has an account of their own")]
-    NameTaken,
-    /// The password could not be hashed: a machine without memory.
-    #[error("a password could not be hashed: {0}")]
-    Hash(&'static str),
-    /// The database failed.
-    #[error("the account register failed")]
-    Store(#[source] StoreError),
-    /// The database holds what this program did not write.
-    #[error(
-        "the account register holds a row that cannot be read, `{column}` of account `{account}`: restore a backup"
-    )]
-    Damaged {
-        /// The account.
-        account: String,
-        /// The column.
-        column: &'static str,
-    },
-}
-
-/// Why nobody was let in. Callers outside are told none of this; records and logs are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// It does not have the form of a key.
-    Malformed,
-    /// No account has this id.
-    Unknown,
-    /// The account is there and the secret is wrong.
-    WrongSecret,
-    /// The access key is there and its secret did not make this signature.
-    WrongSignature,
-    /// The key has expired.
-    Expired,
-    /// The key was revoked.
-    Revoked,
-    /// The account is disabled.
-    Disabled,
-    /// Nobody signs in with this name.
-    UnknownName,
-    /// The password is wrong.
-    WrongPassword,
-    /// The one-time secret was not used in time.
-    OneTimeSecretExpired,
-    /// No second factor, or a wrong one.
-    WrongCode,
-    /// A code that was used before.
-    ReplayedCode,
-    /// Too many wrong tries.
-    Locked,
-    /// Nobody is signed in with this token.
-    NotSignedIn,
-    /// The person was signed out, by themselves or by an administrator.
-    SignedOut,
-    /// Nothing was done for as long as the site allows.
-    Idle,
-    /// Signed in for as long as the site allows.
-    TooLong,
-    /// The clock stands before the last use: how long it has been cannot be told.
-    ClockWentBack,
-}
-
-impl Refusal {
-    /// A stable word for records.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Malformed => "key_malformed",
-            Self::Unknown => "key_unknown",
-            Self::WrongSecret => "key_wrong",
-            Self::WrongSignature => "signature_wrong",
-            Self::Expired => "key_expired",
-            Self::Revoked => "key_revoked",
-            Self::Disabled => "account_disabled",
-            Self::UnknownName => "name_unknown",
-            Self::WrongPassword => "password_wrong",
-            Self::OneTimeSecretExpired => "one_time_secret_expired",
-            Self::WrongCode => "code_wrong",
-            Self::ReplayedCode => "code_replayed",
-            Self::Locked => "locked",
-            Self::NotSignedIn => "not_signed_in",
-            Self::SignedOut => "signed_out",
-            Self::Idle => "idle",
-            Self::TooLong => "signed_in_too_long",
-            Self::ClockWentBack => "clock_went_back",
-        }
-    }
-}
-
-/// Why a caller could not be told.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthenticateError {
-    /// What was shown is not accepted.
-    #[error("not accepted")]
-    Refused(Refusal),
-    /// The register could not be asked, so nobody is let in.
-    #[error("who is calling could not be checked")]
-    Failed(#[source] AccountError),
+    /// The access keys that sign for it, oldest first, those that no longer work too.
+    pub access_keys: Vec<ListedAccessKey>,
 }
 
 /// The register of accounts. Cheap to clone.
@@ -298,7 +191,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// When each sign-in was last used, more exactly than the database knows.
-    used: sign_in::Used,
+    used: signed_in::Used,
     /// What a password is compared with where there is none.
     decoy: password::Stored,
 }
@@ -310,13 +203,13 @@ impl Accounts {
         table::migrate(&mut connection, database)?;
         let (database, connection) = (database.clone(), Mutex::new(connection));
         let decoy = password::Stored::decoy(random.as_ref());
-        let used = sign_in::Used::default();
+        let used = signed_in::Used::default();
         Ok(Self(Arc::new(Inner { database, connection, clock, random, used, decoy })))
     }
 
     /// Makes an account with an API key. The secret is returned here once and stored nowhere.
     pub fn issue(&self, new: NewAccount) -> Result<(AccountId, Secret), AccountError> {
-        let expires = new.expires;
+        let (expires, actions) = (new.expires, new.actions.clone());
         let account = self.prepare(new)?;
         let (id, now) = (account.account.clone(), self.0.clock.now());
         let secret = Secret::random(&id, self.0.random.as_ref());
@@ -324,7 +217,8 @@ impl Accounts {
         let insert = |connection: &mut Connection| {
             let change = connection.transaction()?;
             table::insert(&change, &account, now)?;
-            api_key::insert(&change, &id, &id, &hash_of(&secret), now, expires)?;
+            let actions = actions.as_ref().map(table::json).transpose()?;
+            api_key::insert(&change, &id, &id, &hash_of(&secret), now, expires, actions.as_deref())?;
             change.commit()
         };
         insert(&mut connection).map_err(|error| self.failed(error))?;
@@ -343,10 +237,9 @@ impl Accounts {
         Ok(Principal {
             account: AccountId(random_letters(self.0.random.as_ref(), ID_LENGTH).to_string()),
             name: new.name,
-            role: new.role,
-            tenant: new.tenant,
             collections: new.collections.map_or(Readable::All, |these| Readable::These(these.into_iter().collect())),
             labels: new.labels.into_iter().collect(),
+            ..Principal::local(new.role, new.tenant)
         })
     }
 
@@ -356,22 +249,37 @@ impl Accounts {
         rows.into_iter().map(table::Row::account).collect()
     }
 
-    /// The account that has this id or sign-in name.
+    /// The account that has this id or sign-in name. A name is found however it is typed, as at a sign-in.
     pub fn named(&self, text: &str) -> Result<AccountId, AccountError> {
-        let found = table::named(&self.connection(), text).map_err(|error| self.failed(error))?;
+        let name = person::stored_name(text);
+        let found = table::named(&self.connection(), text, &name).map_err(|error| self.failed(error))?;
         found.ok_or(AccountError::UnknownName)?.parse().map_err(|_| AccountError::UnknownName)
     }
 
     /// Lets nobody in under the account, whatever they show, until it is enabled again. Who is signed in is signed out.
-    /// An account that is not in this register, of somebody whom another vouches for, is barred all the same.
     pub fn disable(&self, account: &AccountId) -> Result<(), AccountError> {
         let now = self.0.clock.now();
-        self.sign_out_everywhere(account)?;
-        let connection = self.connection();
-        if !table::disable(&connection, account, Some(now)).map_err(|error| self.failed(error))? {
-            table::bar(&connection, account, now).map_err(|error| self.failed(error))?;
+        let mut connection = self.connection();
+        let mut disable = || {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let known = table::disable(&change, account, Some(now))?;
+            signed_in::end_all(&change, account)?;
+            emergency::end(&change, account, now)?;
+            change.commit()?;
+            Ok(known)
+        };
+        if disable().map_err(|error| self.failed(error))? {
+            Ok(())
+        } else {
+            Err(AccountError::Unknown(account.clone()))
         }
-        Ok(())
+    }
+
+    /// The same for somebody who is not in this register and whom another vouches for, by the id that the audit log shows.
+    pub fn bar(&self, account: &AccountId) -> Result<(), AccountError> {
+        let (now, connection) = (self.0.clock.now(), self.connection());
+        let barred = table::bar(&connection, account, now).and_then(|()| emergency::end(&connection, account, now));
+        barred.map(drop).map_err(|error| self.failed(error))
     }
 
     /// Lets people in under a disabled account again.

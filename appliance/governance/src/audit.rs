@@ -212,7 +212,7 @@ impl Log {
         let closed = Arc::new(AtomicBool::new(false));
         let origin = chain.origin().to_owned();
         let (closes, time) = (closed.clone(), clock.clone());
-        let reserve = Arc::new(Reserve::beside(database.path()));
+        let reserve = Arc::new(Reserve::beside(database.path(), Arc::clone(&clock)));
         let room = Arc::clone(&reserve);
         let writer = Writer { connection, chain, publisher, receiver, closed: closes, reserve: room, clock: time };
         let writer = Arc::new(writer.start(lock).map_err(LogError::Thread)?);

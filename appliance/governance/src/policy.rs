@@ -29,12 +29,15 @@ mod rules;
 pub use denial::Denial;
 pub use folder::FolderError;
 pub use permit::{Basis, Decision, Permit};
-pub use principal::{Principal, Readable, site_wide};
+pub use principal::{Emergency, Principal, Readable, site_wide};
 pub use resource::{ParseResourceError, Resource};
 pub use rules::{Fault, InvalidRules, Rules, Source, Stated};
 
 use model::MODEL;
 use rules::Verdict;
+
+/// The policy by which emergency access reads: a permit that rests on it carries what the emergency opens, no other does.
+const EMERGENCY: &str = "emergency-access-reads-the-own-tenant";
 
 /// The packaged set, read once.
 static PACKAGED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
@@ -130,7 +133,9 @@ impl Policy {
         let Verdict { allowed, policies, failed } = verdict;
         let basis = Basis { set: current.shared_version().clone(), policies };
         if allowed {
+            let emergency = basis.policies.iter().any(|policy| policy == EMERGENCY);
             let (principal, resource) = (principal.clone(), resource.clone());
+            let principal = if emergency { principal.opened() } else { principal };
             return Decision::Permit(Permit { principal, action, resource, basis });
         }
         let applies = MODEL.as_ref().is_some_and(|model| model.applies(action, resource));
@@ -163,6 +168,10 @@ fn forbidden(principal: &Principal, action: Action, policies: &[String]) -> Deni
         Denial::Tenant
     } else if has("only-listed-collections") {
         Denial::Collection
+    } else if has("no-emergency-access-for-keepers-and-programs") {
+        Denial::Person
+    } else if has("only-what-the-key-is-for") {
+        Denial::Key { action }
     } else {
         policies.first().map_or(Denial::Undecided, |policy| Denial::Forbidden { policy: policy.clone() })
     }

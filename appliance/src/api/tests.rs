@@ -2,8 +2,10 @@
 //! embedder that counts words.
 
 mod aws;
+mod break_glass;
 mod faces;
 mod guarding;
+mod limited_keys;
 mod matrix;
 mod native;
 mod openai;

@@ -1,6 +1,7 @@
 //! `cloister account`: who may call. A key or a one-time secret is shown once, when it is made.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -8,15 +9,16 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use cloister_governance::{
-    accounts::{Account, AccountId, Accounts, NewAccount},
+    accounts::{Account, AccountError, AccountId, Accounts, ListedAccessKey, NewAccount},
     audit::Outcome,
 };
 use cloister_terms::{AccessLabel, Action, CollectionId, Role, TenantId};
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use super::{
     site::{self, Desk},
-    table,
+    table, words,
 };
 
 #[derive(Debug, Args)]
@@ -25,6 +27,20 @@ pub(super) struct Arguments {
     site: site::Arguments,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// What a key may be limited to.
+#[derive(Debug, Args)]
+struct Limited {
+    /// An action that the key is limited to, `ask` for example; whatever its account may do if none is named
+    #[arg(long = "action", value_name = "ACTION", value_parser = words::action)]
+    actions: Vec<Action>,
+}
+
+impl Limited {
+    fn actions(self) -> Option<BTreeSet<Action>> {
+        (!self.actions.is_empty()).then(|| self.actions.into_iter().collect())
+    }
 }
 
 /// What an account may be told to be.
@@ -45,10 +61,10 @@ struct Described {
 }
 
 impl Described {
-    fn named(self, name: String, expires: Option<Timestamp>) -> NewAccount {
+    fn named(self, name: String) -> NewAccount {
         let Self { role, tenant, collections, labels } = self;
         let collections = (!collections.is_empty()).then_some(collections);
-        NewAccount { name, role, tenant, collections, labels, expires }
+        NewAccount { name, role, tenant, collections, labels, expires: None, actions: None }
     }
 }
 
@@ -70,6 +86,8 @@ enum Verb {
         name: String,
         #[command(flatten)]
         described: Described,
+        #[command(flatten)]
+        limited: Limited,
         /// When the key stops working, as in 2027-01-31T00:00:00Z
         #[arg(long)]
         expires: Option<Timestamp>,
@@ -77,9 +95,9 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
-    /// List the accounts
+    /// List the accounts, with the access keys that work and what the keys are limited to
     List,
-    /// Make a new API key and let the old one work for a while yet
+    /// Make a new API key, limited as the old one is, and let the old one work for a while yet
     Rotate {
         /// The account's id, as `list` shows it
         account: String,
@@ -97,6 +115,8 @@ enum Verb {
     AccessKey {
         /// The account's id or the name that they sign in with
         account: String,
+        #[command(flatten)]
+        limited: Limited,
         /// When the key stops working, as in 2027-01-31T00:00:00Z
         #[arg(long)]
         expires: Option<Timestamp>,
@@ -114,13 +134,19 @@ enum Verb {
         /// The account's id, as `list` shows it
         account: String,
     },
-    /// Give a person a new one-time secret; password and second factor are set up anew, a lock is lifted
+    /// Give a person a new one-time secret; password and second factor are set up anew, their keys stop working, a lock is
+    /// lifted
     Reset {
         /// The account's id or the name that they sign in with
         account: String,
         /// Write the one-time secret to this file, mode 0600, instead of printing it
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+    },
+    /// Lift a lock: a person's wrong tries to sign in count no more, from wherever they came
+    Unlock {
+        /// The account's id or the name that they sign in with
+        account: String,
     },
     /// Sign a person out wherever they are signed in, at once
     SignOut {
@@ -129,13 +155,15 @@ enum Verb {
     },
     /// Let nobody in under an account, at once
     Disable {
-        /// The account's id or the name that they sign in with; for whoever a provider or a certificate vouches for, the
-        /// id that the audit log shows
+        /// The account's id or the name that they sign in with; with --vouched, the id that the audit log shows
         account: String,
+        /// It is an id of somebody whom a provider or a certificate vouches for, which no account here has
+        #[arg(long)]
+        vouched: bool,
     },
     /// Let people in under a disabled account again
     Enable {
-        /// The account's id or the name that they sign in with
+        /// The account's id or the name that they sign in with, or an id that was disabled with --vouched
         account: String,
     },
 }
@@ -144,12 +172,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(&arguments.site)?;
     match arguments.verb {
         Verb::Create { name, described, secret_file } => {
-            let new = described.named(name, None);
+            let new = described.named(name);
             let (account, secret) = changed(&desk, "created", |accounts| Ok(accounts.create(new)?))?;
             hand_over(&account, "one-time secret", secret.expose(), secret_file.as_deref())?;
         }
-        Verb::Issue { name, described, expires, key_file } => {
-            let new = described.named(name, expires);
+        Verb::Issue { name, described, limited, expires, key_file } => {
+            let new = NewAccount { expires, actions: limited.actions(), ..described.named(name) };
             let (account, secret) = changed(&desk, "issued", |accounts| Ok(accounts.issue(new)?))?;
             hand_over(&account, "key", secret.expose(), key_file.as_deref())?;
         }
@@ -163,18 +191,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })?;
             hand_over(&account, "new key", secret.expose(), key_file.as_deref())?;
         }
-        Verb::AccessKey { account, expires, key_file } => {
-            let (account, key) = changed(&desk, "access_key_issued", |accounts| {
-                let account = accounts.named(&account)?;
-                let key = accounts.issue_access_key(&account, expires)?;
-                Ok((account, key))
-            })?;
-            let secret = zeroize::Zeroizing::new(format!(
-                "[default]\naws_access_key_id = {}\naws_secret_access_key = {}",
-                key.id(),
-                key.secret()
-            ));
-            hand_over(&account, "access key", &secret, key_file.as_deref())?;
+        Verb::AccessKey { account, limited, expires, key_file } => {
+            access_key(&desk, &account, limited, expires, key_file.as_deref())?;
         }
         Verb::RevokeAccessKey { id } => {
             changed(&desk, "access_key_revoked", |accounts| Ok(accounts.revoke_access_key(&id)?))?;
@@ -191,19 +209,67 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })?;
             hand_over(&account, "one-time secret", secret.expose(), secret_file.as_deref())?;
         }
+        Verb::Unlock { account } => {
+            on(&desk, &account, "unlocked", |accounts, account| Ok(accounts.unlock(account)?))?;
+        }
         Verb::SignOut { account } => {
             on(&desk, &account, "signed_out", |accounts, account| {
                 Ok(accounts.sign_out_everywhere(account).map(drop)?)
             })?;
         }
-        Verb::Disable { account } => {
-            vouched(&desk, &account, "disabled", |accounts, account| Ok(accounts.disable(account)?))?;
-        }
+        Verb::Disable { account, vouched } => disable(&desk, &account, vouched)?,
         Verb::Enable { account } => {
-            vouched(&desk, &account, "enabled", |accounts, account| Ok(accounts.enable(account)?))?;
+            let account = changed(&desk, "enabled", |accounts| {
+                let account = accounts.named(&account).or_else(|error| account.parse().map_err(|_| error))?;
+                accounts.enable(&account)?;
+                Ok(account)
+            })?;
+            say(&format!("{account}: enabled"));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn access_key(
+    desk: &Desk,
+    account: &str,
+    limited: Limited,
+    expires: Option<Timestamp>,
+    key_file: Option<&Path>,
+) -> anyhow::Result<()> {
+    let actions = limited.actions();
+    let (account, key) = changed(desk, "access_key_issued", |accounts| {
+        let account = accounts.named(account)?;
+        let key = accounts.issue_access_key(&account, expires, actions.as_ref())?;
+        Ok((account, key))
+    })?;
+    let secret = Zeroizing::new(format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}",
+        key.id(),
+        key.secret()
+    ));
+    hand_over(&account, "access key", &secret, key_file)
+}
+
+/// An id that no account has is barred only where it is said that none has: a slip would else look like a success.
+fn disable(desk: &Desk, named: &str, vouched: bool) -> anyhow::Result<()> {
+    let account = changed(desk, "disabled", |accounts| match accounts.named(named) {
+        Ok(account) => {
+            accounts.disable(&account)?;
+            Ok(account)
+        }
+        Err(AccountError::UnknownName) if vouched => {
+            let account: AccountId = named.parse()?;
+            accounts.bar(&account)?;
+            Ok(account)
+        }
+        Err(unknown @ AccountError::UnknownName) => Err(anyhow::Error::new(unknown).context(
+            "nobody was disabled: for an id of somebody whom a provider or a certificate vouches for add --vouched",
+        )),
+        Err(error) => Err(error.into()),
+    })?;
+    say(&format!("{account}: disabled"));
+    Ok(())
 }
 
 /// Does `work` on the register, decided and recorded.
@@ -227,22 +293,6 @@ fn on(
     Ok(())
 }
 
-/// The same for an account that need not be in the register.
-fn vouched(
-    desk: &Desk,
-    named: &str,
-    code: &'static str,
-    work: impl FnOnce(&Accounts, &AccountId) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let account = changed(desk, code, |accounts| {
-        let account = accounts.named(named).or_else(|error| named.parse().map_err(|_| error))?;
-        work(accounts, &account)?;
-        Ok(account)
-    })?;
-    say(&format!("{account}: {code}"));
-    Ok(())
-}
-
 fn hand_over(account: &AccountId, what: &str, secret: &str, file: Option<&Path>) -> anyhow::Result<()> {
     match file {
         Some(path) => {
@@ -256,10 +306,12 @@ fn hand_over(account: &AccountId, what: &str, secret: &str, file: Option<&Path>)
 
 fn list(desk: &Desk) -> anyhow::Result<()> {
     let accounts = changed(desk, "listed", |accounts| Ok(accounts.list()?))?;
-    let mut table = table::plain(["account", "name", "role", "tenant", "shows", "state", "last used"]);
+    let mut table =
+        table::plain(["account", "name", "role", "tenant", "shows", "limited to", "state", "last used", "access keys"]);
     let now = desk.clock.now();
     for account in accounts {
         let state = state(&account, now);
+        let keys: Vec<String> = account.access_keys.iter().filter_map(|key| working(key, now)).collect();
         let principal = account.principal;
         let tenant = principal.tenant.map_or_else(|| "-".to_owned(), |tenant| tenant.to_string());
         let used = account.last_used.map_or_else(|| "never".to_owned(), |used| used.to_string());
@@ -270,12 +322,21 @@ fn list(desk: &Desk) -> anyhow::Result<()> {
             principal.role.to_string(),
             tenant,
             shows.to_owned(),
+            principal.actions.as_ref().map_or_else(|| "-".to_owned(), words::joined),
             state.to_owned(),
             used,
+            if keys.is_empty() { "-".to_owned() } else { keys.join(" ") },
         ]);
     }
     say(&table.to_string());
     Ok(())
+}
+
+/// An access key that works: its id, and what it is limited to.
+fn working(key: &ListedAccessKey, now: Timestamp) -> Option<String> {
+    let works = key.revoked.is_none() && key.expires.is_none_or(|expires| expires > now);
+    let limit = key.actions.as_ref().map(|actions| format!("({})", words::joined(actions))).unwrap_or_default();
+    works.then(|| format!("{}{limit}", key.id))
 }
 
 fn state(account: &Account, now: Timestamp) -> &'static str {

@@ -4,10 +4,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand, ValueEnum};
 use cloister_governance::audit::{Filter, Outcome, OutcomeKind, Reader};
-use cloister_terms::{Action, SessionId, TenantId};
+use cloister_terms::{Action, EmergencyId, SessionId, TenantId};
 use jiff::Timestamp;
 
-use super::site::{self, Desk};
+use super::{
+    site::{self, Desk},
+    words,
+};
 
 mod export;
 mod search;
@@ -48,7 +51,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct Search {
     /// One SELECT on the view `audit`, instead of filters
-    #[arg(conflicts_with_all = ["since", "until", "who", "action", "session", "tenant", "outcome"])]
+    #[arg(conflicts_with_all = ["since", "until", "who", "action", "session", "emergency", "tenant", "outcome"])]
     statement: Option<String>,
     /// Opened at this time or later, as in 2026-01-31T00:00:00Z
     #[arg(long)]
@@ -60,11 +63,14 @@ struct Search {
     #[arg(long)]
     who: Option<String>,
     /// What was done, `ask` for example
-    #[arg(long, value_parser = action)]
+    #[arg(long, value_parser = words::action)]
     action: Option<Action>,
     /// The interaction's id
     #[arg(long)]
     session: Option<SessionId>,
+    /// The emergency access under which it was done
+    #[arg(long)]
+    emergency: Option<EmergencyId>,
     /// The tenant
     #[arg(long)]
     tenant: Option<TenantId>,
@@ -90,6 +96,7 @@ impl Search {
             who: self.who.clone(),
             action: self.action,
             session: self.session,
+            emergency: self.emergency,
             tenant: self.tenant.clone(),
             outcome: self.outcome,
             after: 0,
@@ -214,14 +221,6 @@ fn rotate_key(desk: &Desk) -> anyhow::Result<()> {
     })?;
     say(&format!("{key}\n"));
     Ok(())
-}
-
-fn action(word: &str) -> Result<Action, String> {
-    let found = Action::ALL.iter().copied().find(|action| action.as_str() == word);
-    found.ok_or_else(|| {
-        let words: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
-        format!("use one of {}", words.join(", "))
-    })
 }
 
 fn outcome(word: &str) -> Result<OutcomeKind, String> {

@@ -14,6 +14,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use cloister_governance::{
+    accounts::sign_in_name,
     audit::Outcome,
     keys::{Custody, KeyError, MasterKey},
     store::Store,
@@ -35,6 +36,10 @@ pub(super) struct Arguments {
     /// folder
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// What the first administrator signs in with, `a.lopez` for example; a name that nobody guesses is one that nobody can
+    /// try passwords at
+    #[arg(long, value_name = "NAME", default_value = "administrator", value_parser = sign_in_name)]
+    administrator: String,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -43,7 +48,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let authority = config.tls.certificate.is_none().then(|| config.tls_folder().join("ca.pem"));
     let desk = make(config)?;
     let tenants = desk.store.tenants()?;
-    let issued = first_administrator(&desk, &secret_file)?;
+    let issued = first_administrator(&desk, &arguments.administrator, &secret_file)?;
     say(&format!("the site is in {}", desk.config.data.folder.display()));
     say(&match wiring::master_key(&desk.config)?.custody() {
         Custody::Credential(path) => format!("master key: the credential {}", path.display()),
@@ -62,11 +67,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match issued {
         Some(path) => {
             say(&format!(
-                "first administrator: the one-time secret of `administrator` is in {}, good for three days; hand it over and delete the file",
+                "first administrator: the one-time secret of `{}` is in {}, good for three days; hand it over and delete the file",
+                arguments.administrator,
                 path.display()
             ));
         }
-        None => say("administrator: there is one already (lost the way in? cloister account reset administrator)"),
+        None => say("administrator: there is one already (lost the way in? cloister account reset NAME)"),
     }
     say("next: cloister model fetch|import, cloister doctor, cloister serve");
     Ok(ExitCode::SUCCESS)
@@ -104,10 +110,10 @@ fn private_folder(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// One administrator, whose one-time secret is written to `path`, unless persons have accounts already.
-fn first_administrator(desk: &Desk, path: &Path) -> anyhow::Result<Option<PathBuf>> {
+fn first_administrator(desk: &Desk, name: &str, path: &Path) -> anyhow::Result<Option<PathBuf>> {
     desk.govern_site(Action::ManageAccounts, || {
         let accounts = desk.accounts()?;
-        let Some((account, secret)) = accounts.first_administrator()? else {
+        let Some((account, secret)) = accounts.first_administrator(name)? else {
             return Ok((None, Outcome::done().with_code("listed")));
         };
         write_secret(path, secret.expose()).with_context(|| {

@@ -9,11 +9,13 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use cloister_governance::policy::{Decision, FolderError, Policy, Principal, Readable, Resource, Rules, Stated};
-use cloister_terms::{AccessLabel, Action, CollectionId, Role, TenantId};
+use cloister_governance::policy::{
+    Decision, Emergency, FolderError, Policy, Principal, Readable, Resource, Rules, Stated,
+};
+use cloister_terms::{AccessLabel, Action, CollectionId, EmergencyId, Role, TenantId};
 use serde::Deserialize;
 
-use super::{site, table};
+use super::{site, table, words};
 
 /// What a check that found something returns.
 const UNHEALTHY: u8 = 3;
@@ -62,17 +64,20 @@ struct Asked {
     #[arg(long = "label")]
     labels: Vec<AccessLabel>,
     /// What is done, `ask` for example
-    #[arg(long, value_parser = action)]
+    #[arg(long, value_parser = words::action)]
     action: Action,
+    /// A program asks, with a key; else it is a person
+    #[arg(long)]
+    program: bool,
+    /// The person has emergency access open
+    #[arg(long, conflicts_with = "program")]
+    emergency: bool,
+    /// An action that the key which is shown is limited to; no limit if none is named
+    #[arg(long = "key-action", value_name = "ACTION", value_parser = words::action)]
+    key_actions: Vec<Action>,
     /// To what: appliance, tenant:T, collection:T/C, document:T/C/ID, audit or audit:T
     #[arg(long)]
     on: Resource,
-}
-
-fn action(word: &str) -> Result<Action, String> {
-    let known = Action::ALL.iter().copied().find(|action| action.as_str() == word);
-    let words = || Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
-    known.ok_or_else(|| format!("no such action; there are {}", words()))
 }
 
 /// A file of cases.
@@ -94,6 +99,14 @@ struct Case {
     collections: Option<Vec<CollectionId>>,
     #[serde(default)]
     labels: Vec<AccessLabel>,
+    /// Whether a program asks, with a key.
+    #[serde(default)]
+    program: bool,
+    /// Whether the person has emergency access open.
+    #[serde(default)]
+    emergency: bool,
+    /// The actions that the key is limited to; no limit if there is none.
+    key_actions: Option<BTreeSet<Action>>,
     action: Action,
     on: String,
     /// What must come out.
@@ -171,9 +184,17 @@ fn principal(
     }
 }
 
+/// The same under the circumstances of a request.
+fn under(who: Principal, program: bool, emergency: bool, actions: Option<BTreeSet<Action>>) -> Principal {
+    let open = || Emergency { id: EmergencyId::from(0), labels: BTreeSet::new() };
+    Principal { person: !program, emergency: emergency.then(open), actions, ..who }
+}
+
 fn explain(policy: &Policy, asked: &Asked) {
     let listed = (!asked.collections.is_empty()).then(|| asked.collections.clone());
+    let limit = (!asked.key_actions.is_empty()).then(|| asked.key_actions.iter().copied().collect());
     let who = principal(asked.role, asked.tenant.clone(), listed, asked.labels.clone());
+    let who = under(who, asked.program, asked.emergency, limit);
     let decision = policy.decide(&who, asked.action, &asked.on);
     match &decision {
         Decision::Permit(_) => say("permitted"),
@@ -198,6 +219,7 @@ fn test(policy: &Policy, file: &Path) -> anyhow::Result<ExitCode> {
     for case in cases.case {
         let on: Resource = case.on.parse().with_context(|| format!("the case \"{}\"", case.says))?;
         let who = principal(case.role, case.tenant, case.collections, case.labels);
+        let who = under(who, case.program, case.emergency, case.key_actions);
         let decision = policy.decide(&who, case.action, &on);
         let got = if matches!(decision, Decision::Permit(_)) { Expected::Permit } else { Expected::Deny };
         let by: BTreeSet<String> = decision.basis().policies().iter().cloned().collect();

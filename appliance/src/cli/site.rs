@@ -13,11 +13,11 @@ use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
     audit::{Log, Outcome},
-    policy::Resource,
+    policy::{Principal, Resource},
     store::Store,
 };
 use cloister_knowledge::{Library, parse::Sandbox};
-use cloister_terms::{Action, Clock, CollectionId, Random, RequestId, Role, TenantId};
+use cloister_terms::{Action, Clock, CollectionId, EmergencyId, Random, RequestId, Role, TenantId};
 
 use crate::{
     config::{Config, Loaded},
@@ -185,6 +185,18 @@ impl Desk {
     ) -> anyhow::Result<T> {
         let caller = self.caller(Role::Compliance, None);
         governed_blocking(&self.gate, &caller, Call::new(action, Resource::AuditLog(None)), |_| work())
+    }
+
+    /// The same for emergency access, by whoever reviews it; about one of them where its id is named.
+    pub(super) fn govern_reviews<T>(
+        &self,
+        about: Option<EmergencyId>,
+        work: impl FnOnce(&Principal) -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let caller = self.caller(Role::Compliance, None);
+        let call = Call::new(Action::ReviewBreakGlass, Resource::Appliance);
+        let call = about.map_or(call.clone(), |emergency| call.about(emergency));
+        governed_blocking(&self.gate, &caller, call, |permit| work(permit.principal()))
     }
 
     /// The audit log.

@@ -7,7 +7,7 @@
 use aws_lc_rs::digest;
 use cloister_governance::{
     accounts::AccountId,
-    policy::{Principal, Readable, site_wide},
+    policy::{Principal, site_wide},
 };
 use cloister_terms::{Role, TenantId};
 use jiff::Timestamp;
@@ -42,10 +42,9 @@ pub(super) fn principal(der: &[u8], settings: &ClientCertificates, now: Timestam
     Ok(Principal {
         account: AccountId::of_digest(hash.as_ref()),
         name: name.to_owned(),
-        role,
-        tenant,
-        collections: Readable::All,
         labels: settings.labels.iter().cloned().collect(),
+        person: role != Role::Service,
+        ..Principal::local(role, tenant)
     })
 }
 

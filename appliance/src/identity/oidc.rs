@@ -20,6 +20,7 @@ use cloister_governance::{
     accounts::AccountId,
     policy::{Principal, Readable},
 };
+use cloister_terms::Role;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
@@ -92,13 +93,13 @@ impl Provider {
         Ok(Principal {
             account: account(&token.iss, &token.sub),
             name: self.name(&token),
-            role: group.role,
-            tenant: group.tenant.clone(),
+            person: group.role != Role::Service,
             collections: group
                 .collections
                 .as_ref()
                 .map_or(Readable::All, |these| Readable::These(these.iter().cloned().collect())),
             labels: group.labels.iter().cloned().collect(),
+            ..Principal::local(group.role, group.tenant.clone())
         })
     }
 

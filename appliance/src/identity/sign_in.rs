@@ -1,6 +1,6 @@
 //! Signing in with a password: from the door to a cookie.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Duration, time::Instant};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -24,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Someone at the door who has not been asked yet. Extracting one takes from what their address may try.
 #[derive(Debug)]
 pub(crate) struct Visitor(Context);
+
+impl Visitor {
+    /// The address that they come from.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.0.source()
+    }
+}
 
 impl<S> FromRequestParts<S> for Visitor
 where
@@ -147,7 +154,7 @@ impl From<NotSignedIn> for Problem {
                 StatusCode::UNAUTHORIZED,
                 "sign_in_refused",
                 "Not signed in",
-                "name, password or code is not right, or the account is locked or disabled: after five tries in a quarter of an hour wait as long, or ask an administrator",
+                "name, password or code is not right, or the account is locked or disabled: after five tries from one place in a quarter of an hour wait as long, or ask an administrator",
             ),
             NotSignedIn::NewPassword(reason) => {
                 Self::new(StatusCode::FORBIDDEN, "new_password_needed", "New password needed", reason)

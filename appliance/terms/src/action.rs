@@ -101,6 +101,10 @@ words!(
         SignOut = "sign_out",
         /// End an interaction of one's own.
         EndSession = "end_session",
+        /// Open emergency access for oneself, see it, end it.
+        BreakGlass = "break_glass",
+        /// Read why emergency access was opened and what was done under it, and sign it off.
+        ReviewBreakGlass = "review_break_glass",
     }
 );
 
@@ -113,6 +117,30 @@ words!(
         Payment = "payment",
         /// Running the site: customer care, quality, training.
         Operations = "operations",
+    }
+);
+
+words!(
+    /// What somebody opens emergency access for.
+    EmergencyGround {
+        /// A patient would come to harm by waiting.
+        PatientSafety = "patient_safety",
+        /// Whoever or whatever usually grants access cannot be reached.
+        SystemDown = "system_down",
+        /// A disaster, or a ward that takes over for another.
+        Disaster = "disaster",
+        /// Something else, which the words of the reason say.
+        Other = "other",
+    }
+);
+
+words!(
+    /// What a reviewer finds of an emergency access.
+    EmergencyVerdict {
+        /// The reason bore it, and what was read.
+        Justified = "justified",
+        /// It did not: the site's own procedure follows.
+        NotJustified = "not_justified",
     }
 );
 

@@ -161,6 +161,10 @@ number!(
     EntryId
 );
 number!(
+    /// One emergency access: opened by a person for themselves, over within the hour, signed off by another.
+    EmergencyId
+);
+number!(
     /// One document, across its versions.
     DocumentId
 );

@@ -22,7 +22,9 @@ mod clock;
 mod id;
 mod phi;
 
-pub use action::{Action, ParseRoleError, Purpose, Role};
+pub use action::{Action, EmergencyGround, EmergencyVerdict, ParseRoleError, Purpose, Role};
 pub use clock::{Clock, FixedClock, Random};
-pub use id::{AccessLabel, CollectionId, DocumentId, EntryId, InvalidName, RequestId, SessionId, TenantId};
+pub use id::{
+    AccessLabel, CollectionId, DocumentId, EmergencyId, EntryId, InvalidName, RequestId, SessionId, TenantId,
+};
 pub use phi::Phi;

@@ -53,6 +53,7 @@ fn proper(text: &str, brief: &str) -> Vec<Value> {
         json!({ "model": "smollm2-135m-instruct", "prompt": brief, "max_tokens": 2 }),
         json!({ "model": "all-minilm-l6-v2", "input": [question] }),
         json!({ "query": question, "documents": [question, { "text": text }] }),
+        json!({ "ground": "other", "reason": brief }),
     ]
 }
 
@@ -125,6 +126,7 @@ impl Run<'_> {
                     "/v1/completions" => body.get("prompt").is_some(),
                     "/v1/embeddings" => body.get("input").is_some(),
                     "/api/collections/{id}/search" => body.get("query").is_some() && body.get("documents").is_none(),
+                    "/api/break-glass" => body.get("reason").is_some(),
                     _ => body.get("documents").is_some(),
                 };
                 if takes {

@@ -3,13 +3,18 @@
 //! The secret signs each request and is never sent, so it must be kept as it is: in the register, which is encrypted.
 //! It leaves this file only to the one function that checks a signature by it.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
+use cloister_terms::Action;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use zeroize::Zeroizing;
 
-use super::{AccountError, AccountId, Accounts, AuthenticateError, Refusal, secret::random_letters, table};
+use super::{
+    AccountError, AccountId, Accounts, AuthenticateError, Refusal,
+    secret::random_letters,
+    table::{self, KeyRow},
+};
 use crate::policy::Principal;
 
 /// Begins an access key's id, so that a scanner takes it neither for an API key nor for a key of AWS.
@@ -45,9 +50,29 @@ impl fmt::Debug for AccessKey {
     }
 }
 
+/// An access key as it is listed. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccessKey {
+    /// Its id.
+    pub id: String,
+    /// When it stops working.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
+    /// The actions that it is limited to; none for all that the account may do.
+    pub actions: Option<BTreeSet<Action>>,
+}
+
 impl Accounts {
-    /// Makes an access key for an account. It may do what the account may.
-    pub fn issue_access_key(&self, account: &AccountId, expires: Option<Timestamp>) -> Result<AccessKey, AccountError> {
+    /// Makes an access key for an account. It may do what the account may, and only `actions` where some are named.
+    pub fn issue_access_key(
+        &self,
+        account: &AccountId,
+        expires: Option<Timestamp>,
+        actions: Option<&BTreeSet<Action>>,
+    ) -> Result<AccessKey, AccountError> {
         let random = self.0.random.as_ref();
         let letters = random_letters(random, 4 * ID_LETTERS);
         let upper = letters.chars().filter(|c| !c.is_ascii_lowercase()).take(ID_LETTERS);
@@ -59,12 +84,14 @@ impl Accounts {
             return Err(AccountError::Unknown(account.clone()));
         }
         let (now, expires) = (self.0.clock.now().to_string(), expires.map(|time| time.to_string()));
-        connection
-            .execute(
-                "INSERT INTO access_keys (id, account, secret, issued, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id, account.as_str(), secret.as_str(), now, expires],
+        let insert = || {
+            let actions = actions.map(table::json).transpose()?;
+            connection.execute(
+                "INSERT INTO access_keys (id, account, secret, issued, expires, actions) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![id, account.as_str(), secret.as_str(), now, expires, actions],
             )
-            .map_err(|error| self.failed(error))?;
+        };
+        insert().map_err(|error| self.failed(error))?;
         Ok(AccessKey { id, secret })
     }
 
@@ -113,14 +140,22 @@ impl Accounts {
 
 fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<(table::Row, Zeroizing<String>)>> {
     let found = connection
-        .prepare_cached("SELECT account, secret, expires, revoked, last_used FROM access_keys WHERE id = ?1")?
+        .prepare_cached(&format!("SELECT k.account, k.secret, {} FROM access_keys k WHERE k.id = ?1", KeyRow::COLUMNS))?
         .query_row([id], |row| {
-            let times = table::KeyTimes { expires: row.get(2)?, revoked: row.get(3)?, last_used: row.get(4)? };
-            Ok((AccountId(row.get(0)?), Zeroizing::new(row.get(1)?), times))
+            Ok((AccountId(row.get("account")?), Zeroizing::new(row.get("secret")?), KeyRow::read(row)?))
         })
         .optional()?;
-    let Some((account, secret, times)) = found else { return Ok(None) };
-    Ok(table::find(connection, &account)?.map(|row| (row.with_key(times), secret)))
+    let Some((account, secret, key)) = found else { return Ok(None) };
+    Ok(table::find(connection, &account)?.map(|row| (row.with_key(key), secret)))
+}
+
+/// The access keys of an account, oldest first.
+pub(super) fn of(connection: &Connection, account: &str) -> rusqlite::Result<Vec<(String, KeyRow)>> {
+    let statement =
+        format!("SELECT k.id, {} FROM access_keys k WHERE k.account = ?1 ORDER BY k.issued, k.rowid", KeyRow::COLUMNS);
+    let mut statement = connection.prepare(&statement)?;
+    let keys = statement.query_map([account], |row| Ok((row.get("id")?, KeyRow::read(row)?)))?;
+    keys.collect()
 }
 
 #[cfg(test)]
@@ -153,7 +188,7 @@ mod tests {
     #[test]
     fn a_signature_by_the_keys_secret_says_whose_it_is() {
         let (_folder, accounts, _, account) = register();
-        let key = accounts.issue_access_key(&account, None).unwrap();
+        let key = accounts.issue_access_key(&account, None, None).unwrap();
         assert_eq!((key.id().len(), key.secret().len()), (20, 43));
         assert!(key.id().bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
         let principal = accounts.authenticate_signature(key.id(), |secret| secret == key.secret()).unwrap();
@@ -179,8 +214,8 @@ mod tests {
         let (_folder, accounts, clock, account) = register();
         let soon = clock_in(&clock, 1);
         let (one, other) = (
-            accounts.issue_access_key(&account, Some(soon)).unwrap(),
-            accounts.issue_access_key(&account, None).unwrap(),
+            accounts.issue_access_key(&account, Some(soon), None).unwrap(),
+            accounts.issue_access_key(&account, None, None).unwrap(),
         );
         clock.advance(SignedDuration::from_hours(1));
         assert_eq!(refusal(&accounts, one.id(), true), Refusal::Expired);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{
     AccountError, AccountId, Accounts, AuthenticateError, Refusal, Secret, hash, hash_of, parse,
     secret::{ID_LENGTH, random_letters},
-    table,
+    table::{self, KeyRow},
 };
 use crate::policy::Principal;
 
@@ -50,7 +50,8 @@ impl Accounts {
     }
 
     /// Makes a new key for an account and lets those before it work for `overlap` more, so that programs can be given
-    /// the new one while the old one still serves. A key that would have expired sooner still does.
+    /// the new one while the old one still serves. A key that would have expired sooner still does, and the new one is
+    /// limited to the same actions.
     pub fn rotate(
         &self,
         account: &AccountId,
@@ -64,16 +65,15 @@ impl Accounts {
         let mut connection = self.connection();
         let mut change = || {
             let change = connection.transaction()?;
-            let retired = retire(&change, account, now, until)?;
-            if retired > 0 {
-                insert(&change, &key, account, &hash_of(&secret), now, expires)?;
-                change.commit()?;
-            }
-            Ok(retired)
+            let Some(actions) = retire(&change, account, now, until)? else { return Ok(false) };
+            insert(&change, &key, account, &hash_of(&secret), now, expires, actions.as_deref())?;
+            change.commit()?;
+            Ok(true)
         };
-        match change().map_err(|error| self.failed(error))? {
-            0 => Err(AccountError::NoKey(account.clone())),
-            _ => Ok(secret),
+        if change().map_err(|error| self.failed(error))? {
+            Ok(secret)
+        } else {
+            Err(AccountError::NoKey(account.clone()))
         }
     }
 
@@ -94,10 +94,12 @@ pub(super) fn insert(
     hash: &[u8],
     issued: Timestamp,
     expires: Option<Timestamp>,
+    actions: Option<&str>,
 ) -> rusqlite::Result<()> {
+    let (issued, expires) = (issued.to_string(), expires.map(|time| time.to_string()));
     connection.execute(
-        "INSERT INTO api_keys (id, account, secret_hash, issued, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![key.as_str(), account.as_str(), hash, issued.to_string(), expires.map(|time| time.to_string())],
+        "INSERT INTO api_keys (id, account, secret_hash, issued, expires, actions) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![key.as_str(), account.as_str(), hash, issued, expires, actions],
     )?;
     Ok(())
 }
@@ -107,23 +109,30 @@ fn touch(connection: &Connection, key: &str, now: Timestamp) -> rusqlite::Result
     Ok(())
 }
 
-/// Lets the working keys of an account expire at `until` at the latest. How many there are.
-fn retire(connection: &Connection, account: &AccountId, now: Timestamp, until: Timestamp) -> rusqlite::Result<usize> {
-    let mut retired = 0;
-    let mut statement =
-        connection.prepare("SELECT id, expires FROM api_keys WHERE account = ?1 AND revoked IS NULL")?;
-    let keys = statement.query_map([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (key, expires) in keys.collect::<rusqlite::Result<Vec<(String, Option<String>)>>>()? {
+/// Lets the working keys of an account expire at `until` at the latest. None if there is none; else the actions that the
+/// newest is limited to, as the table has them.
+fn retire(
+    connection: &Connection,
+    account: &AccountId,
+    now: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Option<Option<String>>> {
+    let mut newest = None;
+    let mut statement = connection.prepare(
+        "SELECT id, expires, actions FROM api_keys WHERE account = ?1 AND revoked IS NULL ORDER BY issued DESC, rowid DESC",
+    )?;
+    let keys = statement.query_map([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (key, expires, actions) in keys.collect::<rusqlite::Result<Vec<(String, Option<String>, Option<String>)>>>()? {
         // A time that cannot be read is no longer than any other.
         let expires = expires.map(|text| text.parse::<Timestamp>().unwrap_or(now));
         if expires.is_some_and(|expires| expires <= now) {
             continue;
         }
-        retired += 1;
+        newest.get_or_insert(actions);
         let end = expires.map_or(until, |expires| expires.min(until));
         connection.execute("UPDATE api_keys SET expires = ?2 WHERE id = ?1", params![key, end.to_string()])?;
     }
-    Ok(retired)
+    Ok(newest)
 }
 
 /// Keys and access keys alike. A second revocation keeps the time of the first.
@@ -138,12 +147,10 @@ pub(super) fn revoke(connection: &Connection, account: &AccountId, now: Timestam
 }
 
 /// Whether an account has a key at all, for the list.
-pub(super) fn newest(connection: &Connection, account: &str) -> rusqlite::Result<Option<table::KeyTimes>> {
-    connection
-        .query_row(
-            "SELECT expires, revoked, last_used FROM api_keys WHERE account = ?1 ORDER BY issued DESC, id LIMIT 1",
-            [account],
-            |row| Ok(table::KeyTimes { expires: row.get(0)?, revoked: row.get(1)?, last_used: row.get(2)? }),
-        )
-        .optional()
+pub(super) fn newest(connection: &Connection, account: &str) -> rusqlite::Result<Option<KeyRow>> {
+    let statement = format!(
+        "SELECT {} FROM api_keys k WHERE k.account = ?1 ORDER BY k.issued DESC, k.rowid DESC LIMIT 1",
+        KeyRow::COLUMNS
+    );
+    connection.query_row(&statement, [account], KeyRow::read).optional()
 }

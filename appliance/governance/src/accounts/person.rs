@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
 use super::{
-    AccountError, AccountId, Accounts, NewAccount, attempt,
+    AccountError, AccountId, Accounts, NewAccount, api_key, attempt, emergency,
     password::{Cost, Stored},
     secret::random_letters,
+    signed_in,
     table::{self, Row},
 };
 use crate::policy::Principal;
@@ -48,15 +49,15 @@ impl Accounts {
         self.create_if(new, |_| Ok(true))?.ok_or(AccountError::NameTaken)
     }
 
-    /// Makes the first administrator of a site on which no person has an account yet; none where one has.
-    pub fn first_administrator(&self) -> Result<Option<(AccountId, OneTimeSecret)>, AccountError> {
+    /// Makes the first administrator of a site, who signs in as `name`, if no person has an account yet; none if one has.
+    pub fn first_administrator(&self, name: &str) -> Result<Option<(AccountId, OneTimeSecret)>, AccountError> {
         let nobody = |connection: &Connection| {
             connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM persons)", [], |row| row.get(0))
         };
         if !nobody(&self.connection()).map_err(|error| self.failed(error))? {
             return Ok(None);
         }
-        self.create_if(NewAccount::of("administrator", Role::Administrator), nobody)
+        self.create_if(NewAccount::of(name, Role::Administrator), nobody)
     }
 
     /// Makes the account if `wanted` still says so when nobody else can change the register.
@@ -68,9 +69,7 @@ impl Accounts {
         if new.role == Role::Service {
             return Err(AccountError::ProgramsRole(new.role));
         }
-        if !is_sign_in_name(&new.name) {
-            return Err(AccountError::InvalidSignInName);
-        }
+        sign_in_name(&new.name)?;
         let principal = self.prepare(new)?;
         let (secret, stored, until) = self.one_time()?;
         let mut connection = self.connection();
@@ -102,37 +101,51 @@ impl Accounts {
         Ok(made.then_some((principal.account, secret)))
     }
 
-    /// Gives a person a new one-time secret. Their password, second factor and recovery codes stop working, a lock is
-    /// lifted, and they are signed out everywhere.
+    /// Gives a person a new one-time secret. Their password, second factor, recovery codes, API keys and access keys stop
+    /// working, a lock is lifted, and they are signed out everywhere.
     pub fn reset(&self, account: &AccountId) -> Result<OneTimeSecret, AccountError> {
         let (secret, stored, until) = self.one_time()?;
-        {
-            let mut connection = self.connection();
-            let mut reset = || {
-                let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                if !set_password(&change, account, &stored, Some(until))? {
-                    return Ok(false);
-                }
-                change.execute("DELETE FROM recovery_codes WHERE account = ?1", [account.as_str()])?;
-                change.execute(
-                    "UPDATE persons SET totp = NULL, totp_confirmed = 0, totp_step = NULL WHERE account = ?1",
-                    [account.as_str()],
-                )?;
-                attempt::forget(&change, account)?;
-                change.commit()?;
-                Ok(true)
-            };
-            if !reset().map_err(|error| self.failed(error))? {
-                return Err(AccountError::NotAPerson(account.clone()));
+        let now = self.0.clock.now();
+        let mut connection = self.connection();
+        let mut reset = || {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if !set_one_time(&change, account, &stored, until)? {
+                return Ok(false);
             }
+            change.execute("DELETE FROM recovery_codes WHERE account = ?1", [account.as_str()])?;
+            change.execute(
+                "UPDATE persons SET totp = NULL, totp_confirmed = 0, totp_step = NULL WHERE account = ?1",
+                [account.as_str()],
+            )?;
+            api_key::revoke(&change, account, now)?;
+            attempt::forget_all(&change, account)?;
+            signed_in::end_all(&change, account)?;
+            emergency::end(&change, account, now)?;
+            change.commit()?;
+            Ok(true)
+        };
+        if reset().map_err(|error| self.failed(error))? {
+            Ok(secret)
+        } else {
+            Err(AccountError::NotAPerson(account.clone()))
         }
-        self.sign_out_everywhere(account)?;
-        Ok(secret)
+    }
+
+    /// Lifts a lock: the wrong tries at a person's account count no more, from wherever they came.
+    pub fn unlock(&self, account: &AccountId) -> Result<(), AccountError> {
+        let connection = self.connection();
+        let known = "SELECT EXISTS (SELECT 1 FROM persons WHERE account = ?1)";
+        let known: bool =
+            connection.query_row(known, [account.as_str()], |row| row.get(0)).map_err(|error| self.failed(error))?;
+        if !known {
+            return Err(AccountError::NotAPerson(account.clone()));
+        }
+        attempt::forget_all(&connection, account).map_err(|error| self.failed(error))
     }
 
     /// Whom a name that somebody signs in with stands for. Proves nothing; a name that nobody has is an answer too.
     pub fn claimed(&self, name: &str) -> Result<Claimed, AccountError> {
-        let person = find(&self.connection(), &sign_in_name(name)).map_err(|error| self.failed(error))?;
+        let person = find(&self.connection(), &stored_name(name)).map_err(|error| self.failed(error))?;
         match person {
             Some(person) => Ok(Claimed(person.account.account()?.principal)),
             None => Ok(Claimed(Principal {
@@ -180,30 +193,46 @@ pub(super) fn find(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     Ok(account.map(|account| Person { account, password, one_time_until, totp, totp_confirmed }))
 }
 
-/// Whether there is such a person.
-pub(super) fn set_password(
-    connection: &Connection,
-    account: &AccountId,
-    password: &Stored,
-    one_time_until: Option<i64>,
-) -> rusqlite::Result<bool> {
-    let Stored { salt, hash, cost } = password;
+/// Gives a person a one-time secret in place of their password. Whether there is such a person.
+fn set_one_time(connection: &Connection, account: &AccountId, secret: &Stored, until: i64) -> rusqlite::Result<bool> {
+    let Stored { salt, hash, cost } = secret;
     let changed = connection.execute(
         "UPDATE persons SET salt = ?2, hash = ?3, memory = ?4, passes = ?5, lanes = ?6, one_time_until = ?7
          WHERE account = ?1",
-        params![account.as_str(), salt, hash, cost.memory, cost.passes, cost.lanes, one_time_until],
+        params![account.as_str(), salt, hash, cost.memory, cost.passes, cost.lanes, until],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Sets a person's own password in place of the one with the hash `proven`. Whether that still was theirs.
+pub(super) fn replace_password(
+    connection: &Connection,
+    account: &AccountId,
+    proven: &[u8],
+    password: &Stored,
+) -> rusqlite::Result<bool> {
+    let Stored { salt, hash, cost } = password;
+    let changed = connection.execute(
+        "UPDATE persons SET salt = ?2, hash = ?3, memory = ?4, passes = ?5, lanes = ?6, one_time_until = NULL
+         WHERE account = ?1 AND hash = ?7",
+        params![account.as_str(), salt, hash, cost.memory, cost.passes, cost.lanes, proven],
     )?;
     Ok(changed == 1)
 }
 
 /// A name as it was typed, as it stands in the register.
-pub(super) fn sign_in_name(typed: &str) -> String {
+pub(super) fn stored_name(typed: &str) -> String {
     typed.trim().chars().take(64).collect::<String>().to_lowercase()
 }
 
-fn is_sign_in_name(name: &str) -> bool {
-    (2..=64).contains(&name.len())
+/// A name that a person can sign in with.
+///
+/// # Errors
+/// [`AccountError::InvalidSignInName`] for what is none.
+pub fn sign_in_name(name: &str) -> Result<String, AccountError> {
+    let well = (2..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b'@'))
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && ![super::LOCAL, super::UNKNOWN].contains(&name)
+        && ![super::LOCAL, super::UNKNOWN].contains(&name);
+    if well { Ok(name.to_owned()) } else { Err(AccountError::InvalidSignInName) }
 }

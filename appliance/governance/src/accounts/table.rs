@@ -1,10 +1,11 @@
 //! The tables behind the register.
 
+use cloister_terms::Role;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use rusqlite_migration::{M, Migrations};
 
-use super::{Account, AccountError, AccountId, api_key};
+use super::{Account, AccountError, AccountId, ListedAccessKey, access_key, api_key};
 use crate::{
     policy::{Principal, Readable},
     store::{Database, StoreError},
@@ -90,6 +91,34 @@ const STEPS: &[M<'static>] = &[
              since   TEXT NOT NULL
          ) STRICT;",
     ),
+    // A lock is of the address that the wrong tries came from; what is there already came from one that is not known.
+    M::up(
+        "ALTER TABLE attempts ADD COLUMN source TEXT NOT NULL DEFAULT '';
+         ALTER TABLE sign_ins ADD COLUMN source TEXT NOT NULL DEFAULT '';",
+    ),
+    M::up(
+        "ALTER TABLE api_keys ADD COLUMN actions TEXT;      -- JSON list of the actions that it is limited to; null for all
+         ALTER TABLE access_keys ADD COLUMN actions TEXT;",
+    ),
+    M::up(
+        "CREATE TABLE emergencies (
+             id       TEXT PRIMARY KEY,
+             account  TEXT NOT NULL,        -- of this register, or of somebody whom another vouches for
+             name     TEXT NOT NULL,
+             role     TEXT NOT NULL,
+             tenant   TEXT NOT NULL,
+             ground   TEXT NOT NULL,
+             salt     BLOB NOT NULL,        -- of the reason's hash in the audit log; the reason lies with the tenant
+             labels   TEXT NOT NULL,        -- JSON list of names
+             begun    INTEGER NOT NULL,     -- milliseconds since 1970, like the other times here
+             until    INTEGER NOT NULL,
+             ended    INTEGER,              -- before its time
+             reviewed INTEGER,
+             reviewer TEXT,
+             verdict  TEXT
+         ) STRICT;
+         CREATE INDEX emergencies_of ON emergencies (account, until);",
+    ),
 ];
 
 const COLUMNS: &str = "a.id, a.name, a.role, a.tenant, a.collections, a.labels, a.issued, a.disabled";
@@ -105,12 +134,27 @@ pub(super) fn migrate(connection: &mut Connection, database: &Database) -> Resul
     })
 }
 
-/// What a key's row says of its times.
+/// What a key's row says of it: its times, and the actions that it is limited to.
 #[derive(Default)]
-pub(super) struct KeyTimes {
+pub(super) struct KeyRow {
     pub(super) expires: Option<String>,
     pub(super) revoked: Option<String>,
     pub(super) last_used: Option<String>,
+    pub(super) actions: Option<String>,
+}
+
+impl KeyRow {
+    /// The columns that [`KeyRow::read`] reads.
+    pub(super) const COLUMNS: &str = "k.expires, k.revoked, k.last_used, k.actions";
+
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            expires: row.get("expires")?,
+            revoked: row.get("revoked")?,
+            last_used: row.get("last_used")?,
+            actions: row.get("actions")?,
+        })
+    }
 }
 
 /// A row as it stands in the table, not yet read as an account.
@@ -123,8 +167,9 @@ pub(super) struct Row {
     labels: String,
     issued: String,
     disabled: Option<String>,
-    key: KeyTimes,
+    key: KeyRow,
     sign_in: Option<String>,
+    access_keys: Vec<(String, KeyRow)>,
 }
 
 impl Row {
@@ -133,8 +178,8 @@ impl Row {
         &self.id
     }
 
-    /// The same with a key's times.
-    pub(super) fn with_key(self, key: KeyTimes) -> Self {
+    /// The same with a key's row.
+    pub(super) fn with_key(self, key: KeyRow) -> Self {
         Self { key, ..self }
     }
 
@@ -149,8 +194,9 @@ impl Row {
             labels: row.get("labels")?,
             issued: row.get("issued")?,
             disabled: row.get("disabled")?,
-            key: KeyTimes::default(),
+            key: KeyRow::default(),
             sign_in: None,
+            access_keys: Vec::new(),
         })
     }
 
@@ -162,18 +208,34 @@ impl Row {
         let time = |column, text: Option<String>| {
             text.map(|text| text.parse::<Timestamp>().map_err(|_| damaged(column))).transpose()
         };
+        // A limit that cannot be read must not become "none".
+        let actions = |list: Option<String>| {
+            list.map(|list| serde_json::from_str(&list).map_err(|_| damaged("actions"))).transpose()
+        };
         let collections = match self.collections {
             None => Readable::All,
             Some(list) => Readable::These(serde_json::from_str(&list).map_err(|_| damaged("collections"))?),
         };
+        let role: Role = self.role.parse().map_err(|_| damaged("role"))?;
+        let access_keys = self.access_keys.into_iter().map(|(id, key)| {
+            Ok(ListedAccessKey {
+                id,
+                expires: time("expires", key.expires)?,
+                revoked: time("revoked", key.revoked)?,
+                last_used: time("last_used", key.last_used)?,
+                actions: actions(key.actions)?,
+            })
+        });
         Ok(Account {
             principal: Principal {
                 account: id.parse().map_err(|_| damaged("id"))?,
                 name: self.name,
-                role: self.role.parse().map_err(|_| damaged("role"))?,
                 tenant: self.tenant.map(|name| name.parse().map_err(|_| damaged("tenant"))).transpose()?,
                 collections,
                 labels: serde_json::from_str(&self.labels).map_err(|_| damaged("labels"))?,
+                actions: actions(self.key.actions)?,
+                person: false,
+                ..Principal::local(role, None)
             },
             issued: self.issued.parse().map_err(|_| damaged("issued"))?,
             expires: time("expires", self.key.expires)?,
@@ -181,11 +243,12 @@ impl Row {
             last_used: time("last_used", self.key.last_used)?,
             disabled: time("disabled", self.disabled)?,
             sign_in: self.sign_in,
+            access_keys: access_keys.collect::<Result<_, AccountError>>()?,
         })
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
@@ -214,17 +277,10 @@ pub(super) fn insert(connection: &Connection, principal: &Principal, issued: Tim
 pub(super) fn of_key(connection: &Connection, key: &str) -> rusqlite::Result<Option<(Row, Vec<u8>)>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS}, k.expires, k.revoked, k.last_used, k.secret_hash
-             FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.id = ?1"
+            "SELECT {COLUMNS}, {}, k.secret_hash FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.id = ?1",
+            KeyRow::COLUMNS
         ))?
-        .query_row([key], |row| {
-            let key = KeyTimes {
-                expires: row.get("expires")?,
-                revoked: row.get("revoked")?,
-                last_used: row.get("last_used")?,
-            };
-            Ok((Row { key, ..Row::read(row)? }, row.get("secret_hash")?))
-        })
+        .query_row([key], |row| Ok((Row { key: KeyRow::read(row)?, ..Row::read(row)? }, row.get("secret_hash")?)))
         .optional()
 }
 
@@ -236,12 +292,12 @@ pub(super) fn find(connection: &Connection, account: &AccountId) -> rusqlite::Re
         .optional()
 }
 
-/// The id of the account with this id or sign-in name.
-pub(super) fn named(connection: &Connection, text: &str) -> rusqlite::Result<Option<String>> {
+/// The id of the account with this id, or else this sign-in name.
+pub(super) fn named(connection: &Connection, id: &str, name: &str) -> rusqlite::Result<Option<String>> {
     connection
         .query_row(
-            "SELECT id FROM accounts WHERE id = ?1 UNION ALL SELECT account FROM persons WHERE name = ?1 LIMIT 1",
-            [text],
+            "SELECT id FROM accounts WHERE id = ?1 UNION ALL SELECT account FROM persons WHERE name = ?2 LIMIT 1",
+            [id, name],
             |row| row.get(0),
         )
         .optional()
@@ -256,6 +312,7 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
         row.sign_in = connection
             .query_row("SELECT name FROM persons WHERE account = ?1", [&row.id], |person| person.get(0))
             .optional()?;
+        row.access_keys = access_key::of(connection, &row.id)?;
     }
     Ok(rows)
 }

@@ -4,7 +4,10 @@ use jiff::SignedDuration;
 use super::*;
 use crate::testing::{Seeded, clock, store};
 
+mod emergencies;
+mod locks;
 mod persons;
+mod under_way;
 
 struct Register {
     accounts: Accounts,
@@ -138,15 +141,19 @@ fn a_damaged_row_refuses_rather_than_widens() {
     let register = register();
     let (_, secret) = register.accounts.issue(agent()).unwrap();
     let connection = register.store.fleet().connect().unwrap();
-    for change in ["accounts SET collections = 'all'", "api_keys SET expires = 'never'", "accounts SET role = 'owner'"]
-    {
+    for change in [
+        "accounts SET collections = 'all'",
+        "api_keys SET expires = 'never'",
+        "accounts SET role = 'owner'",
+        "api_keys SET actions = '[\"fly\"]'",
+    ] {
         connection.execute(&format!("UPDATE {change}"), []).unwrap();
         assert!(
             matches!(register.accounts.authenticate(secret.expose()), Err(AuthenticateError::Failed(_))),
             "{change}"
         );
         connection
-            .execute_batch("UPDATE accounts SET collections = NULL, role = 'agent'; UPDATE api_keys SET expires = NULL")
+            .execute_batch("UPDATE accounts SET collections = NULL, role = 'agent'; UPDATE api_keys SET expires = NULL, actions = NULL")
             .unwrap();
     }
 }
@@ -167,6 +174,34 @@ fn a_rotated_key_works_beside_the_old_one_for_the_overlap_and_alone_after_it() {
     assert_eq!(refusal(&register.accounts, new.expose()), Refusal::Revoked);
     let again = register.accounts.rotate(&id, SignedDuration::from_hours(2), None);
     assert!(matches!(again, Err(AccountError::NoKey(_))), "what was revoked does not come back by rotation");
+}
+
+#[test]
+fn rotation_widens_no_key() {
+    let register = register();
+    let only = |actions: &[Action]| Some(actions.iter().copied().collect::<BTreeSet<_>>());
+    let (id, old) = register.accounts.issue(NewAccount { actions: only(&[Action::Ask]), ..agent() }).unwrap();
+    let new = register.accounts.rotate(&id, SignedDuration::from_hours(2), None).unwrap();
+    for key in [&old, &new] {
+        assert_eq!(register.accounts.authenticate(key.expose()).unwrap().actions, only(&[Action::Ask]));
+    }
+    assert_eq!(register.accounts.list().unwrap()[0].principal.actions, only(&[Action::Ask]));
+    let (_, wide) = register.accounts.issue(agent()).unwrap();
+    assert_eq!(register.accounts.authenticate(wide.expose()).unwrap().actions, None);
+}
+
+#[test]
+fn access_keys_are_listed_with_what_they_are_limited_to_and_whether_they_work() {
+    let register = register();
+    let (id, _) = register.accounts.issue(agent()).unwrap();
+    let only = BTreeSet::from([Action::Search]);
+    let one = register.accounts.issue_access_key(&id, None, Some(&only)).unwrap();
+    let other = register.accounts.issue_access_key(&id, None, None).unwrap();
+    register.accounts.revoke_access_key(other.id()).unwrap();
+    let listed = register.accounts.list().unwrap().remove(0).access_keys;
+    let told: Vec<_> = listed.iter().map(|key| (key.id.as_str(), key.actions.clone(), key.revoked.is_some())).collect();
+    assert_eq!(told, [(one.id(), Some(only.clone()), false), (other.id(), None, true)]);
+    assert_eq!(register.accounts.authenticate_signature(one.id(), |_| true).unwrap().actions, Some(only));
 }
 
 #[test]
@@ -194,7 +229,9 @@ fn a_disabled_account_lets_nobody_in_until_it_is_enabled() {
         register.accounts.vouched(principal)
     };
     assert!(vouched().is_ok());
-    register.accounts.disable(&elsewhere).unwrap();
+    assert!(matches!(register.accounts.disable(&elsewhere), Err(AccountError::Unknown(_))), "a slip is no success");
+    assert!(vouched().is_ok());
+    register.accounts.bar(&elsewhere).unwrap();
     assert!(matches!(vouched(), Err(AuthenticateError::Refused(Refusal::Disabled))));
     register.accounts.enable(&elsewhere).unwrap();
     assert!(vouched().is_ok());

@@ -14,6 +14,9 @@ use super::{Body, OutcomeKind, Record, RecordedIntent, RecordedOutcome};
 /// The code system of Cloister's own words.
 const WORDS: &str = "urn:cloister:audit";
 
+/// The code system of what something is done for.
+const REASONS: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+
 /// Makes events from records as they come. An entry is an event when it is closed; those that stay open come at the end.
 #[derive(Debug, Default)]
 pub struct Events {
@@ -72,8 +75,11 @@ fn event(
         let code = outcome.code.as_ref().map(|code| format!(": {code}")).unwrap_or_default();
         put(&mut event, "", "outcomeDesc", format!("{}{code}", outcome.kind.as_str()).into());
     }
-    if let Some(purpose) = intent.purpose {
-        put(&mut event, "", "purposeOfEvent", json!([{ "coding": [purpose_coding(purpose)] }]));
+    let emergency = intent.emergency.map(|_| coding(REASONS, "BTG", "break the glass"));
+    let purposes: Vec<Value> = intent.purpose.map(purpose_coding).into_iter().chain(emergency).collect();
+    if !purposes.is_empty() {
+        let concepts: Vec<Value> = purposes.into_iter().map(|coding| json!({ "coding": [coding] })).collect();
+        put(&mut event, "", "purposeOfEvent", concepts.into());
     }
     event
 }
@@ -146,7 +152,7 @@ fn purpose_coding(purpose: Purpose) -> Value {
         Purpose::Payment => ("HPAYMT", "healthcare payment"),
         Purpose::Operations => ("HOPERAT", "healthcare operations"),
     };
-    coding("http://terminology.hl7.org/CodeSystem/v3-ActReason", code, display)
+    coding(REASONS, code, display)
 }
 
 fn entities(intent: &RecordedIntent, outcome: Option<&RecordedOutcome>) -> Vec<Value> {
@@ -156,6 +162,7 @@ fn entities(intent: &RecordedIntent, outcome: Option<&RecordedOutcome>) -> Vec<V
     };
     let mut entities = vec![identified("request", intent.request.to_string())];
     entities.extend(intent.session.map(|session| identified("session", session.to_string())));
+    entities.extend(intent.emergency.map(|emergency| identified("emergency", emergency.to_string())));
     entities.extend(intent.tenant.as_ref().map(|tenant| identified("tenant", tenant.to_string())));
     entities.extend(intent.collections.iter().map(|collection| identified("collection", collection.to_string())));
     for document in outcome.into_iter().flat_map(|outcome| &outcome.documents) {

@@ -35,6 +35,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("request", "the request or command"),
     ("policy", "the version of the set of policies that decided"),
     ("policies", "the ids of those of them that decided, as JSON"),
+    ("emergency", "the emergency access that it was done under, opened, ended or reviewed"),
     ("closed", "the number of the record that closed the entry; NULL while it is open"),
     ("closed_at", "when it was closed"),
     ("outcome", "how it ended"),
@@ -42,6 +43,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("counts", "how much, as JSON"),
     ("documents", "the documents that were read or changed, as JSON"),
     ("models", "the models that took part, as JSON"),
+    ("commitment", "the salted hash of what somebody said in words, for an emergency access"),
 ];
 
 const STEPS: &[M<'static>] = &[
@@ -69,6 +71,17 @@ const STEPS: &[M<'static>] = &[
      ALTER TABLE entries ADD COLUMN policies TEXT NOT NULL DEFAULT '[]';
      CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
          request, policy, policies, closed, closed_at, outcome, code, counts, documents, models FROM entries;",
+    ),
+    M::up(
+        "DROP VIEW audit;
+     DELETE FROM entries;
+     UPDATE indexed SET through = 0;
+     ALTER TABLE entries ADD COLUMN emergency TEXT;
+     ALTER TABLE entries ADD COLUMN commitment TEXT;
+     CREATE INDEX entries_by_emergency ON entries (emergency) WHERE emergency IS NOT NULL;
+     CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
+         request, policy, policies, emergency, closed, closed_at, outcome, code, counts, documents, models, commitment
+         FROM entries;",
     ),
 ];
 
@@ -199,6 +212,7 @@ fn opened(record: &Record, intent: &RecordedIntent) -> rusqlite::Result<Vec<Valu
         Value::Text(intent.request.to_string()),
         Value::Text(intent.policy.clone()),
         Value::Text(json(&intent.policies)?),
+        text(intent.emergency.map(|emergency| emergency.to_string())),
     ])
 }
 
@@ -212,6 +226,7 @@ fn closed(record: &Record, outcome: &RecordedOutcome) -> rusqlite::Result<Vec<Va
         Value::Text(json(&outcome.counts)?),
         Value::Text(json(&outcome.documents)?),
         Value::Text(json(&outcome.models)?),
+        outcome.commitment.clone().map_or(Value::Null, Value::Text),
     ])
 }
 
@@ -220,14 +235,14 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
         Body::Intent(intent) => index
             .prepare_cached(
                 "INSERT INTO entries (sequence, at, entry, account, name, role, action, purpose, tenant, collections,
-                   session, request, policy, policies)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                   session, request, policy, policies, emergency)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params_from_iter(opened(record, intent)?))?,
         Body::Outcome(outcome) => index
             .prepare_cached(
                 "UPDATE entries SET closed = ?1, closed_at = ?2, outcome = ?3, code = ?4, counts = ?5, documents = ?6,
-                   models = ?7 WHERE entry = ?8",
+                   models = ?7, commitment = ?8 WHERE entry = ?9",
             )?
             .execute(params_from_iter(
                 closed(record, outcome)?.into_iter().chain([Value::Text(record.entry.to_string())]),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use cloister_terms::{
-    Action, CollectionId, DocumentId, EntryId, Purpose, Random, RequestId, Role, SessionId, TenantId,
+    Action, CollectionId, DocumentId, EmergencyId, EntryId, Purpose, Random, RequestId, Role, SessionId, TenantId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,9 @@ pub struct Intent {
     /// The interaction it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// The emergency access that it is done under, opens, ends or reviews.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<EmergencyId>,
     /// The HTTP request or command.
     pub request: RequestId,
     /// The version of the set of policies that decides.
@@ -138,6 +141,10 @@ pub struct Outcome {
     /// The models that took part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
+    /// The SHA-256 over a random salt and what somebody said in words, both of which are kept elsewhere: binds them to
+    /// this record, and tells nothing of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<String>,
     /// The checkpoint key that takes over after this record. The record holds its public half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_key: Option<NewKey>,
@@ -152,6 +159,7 @@ impl Outcome {
             counts: BTreeMap::new(),
             documents: Vec::new(),
             models: Vec::new(),
+            commitment: None,
             checkpoint_key: None,
         }
     }
@@ -200,6 +208,13 @@ impl Outcome {
     #[must_use]
     pub fn with_model(mut self, model: Model) -> Self {
         self.models.push(model);
+        self
+    }
+
+    /// Binds what somebody said in words to the record.
+    #[must_use]
+    pub fn committing_to(mut self, commitment: String) -> Self {
+        self.commitment = Some(commitment);
         self
     }
 
@@ -296,6 +311,8 @@ pub struct RecordedIntent {
     pub collections: Vec<CollectionId>,
     #[serde(default)]
     pub session: Option<SessionId>,
+    #[serde(default)]
+    pub emergency: Option<EmergencyId>,
     pub request: RequestId,
     pub policy: String,
     #[serde(default)]
@@ -316,6 +333,8 @@ pub struct RecordedOutcome {
     pub documents: Vec<Document>,
     #[serde(default)]
     pub models: Vec<Model>,
+    #[serde(default)]
+    pub commitment: Option<String>,
     #[serde(default)]
     pub checkpoint_key: Option<String>,
 }

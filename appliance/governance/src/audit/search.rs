@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloister_terms::{Action, SessionId, TenantId};
+use cloister_terms::{Action, EmergencyId, SessionId, TenantId};
 use jiff::Timestamp;
 use rusqlite::{
     Connection, ToSql,
@@ -116,6 +116,8 @@ pub struct Filter {
     pub session: Option<SessionId>,
     /// The tenant.
     pub tenant: Option<TenantId>,
+    /// The emergency access that it was done under, opened, ended or reviewed.
+    pub emergency: Option<EmergencyId>,
     /// How it ended.
     pub outcome: Option<OutcomeKind>,
     /// Entries opened by records numbered above this.
@@ -151,6 +153,7 @@ impl Filter {
         and("action = ?", self.action.map(|action| action.as_str().to_owned()));
         and("session = ?", self.session.map(|session| session.to_string()));
         and("tenant = ?", self.tenant.as_ref().map(ToString::to_string));
+        and("emergency = ?", self.emergency.map(|emergency| emergency.to_string()));
         and("outcome = ?", self.outcome.map(|outcome| outcome.as_str().to_owned()));
         statement.push_str(" ORDER BY sequence");
         (statement, values)

@@ -38,6 +38,7 @@ pub(super) fn intent(request: u128) -> Intent {
         tenant: Some("larkfield".parse().unwrap()),
         collections: Vec::new(),
         session: None,
+        emergency: None,
         request: RequestId::from(request),
         policy: "built-in-1".to_owned(),
         policies: vec!["staff-ask-and-read".to_owned()],

@@ -25,6 +25,17 @@ pub enum Denial {
     /// The collection is not among those that the account may read.
     #[error("the account may not read this collection")]
     Collection,
+    /// Emergency access was asked for by a key, or in a role that has none.
+    #[error(
+        "emergency access is for agents, reviewers and knowledge managers who have signed in themselves, not for a key"
+    )]
+    Person,
+    /// The key that was shown is limited to other actions.
+    #[error("the key that was shown is not for `{action}`")]
+    Key {
+        /// What was tried.
+        action: Action,
+    },
     /// A policy of the site's own forbids it.
     #[error("the site's policy `{policy}` forbids it")]
     Forbidden {
@@ -44,6 +55,8 @@ impl Denial {
             Self::Tenant => "other_tenant",
             Self::NeedsTenant { .. } => "tenant_needed",
             Self::Collection => "collection_not_allowed",
+            Self::Person => "person_needed",
+            Self::Key { .. } => "key_not_for_action",
             Self::Forbidden { .. } => "forbidden_by_policy",
             Self::Undecided => "policy_error",
         }

@@ -50,6 +50,14 @@ fn named(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
+/// The circumstances under which somebody does `action`.
+fn circumstances(principal: &Principal, action: Action) -> Asked<Context> {
+    let key_allows = principal.actions.as_ref().is_none_or(|limited| limited.contains(&action));
+    let pairs = [("key_allows", key_allows), ("emergency", principal.emergency.is_some())];
+    let pairs = pairs.map(|(name, holds)| (name.to_owned(), RestrictedExpression::new_bool(holds)));
+    Ok(Context::from_pairs(pairs)?)
+}
+
 impl Model {
     fn read() -> Asked<Self> {
         let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA)?;
@@ -98,8 +106,9 @@ impl Model {
             entities.push(Entity::with_uid(named(&self.tenant, own.as_str())));
         }
         let caller = named(&self.account, principal.account.as_str());
-        let action = named(&self.action, action.as_str());
-        let request = Request::new(caller, action, target, Context::empty(), strict.then_some(&self.schema))?;
+        let action_name = named(&self.action, action.as_str());
+        let circumstances = circumstances(principal, action)?;
+        let request = Request::new(caller, action_name, target, circumstances, strict.then_some(&self.schema))?;
         Ok(Question { request, entities: self.actions.clone().add_entities(entities, None)? })
     }
 
@@ -118,6 +127,7 @@ impl Model {
                 "all_collections".to_owned(),
                 RestrictedExpression::new_bool(matches!(principal.collections, Readable::All)),
             ),
+            ("person".to_owned(), RestrictedExpression::new_bool(principal.person)),
             ("collections".to_owned(), RestrictedExpression::new_set(listed)),
             ("labels".to_owned(), RestrictedExpression::new_set(labels)),
         ]);

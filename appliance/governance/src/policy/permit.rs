@@ -82,12 +82,12 @@ impl Permit {
         self.resource.tenant()
     }
 
-    /// The collections that may be read under it.
+    /// The collections that may be read under it: its holder's, or all of their tenant's under emergency access.
     pub const fn collections(&self) -> &Readable {
         &self.principal.collections
     }
 
-    /// The access labels that its holder has.
+    /// The access labels that its holder has, with those of the emergency access that it rests on.
     pub const fn labels(&self) -> &BTreeSet<AccessLabel> {
         &self.principal.labels
     }

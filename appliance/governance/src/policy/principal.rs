@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cloister_terms::{AccessLabel, CollectionId, Role, TenantId};
+use cloister_terms::{AccessLabel, Action, CollectionId, EmergencyId, Role, TenantId};
 
 use crate::accounts::AccountId;
 
@@ -46,6 +46,21 @@ pub struct Principal {
     pub collections: Readable,
     /// The access labels it holds.
     pub labels: BTreeSet<AccessLabel>,
+    /// Whether somebody showed that they are there themselves, rather than a program with a key.
+    pub person: bool,
+    /// The actions that the key which was shown is limited to; none where it is not, or none was shown.
+    pub actions: Option<BTreeSet<Action>>,
+    /// The emergency access that the person has open.
+    pub emergency: Option<Emergency>,
+}
+
+/// Emergency access that lasts. What it opens is for policy to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emergency {
+    /// Which it is: on every record of what is done while it lasts.
+    pub id: EmergencyId,
+    /// Access labels that its holder has besides their own.
+    pub labels: BTreeSet<AccessLabel>,
 }
 
 impl Principal {
@@ -60,7 +75,19 @@ impl Principal {
             tenant,
             collections: Readable::All,
             labels: BTreeSet::new(),
+            person: true,
+            actions: None,
+            emergency: None,
         }
+    }
+
+    /// The same with what emergency access opens.
+    pub(super) fn opened(mut self) -> Self {
+        if let Some(emergency) = &self.emergency {
+            self.labels.extend(emergency.labels.iter().cloned());
+            self.collections = Readable::All;
+        }
+        self
     }
 }
 

@@ -104,6 +104,14 @@ fn a_denial_says_what_was_missing() {
     assert_eq!(denial(&agent, Action::Search, &collection("b", "faq")), Denial::Tenant);
     assert_eq!(denial(&agent, Action::Search, &collection("a", "staff")), Denial::Collection);
     assert_eq!(denial(&agent, Action::ReadDocument, &document("a", "staff")), Denial::Collection);
+    let key = Principal { actions: Some(BTreeSet::from([Action::Ask])), ..principal(Role::Agent, Some("a")) };
+    let reason = denial(&key, Action::Search, &collection("a", "faq"));
+    assert_eq!(
+        (reason.to_string().as_str(), reason.code()),
+        ("the key that was shown is not for `search`", "key_not_for_action")
+    );
+    let key = Principal { actions: Some(BTreeSet::from([Action::ReadAudit])), ..key };
+    assert!(matches!(denial(&key, Action::ReadAudit, &Resource::AuditLog(Some(tenant("a")))), Denial::Role { .. }));
     let reason = denial(&principal(Role::Operator, None), Action::Ask, &Resource::Appliance);
     assert_eq!(reason.to_string(), "the role `operator` does not include `ask`");
     assert_eq!(reason.code(), "role_not_allowed");
@@ -124,6 +132,30 @@ fn a_permit_carries_what_was_decided_and_what_decided_it() {
     assert_eq!(permit.basis().set(), policy.rules().version());
     let denied = policy.decide(&agent, Action::Ask, &Resource::Tenant(tenant("b")));
     assert_eq!(denied.basis().policies(), ["no-other-tenant"]);
+}
+
+#[test]
+fn a_permit_under_emergency_access_carries_what_it_opens_and_no_other_permit_does() {
+    let labels = BTreeSet::from(["pharmacist".parse().unwrap()]);
+    let emergency = Some(Emergency { id: 7.into(), labels: labels.clone() });
+    let agent = Principal { emergency, ..listing(Role::Agent, Some("a")) };
+    let policy = Policy::built_in();
+    let permit = |who: &Principal, action, on: &Resource| match policy.decide(who, action, on) {
+        Decision::Permit(permit) => permit,
+        other @ Decision::Deny { .. } => panic!("{other:?}"),
+    };
+    let asked = permit(&agent, Action::Ask, &Resource::Tenant(tenant("a")));
+    assert_eq!((asked.collections(), asked.labels()), (&Readable::All, &labels));
+    assert_eq!(asked.basis().policies(), [EMERGENCY, "staff-ask-and-read"]);
+    let ended = permit(&agent, Action::EndSession, &Resource::Tenant(tenant("a")));
+    assert_eq!((ended.collections(), ended.labels().len()), (&agent.collections, 0));
+    let program = Principal { person: false, ..agent };
+    let asked = permit(&program, Action::Ask, &Resource::Tenant(tenant("a")));
+    assert_eq!((asked.collections(), asked.labels().len()), (&program.collections, 0));
+    let key = Principal { emergency: None, ..program };
+    assert_eq!(denial(&key, Action::BreakGlass, &Resource::Tenant(tenant("a"))).code(), "person_needed");
+    let operator = denial(&principal(Role::Operator, None), Action::BreakGlass, &Resource::Tenant(tenant("a")));
+    assert_eq!(operator, Denial::Role { role: Role::Operator, action: Action::BreakGlass });
 }
 
 #[test]
@@ -282,6 +314,13 @@ fn the_table_catches_a_policy_that_is_loosened() {
         ("resource in principal.tenant ||", "true ||"),
         ("principal has tenant ||", "true ||"),
         ("principal.all_collections ||", "true ||"),
+        ("context.emergency &&\n    principal.person &&", "principal.person &&"),
+        ("context.emergency &&\n    principal.person &&", "context.emergency &&"),
+        ("&& context.emergency && principal.person &&", "&& principal.person &&"),
+        ("(action in Action::\"consulting\" && context.emergency", "(context.emergency"),
+        ("&& context.emergency && principal.person &&", "&& context.emergency &&"),
+        ("principal.person && principal in [Role::\"agent\"", "principal in [Role::\"agent\""),
+        ("unless { context.key_allows }", "unless { context.key_allows || resource is Document }"),
         ("resource is Collection ||", "false ||"),
         ("|| resource is Document", "|| false"),
         ("action in Action::\"reading\"", "action == Action::\"ask\""),

@@ -59,6 +59,7 @@ impl Store {
             tenant: used.name.of_tenant().cloned(),
             collections: Vec::new(),
             session: None,
+            emergency: None,
             request: RequestId::random(self.0.random.as_ref()),
             policy: recorder.policy.clone(),
             policies: Vec::new(),

@@ -42,6 +42,8 @@ pub struct RecordsQuery {
     action: Option<String>,
     /// The interaction.
     session: Option<String>,
+    /// The emergency access under which it was done.
+    emergency: Option<String>,
     /// The tenant. An account of one tenant sees that tenant's entries only.
     tenant: Option<String>,
     /// How it ended: `done`, `denied`, `blocked`, `held`, `failed`, `abandoned` or `interrupted`.
@@ -105,6 +107,7 @@ impl RecordsQuery {
             who: self.who,
             action: read(self.action, "action", |text| Action::ALL.iter().copied().find(|a| a.as_str() == text))?,
             session: read(self.session, "session", |text| text.parse().ok())?,
+            emergency: read(self.emergency, "emergency", |text| text.parse().ok())?,
             tenant: read(self.tenant, "tenant", |text| text.parse().ok())?,
             outcome: read(self.outcome, "outcome", |text| serde_json::from_value(Value::from(text)).ok())?,
             after: read(self.after, "after", number)?.unwrap_or(0),
@@ -117,6 +120,13 @@ impl RecordsQuery {
         }
         let limit = read(self.limit, "limit", |text| text.parse().ok().filter(|limit| (1..=MOST).contains(limit)))?;
         Ok((filter, limit.unwrap_or(USUAL)))
+    }
+}
+
+impl Records {
+    /// How many entries there are.
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 

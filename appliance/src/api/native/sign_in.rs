@@ -131,12 +131,14 @@ pub(crate) async fn sign_in(
     visitor: Visitor,
     Short(request): Short<SignInRequest>,
 ) -> Result<Response, NotSignedIn> {
+    let source = visitor.source();
     let caller = app.identity.claimed(visitor, &request.name).await?;
     let shown = Credentials {
         name: request.name,
         password: request.password.0,
         new_password: request.new_password.map(|hidden| hidden.0),
         code: request.code.map(|hidden| hidden.0),
+        source,
     };
     governed(&app.gate, &caller, call(Action::SignIn), async |_permit| {
         match app.identity.sign_in(&caller, shown).await? {

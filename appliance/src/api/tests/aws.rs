@@ -18,12 +18,20 @@ impl Site {
         let accounts = self.app.identity.accounts();
         let new = NewAccount { labels: vec!["staff".parse().unwrap()], ..NewAccount::of("prototype", role) };
         let (account, _) = accounts.issue(new.within("larkfield".parse().unwrap())).unwrap();
-        let key = accounts.issue_access_key(&account, None).unwrap();
+        let key = accounts.issue_access_key(&account, None, None).unwrap();
         (account, key)
     }
 
     /// Signs `signed` with a clock that is `late` seconds off, and sends `sent` in its place.
-    async fn signed(&self, path: &str, id: &str, secret: &str, late: i64, signed: &str, sent: &str) -> Reply {
+    pub(super) async fn signed(
+        &self,
+        path: &str,
+        id: &str,
+        secret: &str,
+        late: i64,
+        signed: &str,
+        sent: &str,
+    ) -> Reply {
         let at = (self.clock.now() + SignedDuration::from_secs(late)).strftime("%Y%m%dT%H%M%SZ").to_string();
         let request = Request::builder().method("POST").uri(path).header("host", "localhost:8443");
         let (mut parts, ()) = request.header("x-amz-date", at).body(()).unwrap().into_parts();

@@ -55,7 +55,13 @@ async fn the_description_is_served_without_an_account() {
 
 /// A log that tests can read.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -106,7 +112,7 @@ fn what_a_client_sends_stands_in_no_log_no_record_and_no_error() {
             assert!(!format!("{records:?}").contains("Quartzmann"));
         });
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("/api/ask") || log.contains("request"), "the log was kept: {log}");
     assert!(!log.contains("Quartzmann"), "{log}");
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use cloister_governance::{
-    accounts::NewAccount,
+    accounts::{AccountId, EmergencyRequest, LONGEST_EMERGENCY, NewAccount, Token},
     audit::{Body as Written, OutcomeKind},
-    policy::{Policy, Rules, Source, site_wide},
+    policy::{Policy, Principal, Rules, Source, site_wide},
 };
 use cloister_knowledge::{CollectionSpec, parse::InProcess, parse::Source as File};
-use cloister_terms::{Role, TenantId};
+use cloister_terms::{EmergencyGround, EmergencyId, Phi, Role, TenantId};
 use serde_json::json;
 
 use super::site::Site;
@@ -26,6 +26,7 @@ use crate::{
 /// - `other`: of `larkfield`; the path or query names a thing of the tenant `riverside`
 /// - `site`: an account of no tenant; `.` for roles that cannot have one
 /// - `raw`: `own`, naming a raw model instead of the assistant
+/// - `person`: `own`, signed in with a password; `.` for programs, which have none
 /// - `anyone`: no key at all, for routes that are open; nothing is recorded
 ///
 /// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have, and where one
@@ -112,6 +113,30 @@ POST /api/sign-out
 DELETE /api/sessions/{session}
     own         404 404 404 404 404 404 404
     site        .   .   .   404 404 404 .
+POST /api/break-glass
+    own         403 403 403 403 403 403 403
+    person      201 201 201 403 403 403 .
+    site        .   .   .   403 403 403 .
+GET /api/break-glass
+    own         403 403 403 403 403 403 403
+    person      200 200 200 403 403 403 .
+    site        .   .   .   403 403 403 .
+DELETE /api/break-glass
+    own         403 403 403 403 403 403 403
+    person      204 204 204 403 403 403 .
+    site        .   .   .   403 403 403 .
+GET /api/break-glass/reviews
+    own         403 403 403 200 403 403 403
+    person      403 403 403 200 403 403 .
+    site        .   .   .   200 403 403 .
+GET /api/break-glass/reviews/{emergency}
+    own         403 403 403 200 403 403 403
+    other       403 403 403 404 403 403 403
+    site        .   .   .   200 403 403 .
+POST /api/break-glass/reviews/{emergency}
+    own         403 403 403 204 403 403 403
+    other       403 403 403 404 403 403 403
+    site        .   .   .   400 403 403 .
 GET /api/openapi.json
     anyone      200
 GET /api/docs
@@ -135,6 +160,7 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
     let model = if relation == "raw" { "scripted" } else { "pharmacy" };
     let question = "How long do opened insulin pens keep?";
     let none = serde_json::Value::Null;
+    let emergency = &place.emergencies[if relation == "other" { "riverside" } else { "larkfield" }];
     let in_collection = format!("/api/collections/{collection}");
     Some(match route {
         "GET /v1/models/{model}" => ("/v1/models/pharmacy".to_owned(), none),
@@ -162,12 +188,23 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /api/sign-in" => ("/api/sign-in".to_owned(), json!({"name": "nobody", "password": "x"})),
         "POST /api/sign-out" => ("/api/sign-out".to_owned(), json!({})),
         "DELETE /api/sessions/{session}" => (format!("/api/sessions/{}", "0".repeat(32)), none),
+        "POST /api/break-glass" => {
+            let reason = "The ward's own list is closed to whoever stands in";
+            ("/api/break-glass".to_owned(), json!({"ground": "patient_safety", "reason": reason}))
+        }
+        "DELETE /api/break-glass" => ("/api/break-glass".to_owned(), none),
+        "GET /api/break-glass/reviews/{emergency}" => (format!("/api/break-glass/reviews/{emergency}"), none),
+        "POST /api/break-glass/reviews/{emergency}" => {
+            (format!("/api/break-glass/reviews/{emergency}"), json!({"verdict": "justified"}))
+        }
         "GET /api/audit/records" if relation == "other" => ("/api/audit/records?tenant=riverside".to_owned(), none),
         "GET /v1/models"
         | "GET /api/collections"
         | "GET /api/audit/records"
         | "GET /metrics"
         | "GET /api/sign-in"
+        | "GET /api/break-glass"
+        | "GET /api/break-glass/reviews"
         | "GET /api/openapi.json"
         | "GET /api/docs"
         | "GET /livez"
@@ -190,6 +227,10 @@ struct Place {
     site: Site,
     keys: BTreeMap<(Role, &'static str), String>,
     documents: BTreeMap<&'static str, String>,
+    /// What a person of each role was given when they signed in.
+    tokens: BTreeMap<Role, Token>,
+    /// An emergency access to each tenant, which is over.
+    emergencies: BTreeMap<&'static str, EmergencyId>,
 }
 
 impl Place {
@@ -222,7 +263,9 @@ impl Place {
             issue("all", all);
             issue("listing", listing);
         }
-        Self { site, keys, documents }
+        let tokens = Role::ALL.iter().filter_map(|role| Some((*role, token(&site, *role)?))).collect();
+        let emergencies = ["larkfield", "riverside"].map(|tenant| (tenant, emergency(&site, tenant))).into();
+        Self { site, keys, documents, tokens, emergencies }
     }
 
     /// One cell: what came back, and what is wrong with its record.
@@ -233,8 +276,11 @@ impl Place {
             "site" => "site",
             _ => "all",
         };
+        let token = if relation == "person" { self.tokens.get(&role) } else { None };
         let key = match relation {
             "anyone" => None,
+            "person" if token.is_some() => None,
+            "person" => return Ok(".".to_owned()),
             _ => match self.keys.get(&(role, standing)) {
                 Some(key) => Some(key.as_str()),
                 None => return Ok(".".to_owned()),
@@ -246,7 +292,11 @@ impl Place {
         let before = self.last().await;
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let (method, _) = shown.split_once(' ').unwrap();
-        let reply = self.site.read(self.site.request_with(key, method, &path, body).await).await;
+        let response = match token {
+            Some(token) => self.site.browse(token, method, &path, body).await,
+            None => self.site.request_with(key, method, &path, body).await,
+        };
+        let reply = self.site.read(response).await;
         self.recorded(route, before, reply.status.as_u16()).await?;
         Ok(reply.status.as_str().to_owned())
     }
@@ -265,7 +315,7 @@ impl Place {
             (Access::Open(_), []) => Ok(()),
             (Access::Governed(actions), [Written::Intent(intent), Written::Outcome(outcome)]) => {
                 let kind = match status {
-                    200 => OutcomeKind::Done,
+                    200..=299 => OutcomeKind::Done,
                     401 | 403 => OutcomeKind::Denied,
                     _ => OutcomeKind::Failed,
                 };
@@ -280,6 +330,31 @@ impl Place {
             (_, other) => Err(format!("recorded as {other:?}")),
         }
     }
+}
+
+/// A person of the role who signs in, where persons hold it.
+fn token(site: &Site, role: Role) -> Option<Token> {
+    let new = NewAccount::of(&role.as_str().replace('_', "-"), role).within("larkfield".parse().unwrap());
+    (role != Role::Service).then(|| site.signed_in(new).1)
+}
+
+/// An emergency access to a tenant, by somebody whom nobody here knows, that was ended.
+fn emergency(site: &Site, tenant: &str) -> EmergencyId {
+    let accounts = site.app.identity.accounts();
+    let id = EmergencyId::random(site.app.random.as_ref());
+    let account = AccountId::of_digest(&[tenant.len() as u8; 32]);
+    let principal = Principal { account, ..Principal::local(Role::Agent, Some(tenant.parse().unwrap())) };
+    let request = EmergencyRequest {
+        id,
+        ground: EmergencyGround::Other,
+        reason: Phi::new("What nobody here needs to know".to_owned()),
+        lasts: LONGEST_EMERGENCY,
+        labels: std::collections::BTreeSet::new(),
+    };
+    let database = site.app.store.tenant(&tenant.parse().unwrap()).unwrap();
+    accounts.open_emergency(&principal, request, &database).unwrap();
+    assert!(accounts.end_emergency(&principal.account).unwrap());
+    id
 }
 
 fn shown(route: &Route) -> String {

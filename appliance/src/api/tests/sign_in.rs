@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use totp_rs::{Builder, Secret};
 
 use super::site::{Reply, Site};
-use crate::edge::rig::Seeded;
+use crate::edge::{context::Peer, rig::Seeded};
 
 const PASSWORD: &str = "four words make one";
 
@@ -217,4 +217,25 @@ async fn tries_past_the_limit_of_an_address_are_not_even_read() {
     }
     let reply = browser.post("/api/sign-in", &json!({"name": "a", "password": "b"})).await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn wrong_tries_from_another_address_do_not_lock_the_owner_out() {
+    let site = Site::saying("x");
+    let (_, secret) = site.person("a.lopez");
+    let from = async |device: u8, body: Value| {
+        let request = Request::builder().method("POST").uri("/api/sign-in").header("host", "rx:8443");
+        let peer = Peer(([10, 0, 0, device], 40_000).into());
+        site.read(site.send(request.extension(peer).body(Body::from(body.to_string())).unwrap()).await).await
+    };
+    let first = json!({"name": "a.lopez", "password": secret.expose(), "new_password": PASSWORD});
+    assert_eq!(from(1, first).await.status, StatusCode::OK);
+    for _ in 0..6 {
+        let reply = from(2, json!({"name": "a.lopez", "password": "wrong"})).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    let outcomes = site.outcomes().await;
+    assert_eq!(outcomes.last().unwrap().code.as_deref(), Some("locked"));
+    let owner = from(1, json!({"name": "a.lopez", "password": PASSWORD})).await;
+    assert_eq!(owner.status, StatusCode::OK, "{}", owner.text);
 }

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use cloister_governance::{
-    accounts::{Accounts, NewAccount},
+    accounts::{AccountId, Accounts, Admitted, Credentials, NewAccount, Rules, Token},
     audit::{Body as Written, Log, RecordedOutcome},
     keys::MasterKey,
     policy::Policy,
@@ -26,7 +26,7 @@ use crate::{
     config::{Config, Tenant},
     edge::{Edge, metrics::Metrics, rig::Seeded},
     governed::Gate,
-    identity::Identity,
+    identity::{Identity, cookie},
     pipeline::{
         Generate,
         scripted::{Script, Scripted},
@@ -181,6 +181,38 @@ impl Site {
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// A person with this account who has signed in with a password alone.
+    pub(super) fn signed_in(&self, new: NewAccount) -> (AccountId, Token) {
+        let (name, accounts) = (new.name.clone(), self.app.identity.accounts());
+        let (account, secret) = accounts.create(new).unwrap();
+        let first = Credentials {
+            name,
+            password: secret.expose().to_owned().into(),
+            new_password: Some("four words make one".to_owned().into()),
+            ..Credentials::default()
+        };
+        let rules = Rules { second_factor: false, ..self.app.config.sign_in.rules() };
+        match accounts.sign_in(&first, &rules).unwrap() {
+            Admitted::In { token, .. } => (account, token),
+            other @ Admitted::Enrol { .. } => panic!("{other:?}"),
+        }
+    }
+
+    /// A request of our own page, by whoever is signed in with `token`.
+    pub(super) async fn browse(
+        &self,
+        token: &Token,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> axum::response::Response {
+        let request = Request::builder().method(method).uri(path).header("host", "rx:8443");
+        let request =
+            request.header("sec-fetch-site", "same-origin").header(cookie::CSRF, cookie::csrf(token.expose()));
+        let request = request.header("cookie", format!("__Host-cloister={}", token.expose()));
         self.send(request.body(Body::from(body)).unwrap()).await
     }
 

@@ -101,6 +101,6 @@ async fn a_certificate_of_the_sites_authority_says_who_calls_and_no_other_does()
         }
         _ => None,
     });
-    rig.accounts.disable(&account.unwrap()).unwrap();
+    rig.accounts.bar(&account.unwrap()).unwrap();
     assert_eq!(ask(&served, client(), "").await.status, 401, "disabled here, whatever the authority says");
 }

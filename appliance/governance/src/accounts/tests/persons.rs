@@ -2,35 +2,35 @@ use totp_rs::{Builder, Secret as TotpSecret};
 
 use super::*;
 
-const PASSWORD: &str = "four words make one";
+pub(super) const PASSWORD: &str = "four words make one";
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules { idle: SignedDuration::from_mins(15), longest: SignedDuration::from_hours(12), second_factor: true }
 }
 
-fn one_factor() -> Rules {
+pub(super) fn one_factor() -> Rules {
     Rules { second_factor: false, ..rules() }
 }
 
-fn text(text: &str) -> Option<Zeroizing<String>> {
+pub(super) fn text(text: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(text.to_owned()))
 }
 
-fn shown(password: &str) -> Credentials {
+pub(super) fn shown(password: &str) -> Credentials {
     Credentials { name: "a.lopez".to_owned(), password: Zeroizing::new(password.to_owned()), ..Credentials::default() }
 }
 
-fn with_code(password: &str, code: &str) -> Credentials {
+pub(super) fn with_code(password: &str, code: &str) -> Credentials {
     Credentials { code: text(code), ..shown(password) }
 }
 
 impl Register {
-    fn create(&self) -> (AccountId, OneTimeSecret) {
+    pub(super) fn create(&self) -> (AccountId, OneTimeSecret) {
         self.accounts.create(NewAccount { name: "a.lopez".to_owned(), ..agent() }).unwrap()
     }
 
     /// A person with a password and no second factor.
-    fn person(&self) -> AccountId {
+    pub(super) fn person(&self) -> AccountId {
         let (id, secret) = self.create();
         let first = Credentials { new_password: text(PASSWORD), ..shown(secret.expose()) };
         assert!(matches!(self.accounts.sign_in(&first, &one_factor()).unwrap(), Admitted::In { .. }));
@@ -53,26 +53,26 @@ impl Register {
         (id, seed, codes)
     }
 
-    fn code(&self, seed: &str) -> String {
+    pub(super) fn code(&self, seed: &str) -> String {
         let totp = Builder::new().with_secret(TotpSecret::try_from_base32(seed).unwrap()).build().unwrap();
         totp.generate(u64::try_from(self.clock.now().as_second()).unwrap()).to_string()
     }
 
-    fn token(&self, shown: &Credentials) -> Token {
+    pub(super) fn token(&self, shown: &Credentials) -> Token {
         match self.accounts.sign_in(shown, &one_factor()).unwrap() {
             Admitted::In { token, .. } => token,
             other @ Admitted::Enrol { .. } => panic!("{other:?}"),
         }
     }
 
-    fn refused(&self, shown: &Credentials) -> Refusal {
+    pub(super) fn refused(&self, shown: &Credentials) -> Refusal {
         match self.accounts.sign_in(shown, &rules()) {
             Err(SignInError::Refused(refusal)) => refusal,
             other => panic!("{other:?}"),
         }
     }
 
-    fn out(&self, token: &Token) -> Refusal {
+    pub(super) fn out(&self, token: &Token) -> Refusal {
         match self.accounts.signed_in(token.expose(), &rules()) {
             Err(AuthenticateError::Refused(refusal)) => refusal,
             other => panic!("{other:?}"),
@@ -83,8 +83,8 @@ impl Register {
 #[test]
 fn the_first_administrator_is_made_once_with_a_secret_that_sets_a_password_and_no_more() {
     let register = register();
-    let (id, secret) = register.accounts.first_administrator().unwrap().unwrap();
-    assert!(register.accounts.first_administrator().unwrap().is_none());
+    let (id, secret) = register.accounts.first_administrator("administrator").unwrap().unwrap();
+    assert!(register.accounts.first_administrator("administrator").unwrap().is_none());
     let name = |shown: Credentials| Credentials { name: "Administrator ".to_owned(), ..shown };
     let bare = register.accounts.sign_in(&name(shown(secret.expose())), &rules());
     assert!(matches!(bare, Err(SignInError::NewPassword(_))), "{bare:?}");
@@ -95,7 +95,20 @@ fn the_first_administrator_is_made_once_with_a_secret_that_sets_a_password_and_n
     assert_eq!((principal.account, principal.role), (id, Role::Administrator));
     assert_eq!(register.refused(&first), Refusal::WrongPassword, "the secret was for once");
     register.accounts.disable(&register.accounts.named("administrator").unwrap()).unwrap();
-    assert!(register.accounts.first_administrator().unwrap().is_none(), "not even when there is none left");
+    assert!(
+        register.accounts.first_administrator("administrator").unwrap().is_none(),
+        "not even when there is none left"
+    );
+}
+
+#[test]
+fn the_first_administrator_has_the_name_that_was_chosen() {
+    let register = register();
+    let refused = register.accounts.first_administrator("A Lopez");
+    assert!(matches!(refused, Err(AccountError::InvalidSignInName)), "{refused:?}");
+    let (id, _) = register.accounts.first_administrator("a.lopez").unwrap().unwrap();
+    assert_eq!(register.accounts.named("a.lopez").unwrap(), id);
+    assert!(matches!(register.accounts.named("administrator"), Err(AccountError::UnknownName)));
 }
 
 #[test]
@@ -193,6 +206,7 @@ fn a_name_that_nobody_has_is_refused_and_never_locked() {
     assert_eq!(register.accounts.claimed("nobody").unwrap().0.account, AccountId::unknown());
     let id = register.person();
     assert_eq!(register.accounts.claimed(" A.Lopez").unwrap().0.account, id);
+    assert_eq!(register.accounts.named("A.Lopez").unwrap(), id, "nor by whoever keeps the accounts");
 }
 
 #[test]
@@ -210,14 +224,18 @@ fn a_disabled_person_is_out_at_once_and_cannot_come_in() {
 }
 
 #[test]
-fn a_reset_takes_password_second_factor_lock_and_sign_ins_away() {
+fn a_reset_takes_password_second_factor_keys_lock_and_sign_ins_away() {
     let register = register();
     let (id, seed, codes) = register.enrolled();
     let token = register.token(&with_code(PASSWORD, &codes[0]));
     for _ in 0..5 {
         register.refused(&shown("wrong"));
     }
+    let key = register.accounts.issue_access_key(&id, None, None).unwrap();
+    assert_eq!(register.accounts.authenticate_signature(key.id(), |_| true).unwrap().account, id);
     let secret = register.accounts.reset(&id).unwrap();
+    let signed = register.accounts.authenticate_signature(key.id(), |_| true);
+    assert!(matches!(signed, Err(AuthenticateError::Refused(Refusal::Revoked))), "{signed:?}");
     assert_eq!(register.out(&token), Refusal::SignedOut);
     register.clock.advance(SignedDuration::from_secs(60));
     assert_eq!(register.refused(&with_code(PASSWORD, &register.code(&seed))), Refusal::WrongPassword);

@@ -1,6 +1,6 @@
 //! Searching, proving, exporting, and the checkpoints that go with them.
 
-use cloister_terms::{SessionId, TenantId};
+use cloister_terms::{EmergencyId, SessionId, TenantId};
 use tlog_tiles::{Error as TheirError, Hash as TheirHash, HashReader, check_record, check_tree};
 
 use super::*;
@@ -188,8 +188,10 @@ async fn entries_are_found_by_every_filter_and_the_index_can_be_made_again() {
     let log = site.open();
     write(&log, 3).await;
     let session = SessionId::from(9);
-    let within = Intent { session: Some(session), tenant: Some("elmhurst".parse().unwrap()), ..intent(1) };
-    log.intent(within).await.unwrap().complete(Outcome::denied("other_tenant")).await.unwrap();
+    let emergency = Some(EmergencyId::from(5));
+    let within = Intent { session: Some(session), tenant: Some("elmhurst".parse().unwrap()), emergency, ..intent(1) };
+    let refused = Outcome::denied("other_tenant").committing_to("ab".repeat(32));
+    log.intent(within).await.unwrap().complete(refused).await.unwrap();
     site.clock.advance(jiff::SignedDuration::from_secs(10));
     let open = log.intent(Intent { action: Action::Search, ..intent(2) }).await.unwrap();
     let reader = reader(&site);
@@ -197,6 +199,8 @@ async fn entries_are_found_by_every_filter_and_the_index_can_be_made_again() {
     for _ in 0..2 {
         assert_eq!(count(Filter::default()), 5);
         assert_eq!(count(Filter { session: Some(session), ..Filter::default() }), 1);
+        assert_eq!(count(Filter { emergency, ..Filter::default() }), 1);
+        assert_eq!(count(Filter { emergency: Some(EmergencyId::from(6)), ..Filter::default() }), 0);
         assert_eq!(count(Filter { tenant: Some("elmhurst".parse::<TenantId>().unwrap()), ..Filter::default() }), 1);
         assert_eq!(count(Filter { outcome: Some(OutcomeKind::Denied), ..Filter::default() }), 1);
         assert_eq!(count(Filter { action: Some(Action::Search), ..Filter::default() }), 1);
@@ -281,8 +285,12 @@ async fn a_statement_can_read_the_view_and_nothing_else() {
 async fn an_entry_is_an_audit_event_of_fhir() {
     let mut site = site();
     let log = site.open();
-    let asked =
-        Intent { session: Some(SessionId::from(9)), purpose: Some(cloister_terms::Purpose::Treatment), ..intent(7) };
+    let asked = Intent {
+        session: Some(SessionId::from(9)),
+        purpose: Some(cloister_terms::Purpose::Treatment),
+        emergency: Some(EmergencyId::from(5)),
+        ..intent(7)
+    };
     let document =
         Document { collection: "faq".parse().unwrap(), document: DocumentId::from(5), version: "3".to_owned() };
     log.intent(asked)
@@ -312,6 +320,7 @@ async fn an_entry_is_an_audit_event_of_fhir() {
     let done = &made[0];
     assert_eq!((&done["outcome"], &done["outcomeDesc"]), (&"0".into(), &"done: quoted".into()));
     assert_eq!(done["purposeOfEvent"][0]["coding"][0]["code"], "TREAT");
+    assert_eq!(done["purposeOfEvent"][1]["coding"][0]["code"], "BTG");
     let entities = done["entity"].as_array().unwrap();
     assert!(
         entities.iter().any(|entity| entity["type"]["code"] == "document" && entity["detail"][0]["valueString"] == "3")

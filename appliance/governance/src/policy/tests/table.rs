@@ -1,5 +1,7 @@
 //! Who may do what, written out by hand, and every cell of it asked.
 
+use cloister_terms::EmergencyId;
+
 use super::*;
 
 /// Which role may do which action, within its own tenant and its own collections. `on` says to what the action is done:
@@ -32,9 +34,12 @@ const ACTIONS: &str = "
     sign_in              AT  yes   yes      yes               yes        yes      yes           yes
     sign_out             AT  yes   yes      yes               yes        yes      yes           yes
     end_session          AT  yes   yes      yes               yes        yes      yes           yes
+    break_glass          T   yes   yes      yes               -          -        -             -
+    review_break_glass   AT  -     -        -                 yes        -        -             -
 ";
 
-/// Where what the role may do stays allowed, by how the account stands to what is touched.
+/// Where what the role may do stays allowed, by how the account stands to what is touched: all of it, or what
+/// [`CONSULTING`] lists.
 const RELATIONS: &str = "
     relation             agent reviewer knowledge_manager compliance operator administrator service
     own                  yes   yes      yes               yes        yes      yes           yes
@@ -45,10 +50,23 @@ const RELATIONS: &str = "
     whole                -     -        -                 -          -        -             -
     tenantless_whole     -     -        -                 yes        yes      yes           -
     machine              yes   yes      yes               yes        yes      yes           yes
+    key_for              yes   yes      yes               yes        yes      yes           yes
+    key_for_another      -     -        -                 -          -        -             -
+    program              yes   yes      yes               yes        yes      yes           yes
+    emergency            read  read     read              -          -        -             -
+    emergency_own        yes   yes      yes               yes        yes      yes           yes
+    emergency_other      -     -        -                 -          -        -             -
+    emergency_program    -     -        -                 -          -        -             -
+    emergency_by_key     yes   yes      yes               yes        yes      yes           yes
+    emergency_key        -     -        -                 -          -        -             -
 ";
 
 /// What keepers of the machine never do, whatever a site's own policies permit.
 const READING: &[&str] = &["ask", "search", "list_collections", "evaluate", "read_document", "generate"];
+
+/// What emergency access opens, and to whom.
+const CONSULTING: &[&str] = &["ask", "search", "list_collections", "read_document"];
+const STAFF: &[Role] = &[Role::Agent, Role::Reviewer, Role::KnowledgeManager];
 
 /// A site's policy that permits everything: what is denied under it is denied by a boundary.
 const OPEN: &str = "@id(\"open\") @why(\"Everything.\") permit(principal, action, resource);";
@@ -62,6 +80,8 @@ pub(super) struct Cell {
     expected: bool,
     /// The answer where a site permits everything.
     open: bool,
+    /// Whether the emergency access is what it rests on, so that the record says so.
+    by_emergency: bool,
 }
 
 /// The lines of a table after its head, and the roles that the head names.
@@ -73,8 +93,10 @@ fn read(table: &'static str, skip: usize) -> (Vec<Role>, Vec<Vec<&'static str>>)
 }
 
 /// Who asks what in a relation, by the kind of thing; none where the relation has no such thing.
-fn question(relation: &str, kind: char, role: Role) -> Option<(Principal, Resource)> {
+fn question(relation: &str, kind: char, role: Role, action: Action) -> Option<(Principal, Resource)> {
     let own = principal(role, Some("a"));
+    let limited = |to: Vec<Action>| Principal { actions: Some(to.into_iter().collect()), ..own.clone() };
+    let another = || Action::ALL.iter().copied().filter(|other| *other != action).collect();
     Some(match (relation, kind) {
         ("own", 'T') => (own, Resource::Tenant(tenant("a"))),
         ("own", 'C') => (own, collection("a", "faq")),
@@ -95,6 +117,25 @@ fn question(relation: &str, kind: char, role: Role) -> Option<(Principal, Resour
         ("whole", 'L') => (own, Resource::AuditLog(None)),
         ("tenantless_whole", 'L') => (principal(role, None), Resource::AuditLog(None)),
         ("machine", 'A') => (own, Resource::Appliance),
+        ("key_for", 'T') => (limited(vec![action]), Resource::Tenant(tenant("a"))),
+        ("key_for", 'D') => (limited(vec![action]), document("a", "faq")),
+        ("key_for_another", 'T') => (limited(another()), Resource::Tenant(tenant("a"))),
+        ("key_for_another", 'D') => (limited(another()), document("a", "faq")),
+        ("key_for_another", 'A') => (limited(another()), Resource::Appliance),
+        ("program", 'T') => (Principal { person: false, ..own }, Resource::Tenant(tenant("a"))),
+        ("program", 'D') => (Principal { person: false, ..own }, document("a", "faq")),
+        ("emergency", 'C') => (emergency(listing(role, Some("a"))), collection("a", "staff")),
+        ("emergency", 'D') => (emergency(listing(role, Some("a"))), document("a", "staff")),
+        ("emergency_own", 'T') => (emergency(own), Resource::Tenant(tenant("a"))),
+        ("emergency_own", 'C') => (emergency(own), collection("a", "faq")),
+        ("emergency_other", 'T') => (emergency(own), Resource::Tenant(tenant("b"))),
+        ("emergency_other", 'C') => (emergency(listing(role, Some("a"))), collection("b", "faq")),
+        ("emergency_other", 'D') => (emergency(own), document("b", "faq")),
+        ("emergency_program", 'C') => {
+            (Principal { person: false, ..emergency(listing(role, Some("a"))) }, collection("a", "staff"))
+        }
+        ("emergency_by_key", 'T') => (Principal { person: false, ..emergency(own) }, Resource::Tenant(tenant("a"))),
+        ("emergency_key", 'T') => (emergency(limited(another())), Resource::Tenant(tenant("a"))),
         _ => return None,
     })
 }
@@ -115,17 +156,27 @@ pub(super) fn cells() -> Vec<Cell> {
         for relation in &relations {
             for (at, role) in roles.iter().enumerate() {
                 for kind in ['A', 'T', 'C', 'D', 'L'] {
-                    let Some((principal, resource)) = question(relation[0], kind, *role) else { continue };
+                    let Some((principal, resource)) = question(relation[0], kind, *role, *action) else { continue };
+                    let consulting = CONSULTING.contains(&row[0]);
+                    let staff = principal.person && STAFF.contains(role);
                     let open = row[1].contains(kind)
-                        && relation[at + 1] == "yes"
-                        && !(site_wide(*role) && READING.contains(&row[0]));
+                        && (relation[at + 1] == "yes" || (relation[at + 1] == "read" && consulting))
+                        && !(site_wide(*role) && READING.contains(&row[0]))
+                        && (row[0] != "break_glass" || staff);
                     let expected = open && row[at + 2] == "yes";
-                    cells.push(Cell { relation: relation[0], principal, action: *action, resource, expected, open });
+                    let by_emergency = expected && consulting && staff && principal.emergency.is_some();
+                    let (relation, action) = (relation[0], *action);
+                    cells.push(Cell { relation, principal, action, resource, expected, open, by_emergency });
                 }
             }
         }
     }
     cells
+}
+
+fn emergency(principal: Principal) -> Principal {
+    let emergency = Emergency { id: EmergencyId::from(7), labels: BTreeSet::new() };
+    Principal { emergency: Some(emergency), ..principal }
 }
 
 /// The cells that these policies decide otherwise than the table, alone and beside one that permits everything.
@@ -145,6 +196,12 @@ pub(super) fn mismatches(policies: &Source) -> Vec<String> {
                     cell.action, cell.relation, cell.resource
                 ));
             }
+        }
+        let decision = alone.decide(&cell.principal, cell.action, &cell.resource);
+        let rests =
+            matches!(decision, Decision::Permit(_)) && decision.basis().policies().iter().any(|id| id == EMERGENCY);
+        if rests != cell.by_emergency {
+            wrong.push(format!("{} {} {}: rests on the emergency: {rests}", cell.action, cell.relation, cell.resource));
         }
     }
     wrong
