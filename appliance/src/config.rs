@@ -16,6 +16,7 @@ use crate::pipeline::Settings;
 
 mod audit;
 mod break_glass;
+mod belongings;
 mod client_certificates;
 mod complaint;
 mod load;
@@ -31,6 +32,7 @@ mod tenants;
 
 pub use audit::Audit;
 pub use break_glass::BreakGlass;
+pub use belongings::Belonging;
 pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;

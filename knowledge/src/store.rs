@@ -32,7 +32,9 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The schema is from a later release.
-    #[error("the knowledge database has schema {found} and this program knows {known}: upgrade the program")]
+    #[error(
+        "the knowledge database has schema {found} and this program knows {known}: install the newer release again, or go back with `cloister backup rollback`"
+    )]
     Newer {
         /// The schema in the database.
         found: i64,

@@ -16,6 +16,7 @@ mod suite {
     mod audit;
     mod aws_clients;
     mod break_glass;
+    mod backup;
     mod canaries;
     mod crash;
     mod demo;

@@ -32,9 +32,9 @@ mod seal;
 mod secret;
 mod shamir;
 
-pub(crate) use bundle::listed;
 pub(crate) use bundle::open as open_bundle;
 pub use bundle::{Bundle, BundleError, BundleLabel, label_of};
+pub(crate) use bundle::{Named, listed};
 pub(crate) use file::{beside, locked, put_in_place, sync_folder_of};
 pub(crate) use master::derive_salted;
 pub use master::{CREDENTIAL, Custody, MasterKey};
@@ -45,6 +45,16 @@ pub(crate) use secret::{DataKey, Secret};
 
 /// Length of the master key and of every data key, in bytes.
 pub const KEY_BYTES: usize = 32;
+
+/// What kind of key `bytes` are, if they are one as this program writes them: nothing that may lie in a backup.
+pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
+    let text = bytes.trim_ascii();
+    if text.len() == 2 * KEY_BYTES && text.iter().all(u8::is_ascii_hexdigit) {
+        Some("a master key")
+    } else {
+        bundle::kind_of(text).or_else(|| ring::is_keyring(text).then_some("a keyring"))
+    }
+}
 
 /// Why a master key could not be had. No variant holds any part of a key.
 #[derive(Debug, thiserror::Error)]

@@ -24,100 +24,23 @@ use std::{
 use cloister_terms::{Random, TenantId};
 use rustix::fs::FlockOperation;
 
-use crate::{
-    audit::AuditError,
-    keys::{DataKey, KeyName, KeyPurpose, KeyringError, KeyringState, MasterKey, RingFile},
-};
+use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, KeyringState, MasterKey, RingFile};
 
 mod backup;
 mod database;
+mod error;
 mod generation;
 mod recovery;
 mod release;
 mod set_up;
 mod uses;
 
-pub use backup::{BackupError, BackupLabel, Contents, Restored, label_of, restore};
+pub use backup::{BackupError, BackupLabel, Contents, Recovery, Restored, RolledBack, SiteFiles, Unreadable, label_of};
 pub use database::Database;
+pub use error::StoreError;
+pub use recovery::Issuing;
 pub use set_up::BEFORE_KEYRING;
 use uses::{KeyUse, Recorder};
-
-/// Why the store could not be opened. No variant holds a key or anything out of a database.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder is open to others.
-    #[error("the data folder {path} has mode {mode:04o}, so that others may enter it: run `chmod 0700` on it")]
-    TooOpen {
-        /// The folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The folder belongs to someone else.
-    #[error(
-        "the data folder {path} belongs to user {owner}, not to the user {me} that runs this program: run `chown` on it"
-    )]
-    OtherOwner {
-        /// The folder.
-        path: PathBuf,
-        /// The owner's user id.
-        owner: u32,
-        /// The user id of this process.
-        me: u32,
-    },
-    /// The key does not open the database, or the file is damaged at its beginning.
-    #[error(
-        "{path} does not open with its key: it was made with another key, belongs to another tenant or site, or is damaged; check `keys.master`, or restore a backup"
-    )]
-    WrongKey {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// The keyring or the master key.
-    #[error(transparent)]
-    Keys(#[from] KeyringError),
-    /// A database that was there is gone.
-    #[error("{path} is gone, or was cut to nothing: restore a backup")]
-    Gone {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// Somebody else has it open.
-    #[error("{folder} is in use by another process: stop the server, and try again")]
-    InUse {
-        /// The folder or database.
-        folder: PathBuf,
-    },
-    /// The use of a key could not be recorded.
-    #[error("the use of a key could not be recorded, so it was not used")]
-    Unrecorded(#[from] AuditError),
-    /// No such tenant.
-    #[error("there is no tenant `{0}`")]
-    UnknownTenant(TenantId),
-    /// The tenant is there already.
-    #[error("there is a tenant `{0}` already")]
-    TenantExists(TenantId),
-    /// The file system refused.
-    #[error("{path} cannot be {doing}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried: `created`, `read`.
-        doing: &'static str,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The database refused.
-    #[error("the database {path} failed")]
-    Database {
-        /// The database file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: rusqlite::Error,
-    },
-}
 
 /// The folder with every database of the site. Cheap to clone.
 #[derive(Clone)]
@@ -341,12 +264,12 @@ impl Store {
     }
 
     /// Does `work` while no other process has the store open.
-    fn alone<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn alone<T, E: From<StoreError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let taken = rustix::fs::flock(&self.0.lock, FlockOperation::NonBlockingLockExclusive);
         let done = match taken {
             Ok(()) => work(),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: self.0.folder.clone() }),
-            Err(errno) => Err(lock_error(&self.0.folder, errno.into())),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: self.0.folder.clone() }.into()),
+            Err(errno) => Err(lock_error(&self.0.folder, errno.into()).into()),
         };
         // A lock that was asked for anew may have been lost on the way.
         share(&self.0.lock, &self.0.folder)?;

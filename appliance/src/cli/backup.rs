@@ -1,28 +1,28 @@
-//! `cloister backup`: all of a site but its keys and models in one sealed file, and back.
+//! `cloister backup`: all of a site but its master key, its data keys and its models in one sealed file, and back.
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use cloister_governance::{
     audit::Outcome,
-    keys::{KeyError, MasterKey},
-    store::{self, Contents},
+    keys::BundleState,
+    store::{Contents, Unreadable},
 };
 use cloister_terms::Action;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{
     site::{self, Desk},
     table,
 };
-use crate::{config::Config, wiring};
+
+mod restore;
+mod rollback;
+mod site_files;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,8 +39,9 @@ pub(super) struct Arguments {
 enum Verb {
     /// Write a backup, beside a running server or without one, and read it back
     ///
-    /// It holds every database, the audit log, the site's certificates and its configuration. It holds no key: those are
-    /// in a recovery bundle, see `cloister key export`.
+    /// It holds every database, the audit log, the configuration, and what that names: policies, certificates with their
+    /// keys, the identity provider's keys. It holds neither the master key nor a data key: those are in a recovery bundle, see
+    /// `cloister key export`. Models are fetched or imported anew.
     Create {
         /// The new file
         file: PathBuf,
@@ -52,31 +53,37 @@ enum Verb {
     },
     /// Bring a site back onto an empty machine
     ///
-    /// The data folder of the configuration must hold no store. The master key is the credential, or a new file.
-    Restore {
-        /// The backup
-        file: PathBuf,
-        /// The recovery bundle
-        #[arg(long, value_name = "FILE")]
-        bundle: PathBuf,
-        /// A file with a share of the bundle's key; as many as the bundle needs
-        #[arg(long = "share", value_name = "FILE", required = true)]
-        shares: Vec<PathBuf>,
-    },
+    /// The data folder of the configuration must hold no store. The master key is the credential, or a new file. Where
+    /// --config names a file that is not there, the backup's is put there. The site's other files go where the configuration
+    /// says, unless another file is there: then into `restored` in the data folder. Exit code 3: the site is back, but not all
+    /// of it; each line says what, and why.
+    Restore(restore::Arguments),
+    /// Go back to how this release left the site, once a newer one took it over; the server must be stopped
+    ///
+    /// A release that takes a site over makes a backup before it changes anything. Install the release before it again, and
+    /// run this: documents and accounts are then as in that backup. The audit log and the keys stay as they are now, a
+    /// destroyed tenant stays destroyed, and what was there until now is kept beside.
+    Rollback,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Create { file } => {
-            let desk = Desk::open(&arguments.site)?;
-            let beside = beside(&desk.config, arguments.site.config.as_deref())?;
+            let loaded = arguments.site.load()?;
+            let gathered = site_files::gather(&loaded)?;
+            let desk = Desk::of(loaded.config)?;
             let made = desk.govern_site(Action::ManageBackups, || {
-                let made = desk.store.back_up(&file, &beside, desk.clock.now())?;
+                let made = desk.store.back_up(&file, &gathered.files, desk.clock.now())?;
                 let bytes = made.bytes();
                 Ok((made, Outcome::done().with_code("created").with_count("bytes", bytes)))
             })?;
             say(&shown(&file, &made, arguments.json));
-            if desk.store.keys()?.bundles.iter().all(|bundle| !bundle.lacks.is_empty()) {
+            for missing in &gathered.missing {
+                advise(&format!(
+                    "{missing} is not there, and not in the backup: put it there, or take it out of the configuration"
+                ));
+            }
+            if !desk.store.keys()?.bundles.iter().any(BundleState::is_complete) {
                 advise("no recovery bundle holds every key of it: write one with `cloister key export`");
             }
         }
@@ -88,76 +95,44 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Ok((read, Outcome::done().with_code("verified").with_count("unreadable", unreadable)))
             })?;
             say(&shown(&file, &read, arguments.json));
-            for part in &read.unreadable {
-                advise(&format!(
-                    "{part} does not open with the keys of this site: its tenant was destroyed, or it is damaged"
-                ));
+            for (part, why) in &read.unreadable {
+                advise(&format!("{part} does not open with the keys of this site: {why}"));
+            }
+            if read.unreadable.values().any(|why| matches!(why, Unreadable::OtherKey(_))) {
+                advise(AFTER_REPLACING);
             }
             if !read.unreadable.is_empty() {
                 return Ok(ExitCode::from(3));
             }
         }
-        Verb::Restore { file, bundle, shares } => restore(&arguments.site, &file, &bundle, &shares)?,
+        Verb::Restore(wanted) => return restore::run(&arguments.site, &wanted),
+        Verb::Rollback => return rollback::run(&arguments.site),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn restore(site: &site::Arguments, file: &Path, bundle: &Path, shares: &[PathBuf]) -> anyhow::Result<()> {
-    let config = site.load()?.config;
-    let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
-    let bundle = read(bundle)?;
-    let shares = shares.iter().map(|path| read(path).map(Zeroizing::new)).collect::<Result<Vec<_>, _>>()?;
-    if config.store_folder().exists() {
-        bail!("{} holds a store already: restore onto an empty machine", config.data.folder.display());
-    }
-    fs::create_dir_all(&config.data.folder).with_context(|| format!("making {}", config.data.folder.display()))?;
-    let random = wiring::random();
-    let master = match wiring::master_key(&config) {
-        Err(KeyError::Missing { path }) => MasterKey::load_or_create(&path, random.as_ref())?,
-        found => found?,
-    };
-    let folders = (config.store_folder(), config.data.folder.clone());
-    let restored = store::restore(file, (&bundle, &shares), (&folders.0, &folders.1), &master, random.as_ref())?;
-    let desk = Desk::of(config)?;
-    desk.govern_site(Action::ManageBackups, || {
-        let files = u64::try_from(restored.files).unwrap_or(u64::MAX);
-        Ok(((), Outcome::done().with_code("restored").with_count("files", files)))
-    })?;
-    say(&format!("{} files as of {} are back in {}", restored.files, restored.label.at, folders.1.display()));
-    for part in &restored.unreadable {
-        advise(&format!("{part} was left out: the recovery bundle does not hold its key"));
-    }
-    Ok(())
-}
-
-/// What is taken along from beside the store: certificates, and the configuration file that was named.
-fn beside(config: &Config, file: Option<&Path>) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut files = BTreeMap::new();
-    let folder = config.tls_folder();
-    if folder.exists() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                files.insert(format!("tls/{}", entry.file_name().to_string_lossy()), entry.path());
-            }
-        }
-    }
-    files.extend(file.map(|file| ("cloister.toml".to_owned(), file.to_owned())));
-    Ok(files)
-}
+/// What to do once a data key was replaced.
+pub(super) const AFTER_REPLACING: &str = "older backups open with the older recovery bundles alone: make a new backup first \
+    (`cloister backup create`) and a new bundle (`cloister key export`), then shred the old bundles";
 
 fn shown(file: &Path, contents: &Contents, json: bool) -> String {
     let (label, file) = (&contents.label, file.display().to_string());
     if json {
         let (key, at, parts) = (&label.key, label.at, &contents.parts);
+        let unreadable: BTreeMap<&String, String> =
+            contents.unreadable.iter().map(|(part, why)| (part, why.to_string())).collect();
         return json!({ "file": file, "key": key, "at": at, "generation": label.generation, "parts": parts,
-            "unreadable": contents.unreadable })
+            "unreadable": unreadable })
         .to_string();
     }
     let mut table = table::plain(["backup", file.as_str()]);
     table.add_row(["as of".to_owned(), label.at.to_string()]);
     table.add_row(["key".to_owned(), label.key.clone()]);
-    table.add_row(["parts".to_owned(), format!("{}, {} bytes", contents.parts.len(), contents.bytes())]);
+    let databases = contents.parts.keys().filter(|part| part.ends_with(".db")).count();
+    let of_site = contents.parts.keys().filter(|part| !part.starts_with("store/")).cloned().collect::<Vec<_>>();
+    table.add_row(["databases".to_owned(), databases.to_string()]);
+    table.add_row(["the site's files".to_owned(), of_site.join("\n")]);
+    table.add_row(["in all".to_owned(), format!("{} parts, {} bytes", contents.parts.len(), contents.bytes())]);
     table.to_string()
 }
 

@@ -1,18 +1,23 @@
 //! `cloister key`: the keys of the site. No key is ever printed, only names and numbers.
 
-use std::{fs, os::unix::fs::DirBuilderExt as _, path::PathBuf, process::ExitCode};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use cloister_governance::{
     audit::Outcome,
-    declarations::Declarations,
-    keys::{Custody, KeyringState, MasterKey},
+    keys::{self, BundleState, Custody, KeyringState, MasterKey},
 };
 use cloister_terms::{Action, TenantId};
 use serde_json::json;
 
 use super::{
+    backup::AFTER_REPLACING,
     site::{self, Desk},
     table,
 };
@@ -52,7 +57,7 @@ enum Verb {
     /// Destroy a tenant's keys and files, for ever; the server must be stopped
     ///
     /// Backups hold no keys, so that the tenant is unreadable in them too, once every recovery bundle that holds its keys
-    /// is shredded. They are named, and a new bundle is written in their place.
+    /// is shredded. They are named first; the new bundle in their place is written before anything is destroyed.
     Destroy(Destroy),
 }
 
@@ -111,7 +116,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Rotate(rotate) => self::rotate(&desk, rotate)?,
         Verb::Export(bundle) => {
             desk.govern_site(Action::ManageKeys, || {
-                export(&desk, &bundle)?;
+                export(&desk, &bundle, None)?;
                 Ok(((), changed(&desk, "bundle_issued")?))
             })?;
         }
@@ -127,67 +132,91 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a bundle and its shares, each a new file of mode 0600.
-fn export(desk: &Desk, wanted: &Bundle) -> anyhow::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&wanted.to)
-        .with_context(|| format!("making {}", wanted.to.display()))?;
-    let made = desk.store.export_bundle(wanted.threshold, wanted.shares)?;
-    let id = &made.label.bundle;
-    let written = |name: String, text: &str| {
-        let path = wanted.to.join(name);
-        site::write_secret(&path, text).with_context(|| format!("writing {}", path.display()))
-    };
-    written(format!("recovery-{id}.bundle"), made.file.trim_end())?;
-    for (number, share) in (1..).zip(&made.shares) {
-        written(format!("recovery-{id}.share-{number}"), share)?;
+/// Writes a bundle of every key, but for those of the tenant `without`, and its shares, each a new file of mode 0600. The
+/// bundle counts when all of them are on the disk; where one cannot be written, those before it are removed.
+fn export(desk: &Desk, wanted: &Bundle, without: Option<&TenantId>) -> anyhow::Result<()> {
+    let folder = || format!("making {}", wanted.to.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&wanted.to).with_context(folder)?;
+    let issuing = desk.store.issue_bundle((wanted.threshold, wanted.shares), without)?;
+    let id = issuing.bundle().label.bundle.clone();
+    let mut files = Vec::new();
+    if let Err(error) = write(issuing.bundle(), &wanted.to, &mut files) {
+        let removed = |path: &PathBuf| match fs::remove_file(path) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(()) => true,
+        };
+        if files.iter().filter(|path| !removed(path)).count() > 0 {
+            return Err(error.context(format!(
+                "recovery bundle {id} does not count, and not all that was written of it can be removed: shred it, then \
+                 run `cloister key shredded {id}`"
+            )));
+        }
+        issuing.withdraw()?;
+        return Err(error);
     }
+    let label = issuing.written()?.label;
     say(&format!(
         "recovery bundle {id} with {} shares, of which {} open it, is in {}: hand each share to another person, keep the \
          bundle apart from the backups, and leave none of it here",
-        made.label.shares,
-        made.label.threshold,
+        label.shares,
+        label.threshold,
         wanted.to.display()
     ));
     Ok(())
 }
 
-/// Destroys a tenant, and writes the bundle that takes the place of those that hold its keys.
+/// Writes the files of a bundle into `folder`, and names each in `files` before it is there.
+fn write(bundle: &keys::Bundle, folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let id = &bundle.label.bundle;
+    let mut put = |name: String, text: &str| {
+        let path = folder.join(name);
+        let written = site::write_secret(&path, text);
+        if !matches!(&written, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            files.push(path.clone());
+        }
+        written.with_context(|| format!("writing {}", path.display()))
+    };
+    put(format!("recovery-{id}.bundle"), bundle.file.trim_end())?;
+    for (number, share) in (1..).zip(&bundle.shares) {
+        put(format!("recovery-{id}.share-{number}"), share)?;
+    }
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("writing {}", folder.display()))
+}
+
+/// Destroys a tenant. The bundle that takes the place of those that hold its keys is written before, and these are named
+/// first of all: whatever then fails, they are to be shredded.
 pub(super) fn destroy(desk: &Desk, wanted: Destroy) -> anyhow::Result<()> {
     let Destroy { tenant, confirm, to, threshold, shares } = wanted;
     ensure!(tenant == confirm, "--confirm names another tenant: write `{tenant}` there to destroy it");
     let reissue = to.map(|to| Bundle { to, threshold, shares });
     let prefix = format!("tenant/{tenant}/");
-    let holds = |keys: &[String]| keys.iter().any(|key| key.starts_with(&prefix));
     let before = desk.store.keys()?;
-    let held = before.keys.iter().map(|key| format!("{} {}", key.name, key.version)).collect::<Vec<_>>();
-    let in_a_bundle = holds(&held) && before.bundles.iter().any(|bundle| !holds(&bundle.lacks));
-    if in_a_bundle && reissue.is_none() {
+    let there = before.keys.iter().any(|key| key.name.of_tenant() == Some(&tenant));
+    let holding: Vec<&str> = before
+        .bundles
+        .iter()
+        .filter(|bundle| bundle.holds.iter().any(|key| key.starts_with(&prefix)))
+        .map(|bundle| bundle.bundle.as_str())
+        .collect();
+    if there && !holding.is_empty() && reissue.is_none() {
         bail!("a recovery bundle holds this tenant's keys: name a folder for the one that takes its place with --to");
     }
-    let after = desk.govern_site_for(Action::ManageKeys, &tenant, || {
-        desk.store.destroy_tenant(&tenant)?;
-        Declarations::open(&desk.store.fleet())?.remove(&tenant)?;
-        // A later tenant of that name is another one: nobody of this one may find themselves in it.
-        let accounts = desk.accounts()?;
-        for account in accounts.list()?.iter().filter(|account| account.principal.tenant.as_ref() == Some(&tenant)) {
-            accounts.disable(&account.principal.account)?;
-        }
-        if let Some(reissue) = &reissue {
-            export(desk, reissue)?;
-        }
-        Ok((desk.store.keys()?, changed(desk, "tenant_destroyed")?))
-    })?;
-    say(&format!("{tenant}: its keys and its files are destroyed"));
-    for bundle in after.bundles.iter().filter(|bundle| holds(&bundle.outlived)) {
+    for bundle in &holding {
         say(&format!(
-            "shred recovery bundle {0} with every copy and share of it, then run `cloister key shredded {0}`",
-            bundle.bundle
+            "shred recovery bundle {bundle}, which holds keys of {tenant}, with every copy and share of it as soon as the \
+             tenant is destroyed, then run `cloister key shredded {bundle}`"
         ));
     }
-    if matches!(after.custody, Custody::Credential(_)) {
+    let custody = desk.govern_site_for(Action::ManageKeys, &tenant, || {
+        desk.store.destroy_tenant(&tenant, || match &reissue {
+            Some(reissue) => export(desk, reissue, Some(&tenant)),
+            None => Ok(()),
+        })?;
+        super::tenant::bar(desk, &tenant)?;
+        Ok((desk.store.keys()?.custody, changed(desk, "tenant_destroyed")?))
+    })?;
+    say(&format!("{tenant}: its keys and its files are destroyed"));
+    if matches!(custody, Custody::Credential(_)) {
         say("copies of an earlier keyring open with this master key: replace it with `cloister key rotate --to FILE`");
     }
     if desk.config.tenants.contains_key(&tenant) {
@@ -202,7 +231,7 @@ fn rotate(desk: &Desk, rotate: Rotate) -> anyhow::Result<()> {
             desk.store.replace_tenant_key(&tenant)?;
             Ok(((), changed(desk, "data_key_replaced")?))
         })?;
-        say(&format!("{tenant}: its database is encrypted under a new data key"));
+        say(&format!("{tenant}: its database is encrypted under a new data key. {AFTER_REPLACING}"));
     } else if let Some(file) = rotate.to {
         let next = MasterKey::load(&file)?;
         desk.govern_site(Action::ManageKeys, || {
@@ -244,7 +273,10 @@ fn machine(state: &KeyringState) -> String {
     let bundles: Vec<_> = state
         .bundles
         .iter()
-        .map(|bundle| json!({ "bundle": bundle.bundle, "lacks": bundle.lacks, "outlived": bundle.outlived }))
+        .map(|bundle| {
+            json!({ "bundle": bundle.bundle, "written": bundle.written, "lacks": bundle.lacks,
+                "destroyed": bundle.destroyed, "replaced": bundle.replaced })
+        })
         .collect();
     json!({
         "master": state.master, "custody": state.custody.as_str(), "locked": state.locked,
@@ -274,14 +306,25 @@ fn shown(state: &KeyringState) -> String {
     }
     let mut bundles = table::plain(["recovery bundle", "state"]);
     for bundle in &state.bundles {
-        let stands = match (bundle.outlived.as_slice(), bundle.lacks.as_slice()) {
-            ([], []) => "holds every key".to_owned(),
-            ([], lacks) => format!("lacks {}: write a new one", lacks.join(", ")),
-            (outlived, _) => format!("holds what was destroyed or replaced ({}): shred it", outlived.join(", ")),
-        };
-        bundles.add_row([bundle.bundle.clone(), stands]);
+        bundles.add_row([bundle.bundle.clone(), standing(bundle)]);
     }
     format!("{facts}\n\n{keys}\n\n{bundles}")
+}
+
+/// How a bundle stands, and what is to be done about it.
+fn standing(bundle: &BundleState) -> String {
+    let BundleState { written, lacks, destroyed, replaced, .. } = bundle;
+    if !written {
+        "its files were not all written: shred what there is of it".to_owned()
+    } else if !destroyed.is_empty() {
+        format!("holds what was destroyed ({}): shred it", destroyed.join(", "))
+    } else if !replaced.is_empty() {
+        format!("holds what was replaced ({}); {AFTER_REPLACING}", replaced.join(", "))
+    } else if !lacks.is_empty() {
+        format!("lacks {}: write a new one", lacks.join(", "))
+    } else {
+        "holds every key".to_owned()
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]

@@ -156,6 +156,20 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Forgets a tenant that is gone, and lets nobody in under its accounts: a later tenant of that name is another one, and
+/// nobody of this one may find themselves in it.
+///
+/// # Errors
+/// When the site's database fails.
+pub(super) fn bar(desk: &Desk, tenant: &TenantId) -> anyhow::Result<()> {
+    Declarations::open(&desk.store.fleet())?.remove(tenant)?;
+    let accounts = desk.accounts()?;
+    for account in accounts.list()?.iter().filter(|account| account.principal.tenant.as_ref() == Some(tenant)) {
+        accounts.disable(&account.principal.account)?;
+    }
+    Ok(())
+}
+
 fn list(desk: &Desk) -> anyhow::Result<()> {
     let (stored, declared) = desk.govern_site(Action::ManageTenants, || {
         let declared = declared(&Declarations::open(&desk.store.fleet())?)?;

@@ -124,14 +124,8 @@ const STEPS: &[M<'static>] = &[
 const COLUMNS: &str = "a.id, a.name, a.role, a.tenant, a.collections, a.labels, a.issued, a.disabled";
 
 pub(super) fn migrate(connection: &mut Connection, database: &Database) -> Result<(), AccountError> {
-    Migrations::from_slice(STEPS).to_latest(connection).map_err(|error| {
-        let path = database.path().to_owned();
-        let source = match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err,
-            other => rusqlite::Error::ToSqlConversionFailure(Box::new(other)),
-        };
-        AccountError::Store(StoreError::Database { path, source })
-    })
+    let brought = Migrations::from_slice(STEPS).to_latest(connection);
+    brought.map_err(|error| AccountError::Store(StoreError::of_migration(error, database)))
 }
 
 /// What a key's row says of it: its times, and the actions that it is limited to.

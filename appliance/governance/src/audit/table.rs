@@ -109,14 +109,8 @@ pub(super) const STEPS: &[M<'static>] = &[
 ];
 
 pub(super) fn migrate(connection: &mut Connection, database: &Database) -> Result<(), LogError> {
-    Migrations::from_slice(STEPS).to_latest(connection).map_err(|error| {
-        let path = database.path().to_owned();
-        let source = match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err,
-            other => rusqlite::Error::ToSqlConversionFailure(Box::new(other)),
-        };
-        LogError::Store(StoreError::Database { path, source })
-    })
+    let brought = Migrations::from_slice(STEPS).to_latest(connection);
+    brought.map_err(|error| LogError::Store(StoreError::of_migration(error, database)))
 }
 
 /// One row to be written. Its number is given when it is.

@@ -114,6 +114,15 @@ impl Drop for Held {
 /// A data key with its name and version.
 pub(crate) type Named = (KeyName, u32, Secret);
 
+/// Whether `text` is a bundle or a share of one.
+pub(super) fn kind_of(text: &[u8]) -> Option<&'static str> {
+    if text.starts_with(FIRST_LINE.as_bytes()) {
+        Some("a recovery bundle")
+    } else {
+        text.starts_with(SHARE.as_bytes()).then_some("a share of a recovery bundle")
+    }
+}
+
 /// How a key of a bundle is listed.
 pub(crate) fn listed(name: &KeyName, version: u32) -> String {
     format!("{name} {version}")

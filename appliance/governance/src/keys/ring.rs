@@ -79,6 +79,11 @@ struct Previous {
     wraps: BTreeMap<String, String>,
 }
 
+/// Whether `text` is a keyring's file, whole or not.
+pub(super) fn is_keyring(text: &[u8]) -> bool {
+    text.starts_with(b"{\"format\":") && text.windows(8).any(|window| window == b"\"wraps\":")
+}
+
 /// What a wrapped key is bound to.
 fn context(name: &KeyName, version: u32) -> Vec<u8> {
     format!("cloister wrapped data key, version 1\n{name}\n{version}").into_bytes()
@@ -149,11 +154,13 @@ impl Keyring {
         if self.entry(name).is_some() {
             return Ok(());
         }
-        let wraps = self.wrapped(&Secret::random(random), name, 1, random)?;
+        // A tenant that was destroyed may have had its name: no bundle that holds that one's key may seem to hold this one.
+        let version = self.newest_in_a_bundle(name).saturating_add(1);
+        let wraps = self.wrapped(&Secret::random(random), name, version, random)?;
         if let Some(tenant) = name.of_tenant() {
             self.body.destroyed.remove(tenant);
         }
-        self.body.keys.push(Entry { name: name.clone(), version: 1, made: false, wraps, previous: None });
+        self.body.keys.push(Entry { name: name.clone(), version, made: false, wraps, previous: None });
         self.body.keys.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(())
     }

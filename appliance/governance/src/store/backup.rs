@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"format":1,"key":"site/backup 1","at":"2026-...","generation":7,"salt":"..."}      in the clear
-//! sealed chunks of 1 MiB: every database as of one moment each, the published tree of the audit log, further files
+//! sealed chunks of 1 MiB: the site's own files, every database as of one moment each, the published tree of the audit log
 //! ```
 //!
 //! # Why
@@ -10,6 +10,8 @@
 //!   tenant's key and its part of every backup is noise. The keys come back from a recovery bundle.
 //! - **The audit log is taken last**, so that what the databases hold is recorded in it; its published tree just before, so
 //!   that the log is never shorter than its own newest checkpoint.
+//! - **The site's own files** (configuration, policies, certificates) come first, and one that is a key, a keyring or part of
+//!   a recovery bundle is refused: with it a backup would open itself.
 //! - **A backup is read back before it counts**: [`Store::back_up`] opens every chunk of what it wrote.
 
 use std::{
@@ -26,64 +28,19 @@ use super::{Database, Store, StoreError, path_of, private_folder, tenant_key, us
 use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, listed};
 
 mod archive;
+mod error;
 mod restore;
+mod rollback;
+mod site_files;
 mod stream;
+mod tree;
 
 use archive::{Entries, Entry, end, put};
-pub use restore::{Restored, restore};
+pub use error::{BackupError, Unreadable};
+pub use restore::{Recovery, Restored};
+pub use rollback::RolledBack;
+pub use site_files::SiteFiles;
 use stream::{Opener, Sealer};
-
-/// Why a backup could not be made or read.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The recovery bundle.
-    #[error(transparent)]
-    Bundle(#[from] crate::keys::BundleError),
-    /// It is there already.
-    #[error("{path} is there already: name a new file, or another folder")]
-    Exists {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// The file could not be read or written.
-    #[error("the backup {path} cannot be {doing}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is no backup, or was altered or cut.
-    #[error("{path} is no backup, or is damaged: its {part} does not open")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Which part.
-        part: String,
-    },
-    /// The file was written by a later release.
-    #[error("the backup {path} has form {found}, which this program does not know: upgrade the program")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its form.
-        found: u32,
-    },
-    /// Its key is not at hand.
-    #[error("the backup {path} is sealed under the key {key}, which is not among the keys at hand")]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-        /// The key that it names.
-        key: String,
-    },
-}
 
 /// The form that this program writes.
 const FORMAT: u32 = 1;
@@ -98,6 +55,9 @@ pub struct BackupLabel {
     pub at: Timestamp,
     /// How often the keyring had been changed.
     pub generation: u64,
+    /// The release that last opened the store; none where none was noted, and in backups of early releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     salt: String,
 }
 
@@ -108,9 +68,8 @@ pub struct Contents {
     pub label: BackupLabel,
     /// Its parts with their lengths in bytes.
     pub parts: BTreeMap<String, u64>,
-    /// Parts that do not open with the keys at hand: of a tenant that was destroyed, for example. Named only where they
-    /// were tried.
-    pub unreadable: Vec<String>,
+    /// Parts that do not open with the keys at hand, and why. Named only where they were tried.
+    pub unreadable: BTreeMap<String, Unreadable>,
 }
 
 impl Contents {
@@ -142,7 +101,8 @@ impl Store {
         let mut salt = [0; 32];
         self.0.random.fill(&mut salt);
         let name = listed(&KeyName::site(KeyPurpose::Backup), version);
-        let label = BackupLabel { format: FORMAT, key: name, at, generation, salt: hex::encode(salt) };
+        let release = self.release()?;
+        let label = BackupLabel { format: FORMAT, key: name, at, generation, release, salt: hex::encode(salt) };
         let partial = crate::keys::beside(path, "partial");
         let written = self.write_backup(&partial, &label, &key, beside).and_then(|()| {
             let contents = read_through(&partial, &key, |_, _| Ok(()))?;
@@ -167,7 +127,7 @@ impl Store {
             return Err(BackupError::NoKey { path: path.to_owned(), key: label.key });
         }
         let staging = Staging::new(&self.0.folder)?;
-        let mut unreadable = Vec::new();
+        let mut unreadable = BTreeMap::new();
         let mut contents = read_through(path, &key, |entry, content| {
             let Some(name) = database_of(&entry.name) else { return Ok(()) };
             let copy = staging.path.join(entry.name.replace('/', "-"));
@@ -175,17 +135,15 @@ impl Store {
             io::copy(content, &mut file)?;
             drop(file);
             let kept = self.0.ring.read(&self.0.master, |keyring| Ok::<_, KeyringError>(keyring.unwrap(&name).ok()));
-            let sound = match kept {
+            let why = match kept {
                 Ok(Some(Some((key, version)))) => {
                     self.used(KeyUse { name, version }).map_err(io::Error::other)?;
-                    sound(&Database::new(copy, key))
+                    tried(&Database::new(copy.clone(), key), version).err()
                 }
-                _ => false,
+                _ => Some(Unreadable::NoKey),
             };
-            if !sound {
-                unreadable.push(entry.name.clone());
-            }
-            Ok(())
+            unreadable.extend(why.map(|why| (entry.name.clone(), why)));
+            fs::remove_file(&copy)
         })?;
         contents.unreadable = unreadable;
         Ok(contents)
@@ -220,17 +178,16 @@ impl Store {
     ) -> Result<(), BackupError> {
         let io = |source| BackupError::Io { path: partial.to_owned(), doing: "written", source };
         let mut sealer = Sealer::create(partial, label, key).map_err(io)?;
+        for (name, path) in beside {
+            let bytes = site_files::read(path)?;
+            put(&mut sealer, name, bytes.len() as u64, &mut bytes.as_slice()).map_err(io)?;
+        }
         let staging = Staging::new(&self.0.folder)?;
         for tenant in self.tenants()? {
             self.snapshot(&self.tenant(&tenant)?, &tenant_key(&tenant), &staging, &mut sealer, partial)?;
         }
         self.snapshot(&self.fleet(), &KeyName::site(KeyPurpose::Database), &staging, &mut sealer, partial)?;
-        for (name, path) in beside {
-            let bytes =
-                fs::read(path).map_err(|source| BackupError::Io { path: path.clone(), doing: "read", source })?;
-            put(&mut sealer, name, bytes.len() as u64, &mut bytes.as_slice()).map_err(io)?;
-        }
-        for (name, bytes) in tree(&self.0.folder.join("audit")).map_err(io)? {
+        for (name, bytes) in tree::files(&self.0.folder.join("audit")).map_err(io)? {
             put(&mut sealer, &format!("{STORE}audit/{name}"), bytes.len() as u64, &mut bytes.as_slice()).map_err(io)?;
         }
         self.snapshot(&self.audit(), &KeyName::site(KeyPurpose::Audit), &staging, &mut sealer, partial)?;
@@ -271,41 +228,12 @@ fn sound(database: &Database) -> bool {
     checked.unwrap_or(false)
 }
 
-/// The published tree's files by their names, with the newest checkpoint that they belong to.
-fn tree(folder: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
-    loop {
-        let mut files = BTreeMap::new();
-        let checkpoint = optional(&folder.join("checkpoint"))?;
-        gather(folder, "", &mut files)?;
-        // Tiles that are not full go when fuller ones come: what was gathered across that moment may lack one.
-        if optional(&folder.join("checkpoint"))? == checkpoint {
-            return Ok(files);
-        }
-    }
-}
-
-fn gather(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            gather(&entry.path(), &format!("{name}/"), files)?;
-        } else if let Some(bytes) = optional(&entry.path())? {
-            files.insert(name, bytes);
-        }
-    }
-    Ok(())
-}
-
-fn optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// Whether `database` opens with its key, of that version, and is as it was written.
+fn tried(database: &Database, version: u32) -> Result<(), Unreadable> {
+    match database.check() {
+        Err(StoreError::WrongKey { .. }) => Err(Unreadable::OtherKey(version)),
+        Ok(()) if sound(database) => Ok(()),
+        _ => Err(Unreadable::Damaged),
     }
 }
 
@@ -350,7 +278,7 @@ fn read_through(
         last.clone_from(&entry.name);
         parts.insert(entry.name, entry.size);
     }
-    Ok(Contents { label, parts, unreadable: Vec::new() })
+    Ok(Contents { label, parts, unreadable: BTreeMap::new() })
 }
 
 /// A folder for what a backup needs on the way, gone with the value. What a crash leaves of it, the next start removes.

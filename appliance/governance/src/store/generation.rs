@@ -12,12 +12,16 @@ use crate::keys::KeyringError;
 
 /// Refuses a keyring at `path` whose number `found` is below the one that `fleet` knows, and notes one that is above.
 pub(super) fn check(fleet: &Database, found: u64, path: &Path) -> Result<(), StoreError> {
-    let known = known(&fleet.open()?).map_err(|error| fleet.error(error))?;
-    match known {
+    match newest(fleet)? {
         known if found < known => Err(KeyringError::RolledBack { path: path.to_owned(), found, known }.into()),
         known if found > known => note(fleet, found),
         _ => Ok(()),
     }
+}
+
+/// The number of the newest change that `fleet` knows of.
+pub(super) fn newest(fleet: &Database) -> Result<u64, StoreError> {
+    known(&fleet.open()?).map_err(|error| fleet.error(error))
 }
 
 /// Notes that the keyring was changed `generation` times.

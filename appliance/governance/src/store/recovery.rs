@@ -7,14 +7,56 @@ use cloister_terms::TenantId;
 use super::{BEFORE_KEYRING, Store, StoreError};
 use crate::keys::{Bundle, Custody};
 
+/// A recovery bundle on its way out. The keyring knows of it, and does not count it before it is
+/// [written](Issuing::written): what of it a crash leaves behind is then known as something to shred.
+#[derive(Debug)]
+#[must_use = "a bundle counts once it is written"]
+pub struct Issuing<'a> {
+    store: &'a Store,
+    bundle: Bundle,
+}
+
+impl Issuing<'_> {
+    /// The file and the shares that are to be written.
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// Counts the bundle. Its files must be on the disk.
+    ///
+    /// # Errors
+    /// When the keyring cannot be changed.
+    pub fn written(self) -> Result<Bundle, StoreError> {
+        self.store.change(|keyring| {
+            keyring.bundle_written(&self.bundle.label.bundle);
+            Ok(())
+        })?;
+        Ok(self.bundle)
+    }
+
+    /// Forgets the bundle. Nothing of it may be left on a disk.
+    ///
+    /// # Errors
+    /// When the keyring cannot be changed.
+    pub fn withdraw(self) -> Result<(), StoreError> {
+        self.store.bundle_shredded(&self.bundle.label.bundle).map(drop)
+    }
+}
+
 impl Store {
-    /// A new recovery bundle of every data key, in `shares` shares of which `threshold` open it.
+    /// A new recovery bundle of every data key, but for those of the tenant `without`, in `shares` shares of which
+    /// `threshold` open it.
     ///
     /// # Errors
     /// When the numbers make no sense, or the keyring cannot be changed.
-    pub fn export_bundle(&self, threshold: u8, shares: u8) -> Result<Bundle, StoreError> {
+    pub fn issue_bundle(
+        &self,
+        (threshold, shares): (u8, u8),
+        without: Option<&TenantId>,
+    ) -> Result<Issuing<'_>, StoreError> {
         let random = self.0.random.as_ref();
-        self.change(|keyring| keyring.issue((threshold, shares), random))
+        let bundle = self.change(|keyring| keyring.issue((threshold, shares), without, random))?;
+        Ok(Issuing { store: self, bundle })
     }
 
     /// Notes that a recovery bundle was shredded. Whether it was known.
@@ -28,17 +70,27 @@ impl Store {
     /// Destroys a tenant: first its keys, then its files. Nobody else may have the store open, and nothing brings it back
     /// but a recovery bundle that holds its keys and is not yet shredded.
     ///
+    /// `before` is done when nothing but it stands in the way any more: the bundle that takes the place of those is written
+    /// there, and if that fails nothing is destroyed.
+    ///
     /// A master key in a file is replaced as well, so that no copy of an earlier keyring is of use. One that is a
     /// credential is left to whoever keeps it. The copy that an upgrade set aside goes too.
     ///
     /// # Errors
-    /// When there is no such tenant, the store is in use, or a file cannot be written or removed.
-    pub fn destroy_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
+    /// When there is no such tenant, the store is in use, a file cannot be written or removed, or `before` failed.
+    pub fn destroy_tenant<E: From<StoreError>>(
+        &self,
+        tenant: &TenantId,
+        before: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         self.0.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(tenant);
         self.alone(|| {
-            if !self.change(|keyring| Ok(keyring.destroy(tenant)))? {
-                return Err(StoreError::UnknownTenant(tenant.clone()));
+            let keys = self.keys()?.keys;
+            if !keys.iter().any(|key| key.name.of_tenant() == Some(tenant)) {
+                return Err(StoreError::UnknownTenant(tenant.clone()).into());
             }
+            before()?;
+            self.change(|keyring| Ok(keyring.destroy(tenant)))?;
             if matches!(self.0.master.custody(), Custody::File(_)) {
                 self.rotate_master()?;
             }
@@ -46,7 +98,8 @@ impl Store {
             self.change(|keyring| {
                 keyring.cleared(tenant);
                 Ok(())
-            })
+            })?;
+            Ok(())
         })
     }
 }

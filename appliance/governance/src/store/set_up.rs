@@ -159,6 +159,17 @@ fn set_aside(folder: &Path) -> Result<PathBuf, StoreError> {
     Ok(aside)
 }
 
+/// Copies a file or a folder, as far as it is there.
+pub(super) fn copy_of(from: &Path, to: &Path) -> io::Result<()> {
+    if from.is_dir() {
+        copy(from, to)
+    } else if from.exists() {
+        fs::copy(from, to).and_then(|_| File::open(to)?.sync_all())
+    } else {
+        Ok(())
+    }
+}
+
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(to)?;
     for entry in fs::read_dir(from)? {

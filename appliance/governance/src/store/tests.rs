@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{Seeded, store};
 
 mod keys;
+mod large;
 mod recovery;
 
 fn mode(path: &Path) -> u32 {

@@ -40,6 +40,12 @@ impl Store {
         Ok(())
     }
 
+    /// Leaves it to `other`, which is the same store opened anew, to record the keys that were unwrapped here without a log.
+    pub fn leave_key_uses_to(&self, other: &Self) {
+        let mine = std::mem::take(&mut *self.0.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
+        other.0.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+    }
+
     pub(super) fn used(&self, used: KeyUse) -> Result<(), StoreError> {
         match self.0.recorder.get() {
             Some(recorder) => Ok(self.record(recorder, &used)?),
