@@ -201,6 +201,7 @@ impl App {
             tenant_database(&self.store, name)?;
             let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
+            self.store.tenant(name)?.follow()?;
             let inspection = Arc::new(Inspection(self.config.answer.attack.document));
             let library = Arc::new(library.in_zone(self.config.site.time_zone()).inspected_by(inspection));
             let ports = Ports {

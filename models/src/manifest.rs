@@ -1,4 +1,7 @@
 //! `model.toml`: what a model directory holds, and the hashes that say so.
+//!
+//! Its first line is the SHA-256 of all that follows, so that a disk that alters a word of it is noticed. One that somebody
+//! wrote by hand need not have that line. It proves nothing against whoever means harm: they can write the line anew.
 
 use std::path::{Component, Path};
 
@@ -7,6 +10,9 @@ use sha2::{Digest, Sha256};
 
 /// The version of `model.toml` that this build writes and reads.
 pub const FORMAT: u32 = 1;
+
+/// What stands before the digest in the first line.
+const DIGEST: &str = "# sha256 ";
 
 /// A manifest longer than this is not one: a real one takes about a kilobyte.
 pub const MAX_MANIFEST_BYTES: u64 = 256 * 1024;
@@ -111,6 +117,9 @@ pub enum ManifestError {
     /// It is not TOML of this shape.
     #[error("model.toml cannot be read; it was damaged or written by another program")]
     Syntax(#[source] Box<toml::de::Error>),
+    /// It does not fit the digest in its first line.
+    #[error("model.toml is not as it was written: remove the model and fetch or import it again")]
+    Altered,
     /// It is longer than [`MAX_MANIFEST_BYTES`] or not UTF-8.
     #[error("model.toml is not a text file of at most {MAX_MANIFEST_BYTES} bytes")]
     NotText,
@@ -150,16 +159,20 @@ impl Manifest {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::NotText)?;
         let manifest: Self = toml::from_str(text).map_err(|error| ManifestError::Syntax(Box::new(error)))?;
         manifest.check()?;
-        Ok(manifest)
+        match text.strip_prefix(DIGEST).and_then(|text| text.split_once('\n')) {
+            Some((digest, rest)) if digest != hex::encode(Sha256::digest(rest)) => Err(ManifestError::Altered),
+            _ => Ok(manifest),
+        }
     }
 
-    /// The manifest as TOML.
+    /// The manifest as TOML, under its digest.
     ///
     /// # Errors
     /// [`ManifestError::Invalid`] where it would not be read back.
     pub fn to_toml(&self) -> Result<String, ManifestError> {
         self.check()?;
-        toml::to_string(self).map_err(|error| ManifestError::Invalid { what: error.to_string() })
+        let text = toml::to_string(self).map_err(|error| ManifestError::Invalid { what: error.to_string() })?;
+        Ok(format!("{DIGEST}{}\n{text}", hex::encode(Sha256::digest(&text))))
     }
 
     /// The identity that answers and indexes carry.

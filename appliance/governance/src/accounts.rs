@@ -201,6 +201,7 @@ impl Accounts {
     pub fn open(database: &Database, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, AccountError> {
         let mut connection = database.open().map_err(AccountError::Store)?;
         table::migrate(&mut connection, database)?;
+        database.follow().map_err(AccountError::Store)?;
         let (database, connection) = (database.clone(), Mutex::new(connection));
         let decoy = password::Stored::decoy(random.as_ref());
         let used = signed_in::Used::default();

@@ -214,7 +214,9 @@ impl Log {
         let (closes, time) = (closed.clone(), clock.clone());
         let reserve = Arc::new(Reserve::beside(database.path(), Arc::clone(&clock)));
         let room = Arc::clone(&reserve);
-        let writer = Writer { connection, chain, publisher, receiver, closed: closes, reserve: room, clock: time };
+        let watermarks = database.watermarks();
+        let writer =
+            Writer { connection, chain, publisher, receiver, closed: closes, reserve: room, clock: time, watermarks };
         let writer = Arc::new(writer.start(lock).map_err(LogError::Thread)?);
         let database = database.clone();
         Ok(Self(Arc::new(Inner { database, sender, closed, reserve, clock, random, origin, interrupted, writer })))

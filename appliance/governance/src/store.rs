@@ -34,6 +34,7 @@ mod recovery;
 mod release;
 mod set_up;
 mod uses;
+pub(crate) mod watermark;
 
 pub use backup::{BackupError, BackupLabel, Contents, Recovery, Restored, RolledBack, SiteFiles, Unreadable, label_of};
 pub use database::Database;
@@ -41,6 +42,7 @@ pub use error::StoreError;
 pub use recovery::Issuing;
 pub use set_up::BEFORE_KEYRING;
 use uses::{KeyUse, Recorder};
+use watermark::Watermarks;
 
 /// The folder with every database of the site. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +58,8 @@ struct Inner {
     audit_index: Database,
     /// The tenants' databases whose keys were unwrapped.
     tenants: Mutex<BTreeMap<TenantId, Database>>,
+    /// How far they had come, kept by the audit log.
+    watermarks: Arc<Watermarks>,
     /// Keys that were unwrapped before there was a log to record it.
     unrecorded: Mutex<Vec<KeyUse>>,
     recorder: OnceLock<Recorder>,
@@ -75,6 +79,7 @@ impl Store {
             set_up::complete(folder, &ring, &master, random.as_ref())?;
             share(&lock, folder)?;
         }
+        let watermarks = Arc::new(Watermarks::default());
         let mut unrecorded = Vec::new();
         let opened = ring.read(&master, |keyring| {
             if !keyring.replacing().is_empty() {
@@ -89,13 +94,14 @@ impl Store {
             let (path, key) = unwrap(KeyPurpose::Database)?;
             let fleet = Database::new(path, key);
             let (path, key) = unwrap(KeyPurpose::Audit)?;
-            let audit = Database::new(path, key);
+            let audit = Database::keeping(path, key, &watermarks);
             let (path, key) = unwrap(KeyPurpose::AuditIndex)?;
             let audit_index = Database::remade(path, key);
             there(&fleet)?;
             there(&audit)?;
             generation::check(&fleet, keyring.generation(), ring.path())?;
             audit.check()?;
+            watched(&watermarks, &audit, &KeyName::site(KeyPurpose::Database), &fleet)?;
             Ok((fleet, audit, audit_index))
         })?;
         let missing = || KeyringError::Missing { path: ring.path().to_owned() };
@@ -109,6 +115,7 @@ impl Store {
             audit,
             audit_index,
             tenants: Mutex::default(),
+            watermarks,
             unrecorded: Mutex::new(unrecorded),
             recorder: OnceLock::new(),
             lock,
@@ -169,8 +176,9 @@ impl Store {
         }
         let unwrapped = self.0.ring.read(&self.0.master, |keyring| keyring.unwrap(&name).map_err(StoreError::from))?;
         let (key, version) = unwrapped.ok_or_else(|| self.no_keyring())?;
-        self.used(KeyUse { name, version })?;
+        self.used(KeyUse { name: name.clone(), version })?;
         let database = Database::new(path, key);
+        watched(&self.0.watermarks, &self.0.audit, &name, &database)?;
         tenants.insert(tenant.clone(), database.clone());
         Ok(database)
     }
@@ -199,8 +207,10 @@ impl Store {
         }
         self.used(KeyUse { name: name.clone(), version })?;
         let database = Database::new(path, key);
+        watermark::forget(&self.0.audit, &name)?;
         database.create()?;
         database.check()?;
+        self.0.watermarks.watch(&name, &database);
         self.change(|keyring| keyring.mark_made(&name))?;
         let mut tenants = self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         tenants.insert(tenant.clone(), database.clone());
@@ -239,6 +249,7 @@ impl Store {
     pub fn replace_tenant_key(&self, tenant: &TenantId) -> Result<(), StoreError> {
         let name = tenant_key(tenant);
         // Its connections go with their holders; SQLite refuses below if there are any left.
+        self.0.watermarks.release(&name);
         self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         self.alone(|| {
             self.change(|keyring| keyring.begin_replacing(&name, self.0.random.as_ref()))?;
@@ -319,6 +330,14 @@ fn there(database: &Database) -> Result<(), StoreError> {
     }
 }
 
+/// Refuses a database that was put back, and has the audit log keep how far it comes from here.
+fn watched(marks: &Watermarks, log: &Database, name: &KeyName, database: &Database) -> Result<(), StoreError> {
+    watermark::check(log, name, database)?;
+    database.follow()?;
+    marks.watch(name, database);
+    Ok(())
+}
+
 /// The store's lock, and whether nobody else has the store open. If so it is held alone until [`share`].
 fn hold(folder: &Path) -> Result<(File, bool), StoreError> {
     let path = folder.join("store.lock");
@@ -347,11 +366,16 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Makes `folder` with mode 0700, or checks that it is ours and closed to others.
+/// Makes `folder` durably with mode 0700, or checks that it is ours and closed to others.
 fn private_folder(folder: &Path) -> Result<(), StoreError> {
+    let created = |source| StoreError::Io { path: folder.to_owned(), doing: "created", source };
+    let missing = folder.ancestors().skip(1).take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let made: Vec<&Path> = missing.chain([folder]).collect();
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(|source| StoreError::Io { path: folder.to_owned(), doing: "created", source })?;
+    builder.recursive(true).mode(0o700).create(folder).map_err(created)?;
+    // What is synced within a folder is there after a power loss only if the folder's own name is. One that is there already
+    // may have been made by a process that died before it came to this.
+    made.into_iter().try_for_each(crate::keys::sync_folder_of).map_err(created)?;
     let metadata = std::fs::metadata(folder).map_err(|source| StoreError::Io {
         path: folder.to_owned(),
         doing: "read",

@@ -126,6 +126,7 @@ impl Desk {
         let embed = self.embed.get().context("the embedding model is not loaded")?.clone();
         let connect = wiring::connect(&self.store, tenant)?;
         let library = Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?;
+        self.store.tenant(tenant)?.follow()?;
         let inspection = Arc::new(wiring::Inspection(self.config.answer.attack.document));
         Ok(library.in_zone(self.config.site.time_zone()).inspected_by(inspection))
     }

@@ -87,11 +87,24 @@ impl Draft {
 
     /// Moves the directory to its place. Fails where something is there.
     pub(super) fn publish(self, place: &Path) -> Result<(), RegistryError> {
+        // Its files are synced; their names must be too, or a power loss leaves a model without some of them.
+        sync_folders(&self.path).map_err(io("syncing", &self.path))?;
         // Renaming over an empty directory would succeed, over a model it fails: both leave the model whole.
         std::fs::rename(&self.path, place).map_err(io("moving the model to", place))?;
         let parent = place.parent().unwrap_or(place);
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(io("syncing", parent))
     }
+}
+
+/// Syncs the names in a directory and in those within it.
+fn sync_folders(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    File::open(directory)?.sync_all()
 }
 
 impl Drop for Draft {

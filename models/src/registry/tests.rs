@@ -66,6 +66,68 @@ fn a_single_changed_byte_anywhere_is_noticed() {
     assert!(matches!(place.registry.verify("tiny"), Err(RegistryError::File { .. })));
 }
 
+/// Every bit and every cut where this is `all`, some otherwise.
+fn everything() -> bool {
+    std::env::var("CLOISTER_TAMPER").is_ok_and(|value| value == "all")
+}
+
+#[test]
+fn no_damage_to_a_manifest_or_a_file_is_overlooked() {
+    let place = Place::with_model();
+    let manifest = place.registry.show("tiny").unwrap();
+    // What is read after the damage is an error, or what was read before it.
+    let inert = || place.registry.verify("tiny").is_ok_and(|verified| *verified.manifest() == manifest);
+    let refused = || place.registry.verify("tiny").is_err();
+    for (file, may_be_inert) in [(MANIFEST, true), ("tiny.gguf", false)] {
+        let path = place.model(file);
+        let bytes = fs::read(&path).unwrap();
+        // Seven, so that every byte is hit, each at another bit.
+        let step = if may_be_inert {
+            1
+        } else if everything() {
+            7
+        } else {
+            997
+        };
+        let mut unnoticed = Vec::new();
+        for bit in (0..bytes.len() * 8).step_by(step) {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, changed).unwrap();
+            if !refused() {
+                assert!(may_be_inert && inert(), "{file}: bit {bit}");
+                unnoticed.push(bit / 8);
+            }
+        }
+        // Only within the words before the digest, which then count as any other comment.
+        assert!(unnoticed.iter().all(|byte| (1..9).contains(byte)), "{file}: {unnoticed:?}");
+        for length in (0..bytes.len()).step_by(step) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert!(refused(), "{file} cut to {length}");
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+    assert!(inert(), "everything was put back");
+    // The files exchanged, and the manifest of another model under this one's name.
+    let (weights, toml) = (fs::read(place.model("tiny.gguf")).unwrap(), fs::read(place.model(MANIFEST)).unwrap());
+    fs::write(place.model("tiny.gguf"), &toml).unwrap();
+    assert!(refused());
+    fs::write(place.model(MANIFEST), &weights).unwrap();
+    assert!(refused());
+    fs::write(place.model("tiny.gguf"), &weights).unwrap();
+    fs::write(
+        place.path("other.gguf"),
+        Tiny::default().file(&[("llama.rope.freq_base", crate::weights::gguf::tests::Scalar::Float(5.0))]),
+    )
+    .unwrap();
+    place.registry.import(&place.path("other.gguf"), &Import::default()).unwrap();
+    fs::copy(place.registry.root().join("other").join(MANIFEST), place.model(MANIFEST)).unwrap();
+    assert!(refused());
+    fs::write(place.model(MANIFEST), &toml).unwrap();
+    fs::copy(place.registry.root().join("other/other.gguf"), place.model("tiny.gguf")).unwrap();
+    assert!(refused());
+}
+
 #[test]
 fn a_file_changed_after_it_was_verified_is_never_read_as_if_it_were_not() {
     let place = Place::with_model();

@@ -24,6 +24,7 @@ use super::{
     record::NewKey,
     table::{self, Row, StoredCheckpoint, signed},
 };
+use crate::store::watermark;
 
 /// Records between two checkpoints at most.
 pub(super) const CHECKPOINT_RECORDS: u64 = 1000;
@@ -91,6 +92,18 @@ impl Chain {
         now: Timestamp,
         close: bool,
     ) -> Result<Vec<String>, ChainError> {
+        self.append_keeping(connection, rows, now, close, &[])
+    }
+
+    /// The same, and in the same transaction how far other databases have come.
+    pub(super) fn append_keeping(
+        &mut self,
+        connection: &mut Connection,
+        rows: &[Row],
+        now: Timestamp,
+        close: bool,
+        watermarks: &[(String, u64)],
+    ) -> Result<Vec<String>, ChainError> {
         // Immediate: the number is read under the write lock, because another process may write too.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut next = self.followed(&transaction)?;
@@ -109,6 +122,7 @@ impl Chain {
         if close && next.uncovered() {
             notes.push(next.checkpoint(&transaction, now, None)?);
         }
+        watermark::keep(&transaction, watermarks)?;
         transaction.commit()?;
         *self = next;
         Ok(notes)

@@ -92,6 +92,7 @@ pub(super) fn publish(connection: &Connection, folder: &TreeFolder) -> Result<()
     let Some(newest) = table::newest_checkpoint(connection)? else { return Ok(()) };
     let (_, signed) = newest.read().ok_or(PublishError::Checkpoint)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder.path())?;
+    crate::keys::sync_folder_of(folder.path())?;
     let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.path().join("lock"))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(io::Error::from)?;
     let from = folder.checkpoint().ok().flatten().map_or(0, |published| published.checkpoint.size);

@@ -30,6 +30,7 @@ use super::{
     reserve::{Reserve, is_full},
     table::{self, Row},
 };
+use crate::store::watermark::Watermarks;
 
 /// Records that share one sync at most. More would make the first of them wait for the last.
 const GROUP: usize = 256;
@@ -66,6 +67,8 @@ pub(super) struct Writer {
     pub(super) closed: Arc<AtomicBool>,
     pub(super) reserve: Arc<Reserve>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How far other databases have come, which is kept with the outcomes of what was done in them.
+    pub(super) watermarks: Option<Arc<Watermarks>>,
 }
 
 /// What a group of messages asks for.
@@ -143,16 +146,21 @@ impl Writer {
 
     fn append(&mut self, rows: &[Row], checkpoint: bool) -> Written {
         let now = self.clock.now();
-        let mut appended = self.chain.append(&mut self.connection, rows, now, checkpoint);
+        let watermarks = self.watermarks.as_ref().filter(|_| rows.iter().any(|row| row.closes));
+        let risen = watermarks.map(|watermarks| watermarks.risen()).unwrap_or_default();
+        let mut appended = self.chain.append_keeping(&mut self.connection, rows, now, checkpoint, &risen);
         // Not a second try of what failed: the transaction was rolled back, and there is room now that there was not.
         if matches!(&appended, Err(ChainError::Database(error)) if is_full(error)) && self.reserve.release() {
-            appended = self.chain.append(&mut self.connection, rows, now, checkpoint);
+            appended = self.chain.append_keeping(&mut self.connection, rows, now, checkpoint, &risen);
         }
         let notes = appended.map_err(|error| {
             let error = causes(&error);
             tracing::error!(error, "the audit log cannot be written: no further work is taken");
             AuditError::Closed
         })?;
+        if let Some(watermarks) = watermarks {
+            watermarks.kept(&risen);
+        }
         notes.iter().for_each(|note| echo(note));
         if !notes.is_empty() {
             self.publisher.publish();

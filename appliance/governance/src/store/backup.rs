@@ -24,7 +24,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Database, Store, StoreError, path_of, private_folder, tenant_key, uses::KeyUse};
+use super::{Database, Store, StoreError, path_of, private_folder, tenant_key, uses::KeyUse, watermark};
 use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, listed};
 
 mod archive;
@@ -205,6 +205,11 @@ impl Store {
     ) -> Result<(), BackupError> {
         let copy = staging.path.join("part.db");
         let copied = database.copy_to(&copy)?;
+        if database.watermarks().is_some() {
+            // The databases that were copied before it are a moment older than what it knows of them.
+            copied.connect().and_then(|log| watermark::forget_all(&log)).map_err(|error| copied.error(error))?;
+            copied.fold()?;
+        }
         if !sound(&copied) {
             let part = path_of(Path::new(""), name).display().to_string();
             return Err(BackupError::Damaged { path: database.path().to_owned(), part });
@@ -218,7 +223,7 @@ impl Store {
 }
 
 /// Whether every page of a database is as it was written, and they fit together.
-fn sound(database: &Database) -> bool {
+pub(super) fn sound(database: &Database) -> bool {
     let checked = database.connect().and_then(|connection| {
         let mut pages = connection.prepare("PRAGMA cipher_integrity_check")?;
         let altered = pages.exists([])?;

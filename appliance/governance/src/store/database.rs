@@ -20,7 +20,10 @@ use rusqlite::{
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
-use super::StoreError;
+use super::{
+    StoreError,
+    watermark::{self, Watermarks},
+};
 use crate::keys::DataKey;
 
 /// Pages in the write-ahead log from which on it is brought into the database: SQLite's own default.
@@ -38,16 +41,23 @@ struct Inner {
     key: DataKey,
     /// Whether it may be made again where it is missing, because all of it comes from elsewhere.
     remade: bool,
+    /// What the audit log's own database keeps of the others.
+    keeps: Option<Arc<Watermarks>>,
 }
 
 impl Database {
     pub(super) fn new(path: PathBuf, key: DataKey) -> Self {
-        Self(Arc::new(Inner { path, key, remade: false }))
+        Self(Arc::new(Inner { path, key, remade: false, keeps: None }))
+    }
+
+    /// The one that keeps how far the others had come.
+    pub(super) fn keeping(path: PathBuf, key: DataKey, watermarks: &Arc<Watermarks>) -> Self {
+        Self(Arc::new(Inner { path, key, remade: false, keeps: Some(Arc::clone(watermarks)) }))
     }
 
     /// One that is made again where it is missing.
     pub(super) fn remade(path: PathBuf, key: DataKey) -> Self {
-        Self(Arc::new(Inner { path, key, remade: true }))
+        Self(Arc::new(Inner { path, key, remade: true, keeps: None }))
     }
 
     /// Makes the file with its first page, if it is not there.
@@ -131,6 +141,21 @@ impl Database {
             Err(error) if !busy(&error) => Err(self.error(error)),
             _ => Err(StoreError::InUse { folder: self.0.path.clone() }),
         }
+    }
+
+    /// Has it count the changes in every table that it has now, so that it shows when it is put back to an earlier state.
+    /// For whoever has made tables in it; those that are there when the store is opened are counted without.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub fn follow(&self) -> Result<(), StoreError> {
+        let mut connection = self.open()?;
+        watermark::follow(&mut connection).map_err(|error| self.error(error))
+    }
+
+    /// What is to be kept here of other databases, for the audit log.
+    pub(crate) fn watermarks(&self) -> Option<Arc<Watermarks>> {
+        self.0.keeps.clone()
     }
 
     /// Where the file is.

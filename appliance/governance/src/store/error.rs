@@ -48,6 +48,18 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
+    /// A database is not in the state in which it was acknowledged.
+    #[error(
+        "{path} was put back to an earlier state, or lost its end: {found} changes are there, and the audit log knows of {known}; restore a backup"
+    )]
+    PutBack {
+        /// The database file.
+        path: PathBuf,
+        /// Changes that it has counted.
+        found: u64,
+        /// Changes that the audit log knows of.
+        known: u64,
+    },
     /// Somebody else has it open.
     #[error("{folder} is in use by another process: stop the server, and try again")]
     InUse {

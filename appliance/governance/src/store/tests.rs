@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::testing::{Seeded, store};
 
+mod damage;
 mod keys;
 mod large;
 mod recovery;

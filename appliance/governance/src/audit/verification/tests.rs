@@ -308,6 +308,67 @@ fn an_altered_or_missing_tile_is_told_from_an_altered_record() {
     assert_eq!(case.verify().findings, []);
 }
 
+/// Altered, cut, removed, exchanged: every file of the folder that may be handed to anyone.
+#[test]
+fn no_damage_to_the_published_tree_is_overlooked() {
+    let case = case(600);
+    let folder = tree(&case.store.audit());
+    let files: Vec<std::path::PathBuf> =
+        ["checkpoint", "keys", "tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"]
+            .map(|name| folder.path().join(name))
+            .into();
+    let good: Vec<Vec<u8>> = files.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let (keys, newest) = (folder.keys().unwrap(), folder.checkpoint().unwrap());
+    // What reads as it did is no damage: an end of line of another kind, for example.
+    let noticed = || {
+        let inert = folder.keys().is_ok_and(|read| read == keys)
+            && folder.checkpoint().is_ok_and(|read| read == newest)
+            && files[2..]
+                .iter()
+                .zip(&good[2..])
+                .all(|(path, good)| std::fs::read(path).is_ok_and(|read| read == *good));
+        !case.verify().findings.is_empty() || inert
+    };
+    let mut tried = 0;
+    for (path, good) in files.iter().zip(&good) {
+        let small = good.len() < 400;
+        let step = if everything() || small { 1 } else { 131 };
+        for at in (0..good.len()).step_by(step) {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            std::fs::write(path, bad).unwrap();
+            assert!(noticed(), "byte {at} of {}", path.display());
+            std::fs::write(path, &good[..at]).unwrap();
+            assert!(noticed(), "{} cut to {at}", path.display());
+            tried += 2;
+        }
+        std::fs::write(path, good).unwrap();
+    }
+    for (one, other) in (0..files.len()).flat_map(|one| (0..one).map(move |other| (one, other))) {
+        std::fs::write(&files[one], &good[other]).unwrap();
+        std::fs::write(&files[other], &good[one]).unwrap();
+        assert!(noticed(), "{} and {} exchanged", files[one].display(), files[other].display());
+        std::fs::write(&files[one], &good[one]).unwrap();
+        std::fs::write(&files[other], &good[other]).unwrap();
+        tried += 1;
+    }
+    for path in &files[1..] {
+        let good = std::fs::read(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(noticed(), "{} gone", path.display());
+        std::fs::write(path, good).unwrap();
+        tried += 1;
+    }
+    // Without its checkpoint the folder says nothing, and the log is verified by what it holds itself.
+    std::fs::remove_file(&files[0]).unwrap();
+    let unpublished = case.verify();
+    assert_eq!((unpublished.findings.as_slice(), unpublished.published), ([].as_slice(), 0));
+    #[allow(clippy::print_stdout, reason = "the figure of a long run is what it is for")]
+    if everything() {
+        println!("the published tree: {tried} kinds of damage, all noticed");
+    }
+}
+
 #[test]
 fn checkpoints_keys_and_guards_are_checked_too() {
     let case = case(2_100);
