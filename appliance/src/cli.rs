@@ -3,11 +3,11 @@
 //! Exit codes: 0 done; 1 it did not succeed; 2 the command line or the configuration is wrong; 3 something checked is
 //! unhealthy.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 
-use crate::cpu;
+use crate::{api, core_dump, cpu, edge::router::Routes, wiring::App};
 
 mod account;
 mod ask;
@@ -80,8 +80,13 @@ enum Noun {
     ParseWorker,
 }
 
-/// Runs the program with `arguments`, the first of which is its name. What `main` calls, and the suite too.
+/// Runs the program with `arguments`, the first of which is its name. What `main` calls.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run_serving(arguments, api::every_route)
+}
+
+/// [`run`], with other routes than those of the program: for whoever adds one to see what the server makes of it.
+pub fn run_serving(arguments: impl IntoIterator<Item = OsString>, routes: fn() -> Routes<Arc<App>>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -93,8 +98,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         report(&unsuitable.into());
         return ExitCode::from(3);
     }
+    if let Err(not_forbidden) = core_dump::forbid() {
+        report(&not_forbidden.into());
+        return ExitCode::from(3);
+    }
     let done = match arguments.noun {
-        Noun::Serve(arguments) => serve::run(arguments),
+        Noun::Serve(arguments) => serve::run(arguments, routes),
         Noun::Demo(arguments) => demo::run(arguments),
         Noun::Init(arguments) => init::run(arguments),
         Noun::Ask(arguments) => ask::run(arguments),

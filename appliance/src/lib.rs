@@ -19,6 +19,7 @@
 pub mod api;
 mod cli;
 pub mod config;
+pub mod core_dump;
 pub mod cpu;
 pub mod doctor;
 pub mod edge;
@@ -28,4 +29,4 @@ pub mod pipeline;
 pub mod session;
 pub mod wiring;
 
-pub use cli::run;
+pub use cli::{run, run_serving};

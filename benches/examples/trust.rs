@@ -1,11 +1,12 @@
 //! What trust costs a retrieval: requests per second and the 99th percentile at 8 clients, over the same passages, with
 //! nothing; with the database encrypted; with policy as well; with the audit log as well.
 //!
-//! Neither HTTP, TLS nor an embedding model is in it: all of a real request is slower, and the share that trust takes of it
-//! smaller than here. The variants take turns, so that a noisy machine is noisy for all of them.
+//! Neither HTTP nor TLS is in it, and an embedding model only where one is named: all of a real request is slower, and the
+//! share that trust takes of it smaller than here. The variants take turns, so that a noisy machine is noisy for all of them;
+//! what a sync of this disk takes is printed beside, since each audited request waits for two.
 //!
 //! ```text
-//! cargo run -p cloister-benches --example trust -- [REQUESTS PER CLIENT AND ROUND] [ROUNDS] [PASSAGES] [FOLDER]
+//! cargo run -p cloister-benches --example trust -- [REQUESTS PER CLIENT AND ROUND] [ROUNDS] [PASSAGES] [FOLDER] [MODEL]
 //! ```
 
 #![allow(
@@ -17,6 +18,7 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    io::Write as _,
     path::Path,
     sync::{
         Arc,
@@ -26,8 +28,10 @@ use std::{
 };
 
 use cloister::{
+    config::Config,
     governed::{Call, Gate, Refusal, governed},
     identity::Caller,
+    wiring,
 };
 use cloister_governance::{
     audit::{Log, Outcome},
@@ -99,8 +103,13 @@ fn vector(text: &str) -> Vec<f32> {
 }
 
 /// The same passages behind a connection of either kind.
-fn library(connect: Connect, passages: usize, random: &Arc<dyn Random>) -> Fallible<Arc<Library>> {
-    let library = Library::open(connect, Arc::new(Words), Arc::new(Now), Arc::clone(random))?;
+fn library(
+    connect: Connect,
+    embed: &Arc<dyn Embed>,
+    passages: usize,
+    random: &Arc<dyn Random>,
+) -> Fallible<Arc<Library>> {
+    let library = Library::open(connect, Arc::clone(embed), Arc::new(Now), Arc::clone(random))?;
     let id: CollectionId = "procedures".parse()?;
     library.create(CollectionSpec { id: id.clone(), title: "Procedures".to_owned() })?;
     let drugs = ["insulin", "warfarin", "heparin", "metformin", "naloxone", "amoxicillin", "digoxin", "lithium"];
@@ -194,6 +203,30 @@ fn decision(policy: &Policy, tenant: &TenantId) -> f64 {
     took.get(500).copied().unwrap_or(f64::NAN)
 }
 
+/// The embedding model of that name in the tests' registry; counted words where none is named.
+fn embed(model: Option<&String>) -> Fallible<Arc<dyn Embed>> {
+    let Some(model) = model else { return Ok(Arc::new(Words)) };
+    let mut config = Config::default();
+    config.models.folder = Some(cloister_models::cache_dir().join("models"));
+    config.models.embed.clone_from(model);
+    Ok(Arc::new(wiring::embedding(&config, wiring::QUESTION_PATIENCE)?))
+}
+
+/// What a sync after a write of three pages takes on the disk of `folder`, in milliseconds: median and 99th percentile of 400.
+fn sync(folder: &Path) -> Fallible<(f64, f64)> {
+    let mut file = std::fs::File::create(folder.join("sync"))?;
+    let mut took = Vec::new();
+    for _ in 0..400 {
+        file.write_all(&[7; 3 * 4096])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    took.sort_by(f64::total_cmp);
+    let at = |place: usize| took.get(place).copied().unwrap_or(f64::NAN);
+    Ok((at(200), at(396)))
+}
+
 fn plain(path: &Path) -> Connect {
     let path = path.to_owned();
     Arc::new(move || {
@@ -219,9 +252,12 @@ fn main() -> Fallible<()> {
     let tenant: TenantId = "pharmacy".parse()?;
     let database = store.create_tenant(&tenant)?;
     let audit = Log::open(&store.audit(), Arc::new(Now), Arc::clone(&random))?;
+    let embed = embed(arguments.get(4))?;
+    let (median, worst) = sync(folder.path())?;
+    println!("one sync of this disk: p50 {median:.2} ms, p99 {worst:.2} ms");
     let bench = Arc::new(Bench {
-        plain: library(plain(&folder.path().join("plain.db")), passages, &random)?,
-        sealed: library(Arc::new(move || database.connect()), passages, &random)?,
+        plain: library(plain(&folder.path().join("plain.db")), &embed, passages, &random)?,
+        sealed: library(Arc::new(move || database.connect()), &embed, passages, &random)?,
         gate: Gate { policy: Policy::built_in(), audit },
         tenant,
     });

@@ -17,7 +17,8 @@ use crate::Server;
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
-    key: String,
+    /// The header lines that say who calls.
+    shows: String,
     tls: Arc<ClientConfig>,
 }
 
@@ -62,6 +63,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     /// The next line of the body that is not a chunk's length; `None` at the end.
     pub fn line(&mut self) -> Option<String> {
         loop {
@@ -99,12 +105,23 @@ impl Client {
             .expect("TLS 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self { address: server.address, key: key.into(), tls: Arc::new(tls) }
+        Self { address: server.address, shows: bearer(&key.into()), tls: Arc::new(tls) }
     }
 
     /// The same client with another key.
     pub fn with_key(&self, key: impl Into<String>) -> Self {
-        Self { key: key.into(), ..self.clone() }
+        Self { shows: bearer(&key.into()), ..self.clone() }
+    }
+
+    /// A browser on the server's own page, with the cookie of a sign-in and what goes with it, both empty before one.
+    pub fn browser(&self, cookie: &str, csrf: &str) -> Self {
+        let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+        Self { shows: format!("{cookie}Cloister-Csrf: {csrf}\r\nSec-Fetch-Site: same-origin\r\n"), ..self.clone() }
+    }
+
+    /// The same client for another server of the same site.
+    pub fn at(&self, server: &Server) -> Self {
+        Self { address: server.address, ..self.clone() }
     }
 
     /// GET `path`.
@@ -127,10 +144,9 @@ impl Client {
 
     /// Any request, as bytes: `headers` are lines that end in CRLF. A client whose key is empty shows none, as a browser.
     pub fn send(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
-        let shown = if self.key.is_empty() { String::new() } else { format!("Authorization: Bearer {}\r\n", self.key) };
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}{headers}\
-             Content-Length: {}\r\n\r\n",
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}{headers}Content-Length: {}\r\n\r\n",
+            self.shows,
             body.len()
         );
         let bytes = [head.as_bytes(), body].concat();
@@ -146,9 +162,8 @@ impl Client {
     /// Begins a POST that never ends, and returns whatever the server says to that before it hangs up.
     pub fn stall(&self, path: &str, part: &[u8]) -> Vec<u8> {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n",
-            self.key,
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.shows,
             part.len() + 100
         );
         let mut said = Vec::new();
@@ -188,9 +203,9 @@ impl Client {
         let body = body.map(Value::to_string).unwrap_or_default();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.key,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}Content-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.shows,
             body.len()
         )?;
         stream.flush()?;
@@ -226,6 +241,10 @@ impl Stream {
         let body = if chunked { joined(&raw) } else { raw };
         Reply { status: self.status, headers: self.headers, body }
     }
+}
+
+fn bearer(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\n")
 }
 
 fn joined(mut raw: &[u8]) -> Vec<u8> {

@@ -5,7 +5,8 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -37,6 +38,14 @@ impl Program {
     /// A command that runs the program and ends with this test.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
+        command.env("CLOISTER_TEST_LEASH", "1").stdin(Stdio::piped());
+        command
+    }
+
+    /// The same by a shell, which runs `script` first. The process is the program's in the end.
+    pub fn command_after(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{script}; exec \"$0\" \"$@\"")).arg(&self.0);
         command.env("CLOISTER_TEST_LEASH", "1").stdin(Stdio::piped());
         command
     }
@@ -83,11 +92,15 @@ impl Program {
         self.launch(config, data, &[], &[])
     }
 
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
     fn launch(&self, config: &Path, data: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
         let mut command = self.command();
-        command.arg("serve").arg("--config").arg(config).args(["--set", "server.port=0"]).args(arguments);
-        command.envs(environment.iter().copied());
+        command.arg("serve").args(arguments).envs(environment.iter().copied());
+        Self::started(command, config, data)
+    }
+
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a server has failed")]
+    fn started(mut command: Command, config: &Path, data: &Path) -> Server {
+        command.arg("--config").arg(config).args(["--set", "server.port=0"]);
         let log = data.join("server.log");
         let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log file");
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the server starts");
@@ -162,6 +175,14 @@ impl Site {
     pub fn launch(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Server {
         self.program.launch(Path::new(&self.config()), self.path(), arguments, environment)
     }
+
+    /// The same by a command of the test's own, which ends in the arguments of `serve`.
+    ///
+    /// # Panics
+    /// If the server does not start; its log is in the message.
+    pub fn started(&self, command: Command) -> Server {
+        Program::started(command, Path::new(&self.config()), self.path())
+    }
 }
 
 /// A running server; killed when dropped.
@@ -192,6 +213,24 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
+    /// Sends the process a signal until it ends of it, and says how it ended.
+    ///
+    /// # Panics
+    /// If it has not ended within ten seconds.
+    #[expect(clippy::expect_used, clippy::panic, reason = "a server that a signal does not end has failed its test")]
+    pub fn ended_by(mut self, signal: &str) -> ExitStatus {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            // Rust's own handler lets the first SIGSEGV pass that no access to memory caused.
+            let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status();
+            assert!(sent.expect("`kill` runs").success(), "SIG{signal} cannot be sent");
+            if let Some(status) = self.child.try_wait().expect("a child of this process") {
+                return status;
+            }
+        }
+        panic!("SIG{signal} does not end the server");
     }
 
     /// Everything logged so far.

@@ -18,15 +18,18 @@ mod suite {
     mod break_glass;
     mod backup;
     mod canaries;
+    mod core_dumps;
     mod crash;
     mod demo;
     mod guarding;
     mod init;
     mod isolation;
     mod keys;
+    mod kills;
     mod load;
     mod oidc;
     mod openai_clients;
     mod policy;
+    mod revoking;
     pub(crate) mod site;
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use cloister_models::{Registry, cache_dir};
 
 use super::{ask, model, serve, site};
+use crate::api;
 
 mod questions;
 mod set_up;
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let config =
         site::Arguments { config: Some(site.config.clone()), sets: vec![format!("server.port={}", arguments.port)] };
-    serve::with(config.load()?.config, async |server| {
+    serve::with(config.load()?.config, api::every_route, async |server| {
         let well = questions::ask(&site, server.address(), began).await?;
         say(&instructions(&site, &folder, server.address().port()));
         Ok(match (arguments.exit, well) {

@@ -8,9 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::site;
 use crate::{
-    api,
     config::Config,
-    edge::{Edge, authority, listen, names, renewal::Renewal, request_log, server::Server, tls},
+    edge::{Edge, authority, listen, names, renewal::Renewal, request_log, router::Routes, server::Server, tls},
     wiring::{self, App},
 };
 
@@ -23,10 +22,10 @@ pub(super) struct Arguments {
     log: String,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: Arguments, routes: fn() -> Routes<Arc<App>>) -> anyhow::Result<ExitCode> {
     let config = arguments.site.load()?.config;
     log(&arguments.log)?;
-    with(config, async |_| Ok(None))
+    with(config, routes, async |_| Ok(None))
 }
 
 /// JSON lines on standard error, from here on. A panic is a line too: where it was, never what it said.
@@ -55,6 +54,7 @@ impl Running {
 /// Starts a server, does `meanwhile` beside it, then stops with the exit code that this gave, or goes on until a signal.
 pub(super) fn with(
     config: Config,
+    routes: fn() -> Routes<Arc<App>>,
     meanwhile: impl AsyncFnOnce(&Running) -> anyhow::Result<Option<ExitCode>>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
@@ -63,7 +63,7 @@ pub(super) fn with(
         let app = Arc::new(tokio::task::block_in_place(|| App::start(config))?);
         let settings = app.config.server.clone();
         let edge = Edge::new(&settings, app.metrics.clone(), Arc::clone(&app.random));
-        let router = edge.guard(api::every_route().into_router(Arc::clone(&app)));
+        let router = edge.guard(routes().into_router(Arc::clone(&app)));
         let listener = listen::listener(&settings)?;
         let clients = app.config.client_certificates.as_ref().map(|settings| settings.authority.as_path());
         let tls = tls::server_config(Arc::clone(&certificate), clients)?;

@@ -190,6 +190,21 @@ impl Run<'_> {
         self.send(&service, &String::from_utf8_lossy(&text[..8]), "/api/ask", json, text);
         service.blurt(text);
     }
+
+    /// A handler that panics with what it was sent, in each place that it can.
+    fn panics(&mut self, text: &[u8]) {
+        let service = self.client("service");
+        for place in ["handler", "task"] {
+            let reply = service.send("POST", &format!("/api/panic/{place}"), "", text);
+            assert_eq!(reply.status, 500, "a panic in the {place}: {}", reply.text());
+            self.leaks.extend(self.canaries.search("the reply of a handler that panicked", &reply.body));
+            self.sent += 1;
+        }
+        // The first byte is out by then; what is left to do is to hang up.
+        let reply = service.send("POST", "/api/panic/reply", "", text);
+        self.leaks.extend(self.canaries.search("a reply that panicked", &reply.body));
+        self.sent += 1;
+    }
 }
 
 /// What a temporary folder holds while the server works, however briefly.
@@ -269,7 +284,11 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
             "--set",
             "limits.burst=1000000",
         ],
-        &[("TMPDIR", temporary.path()), ("CLOISTER_TEST_PANIC", &panics)],
+        &[
+            ("TMPDIR", temporary.path()),
+            ("CLOISTER_TEST_PANIC", &panics),
+            ("CLOISTER_TEST_PANIC_ROUTE", Path::new("yes")),
+        ],
     );
     let watch = Watch::over(temporary.path(), server.id());
     let mut run = Run {
@@ -287,11 +306,16 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
                 run.route(verb(route.method), route.path, encoding, &text);
             }
             run.interruptions(&text);
+            run.panics(&text);
         }
     }
     let (statuses, sent, mut leaks) = (run.statuses, run.sent, run.leaks);
+    // Each panic of a handler is one, and that of a task of its own, which the handler trips over, another.
+    let panics_logged = || server.logged().matches("a thread panicked").count();
+    let before = panics_logged();
+    assert_eq!(before, Encoding::ALL.len() * 2 * 4, "two pieces of text in each encoding, four panics over each");
     fs::write(&panics, identifiers().join(" ")).unwrap();
-    let panicked = || server.logged().contains("a thread panicked");
+    let panicked = || panics_logged() > before;
     for _ in 0..400 {
         if panicked() {
             break;
@@ -299,6 +323,8 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
         thread::sleep(Duration::from_millis(50));
     }
     assert!(panicked(), "no panic was logged: {}", server.logged());
+    let of_handlers = server.logged().matches("a handler panicked").count();
+    assert_eq!(of_handlers, 2 * Encoding::ALL.len() * 2, "two pieces of text in each encoding, two places");
     let metrics = Client::new(&server, site.key("operator")).get("/metrics");
     assert_eq!(metrics.status, 200);
     leaks.extend(canaries.search("the metrics", &metrics.body));
@@ -318,7 +344,9 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
     leaks.extend(found);
     let shown: BTreeSet<String> = leaks.iter().map(|leak| format!("{}: {}", leak.place, leak.what)).collect();
     assert!(shown.is_empty(), "{} leaks: {:#?}", shown.len(), shown.iter().take(40).collect::<Vec<_>>());
-    println!("{sent} requests, statuses {statuses:?}, {bytes} bytes of state, {rounds} looks at temporary files");
+    println!(
+        "{of_handlers} handlers panicked; {sent} requests, statuses {statuses:?}, {bytes} bytes of state, {rounds} looks at temporary files"
+    );
     for status in [200, 400, 401, 403, 404, 405, 413] {
         assert!(statuses.contains(&status), "no request ended with {status}: {statuses:?}");
     }

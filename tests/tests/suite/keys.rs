@@ -3,13 +3,17 @@
 use std::{
     fs,
     process::Output,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use cloister_tests::{Client, Site};
 use serde_json::{Value, json};
 
-use super::site::program;
+use super::site::{Over, program};
 
 const QUESTIONS: [&str; 2] =
     ["At what temperature must vaccines be stored?", "How do I transfer a prescription to another pharmacy?"];
@@ -45,31 +49,73 @@ fn rotations() -> u64 {
     std::env::var("CLOISTER_ROTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
 }
 
+/// Clients that ask all the time while keys are replaced, and the requests that must be answered between two replacements.
+const CLIENTS: usize = 8;
+const BETWEEN: u64 = 40;
+
+/// One client's next request, of every kind that opens a database or uses a key. Returns its status, and what was said.
+fn next_request(client: &Client, number: usize) -> (u16, String) {
+    let reply = match number % 4 {
+        0 => client.post("/api/ask", &json!({ "question": QUESTIONS[number % QUESTIONS.len()] })),
+        1 => {
+            client.post("/api/collections/procedures/search", &json!({ "query": QUESTIONS[number % QUESTIONS.len()] }))
+        }
+        2 => client.get("/api/collections/procedures/documents"),
+        _ => client.get("/api/collections"),
+    };
+    (reply.status, reply.text())
+}
+
+/// Waits until so many requests more have been answered than there were.
+fn answered(asked: &AtomicU64, more: u64) {
+    let until = asked.load(Ordering::Acquire) + more;
+    let begun = Instant::now();
+    while asked.load(Ordering::Acquire) < until {
+        assert!(begun.elapsed() < Duration::from_secs(120), "the server stands still: {asked:?}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn rotating_the_master_key_beside_a_server_under_load_fails_no_request() {
     let site = program().site();
-    let server = site.serve();
+    let limits = ["limits.requests_per_minute=1000000", "limits.burst=1000000", "answer.composed=false"];
+    let server = site.serve_with(&limits);
     let (done, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    let failed: Mutex<Vec<(u16, String)>> = Mutex::default();
     let before = json_of(&site, &["key", "status", "--json"]);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let client = Client::new(&server, site.key("agent"));
-                while !done.load(Ordering::Relaxed) {
-                    answers(&client);
-                    asked.fetch_add(2, Ordering::Relaxed);
+        let over = Over(&done);
+        for number in 0..CLIENTS {
+            let (server, site, done, asked, failed) = (&server, &site, &done, &asked, &failed);
+            scope.spawn(move || {
+                let client = Client::new(server, site.key("agent"));
+                let mut number = number;
+                while !done.load(Ordering::Acquire) {
+                    let (status, said) = next_request(&client, number);
+                    if status != 200 {
+                        failed.lock().unwrap().push((status, said));
+                    }
+                    asked.fetch_add(1, Ordering::Release);
+                    number += 1;
                 }
             });
         }
-        for _ in 0..rotations() {
+        for rotation in 1..=rotations() {
+            answered(&asked, BETWEEN);
             run(&site, &["key", "rotate"]);
+            assert_eq!(*failed.lock().unwrap(), [], "by rotation {rotation}");
+            if rotation % 10 == 0 {
+                println!("{rotation} rotations, {} requests, none failed", asked.load(Ordering::Acquire));
+            }
         }
-        done.store(true, Ordering::Relaxed);
+        answered(&asked, BETWEEN);
+        drop(over);
     });
+    assert_eq!(*failed.lock().unwrap(), []);
     let after = json_of(&site, &["key", "status", "--json"]);
     assert_ne!(before["master"], after["master"]);
     assert_eq!(before["keys"], after["keys"]);
-    assert!(asked.load(Ordering::Relaxed) > 2, "hardly a request: {asked:?}");
     let recorded = run(
         &site,
         &["audit", "search", "SELECT count(*) AS n FROM audit WHERE code = 'master_key_replaced'", "--json"],
@@ -85,7 +131,11 @@ fn rotating_the_master_key_beside_a_server_under_load_fails_no_request() {
         ],
     );
     assert!(serde_json::from_str::<Value>(&used).unwrap()["n"].as_u64().unwrap() >= 1, "uses are recorded: {used}");
-    println!("{} rotations, {} requests, none failed", rotations(), asked.load(Ordering::Relaxed));
+    drop(server);
+    // The key in force opens everything, also for a server that never knew another.
+    answers(&Client::new(&site.serve_with(&limits), site.key("agent")));
+    run(&site, &["audit", "verify"]);
+    println!("{} rotations, {} requests, none failed", rotations(), asked.load(Ordering::Acquire));
 }
 
 fn bundles_in(site: &Site) -> usize {

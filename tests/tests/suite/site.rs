@@ -1,12 +1,24 @@
 //! One site and one server that the scenarios which change nothing share.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use cloister_tests::{Client, Program, Server, Site};
 
 /// The program under test.
 pub(crate) fn program() -> Program {
     Program::new(env!("CARGO_BIN_EXE_cloister-under-test"))
+}
+
+/// Tells the threads of a test that it is over, however it ends: those that wait for one would otherwise wait for ever.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// A site and its server, started at the first use; both end with this test process.

@@ -3,7 +3,7 @@
 //! It is made from the log and holds nothing of its own: delete its file, and the next search makes it again. A search
 //! first adds what was recorded since the last one, so that writing the log costs nothing for it.
 
-use rusqlite::{Connection, TransactionBehavior, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params_from_iter, types::Value};
 use rusqlite_migration::{M, Migrations};
 
 use super::{
@@ -251,43 +251,98 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// How many columns an intent fills; an outcome fills those after it.
+const OPENED: usize = 14;
+
 /// The first entry that the index has otherwise than the log, by the number of its first record.
+///
+/// Each is read once, side by side: the log in order, of the index the intents' columns by the number of the intent and the
+/// outcomes' by the number of the outcome.
 pub(super) fn differing(log: &Connection, index: &Connection) -> rusqlite::Result<Option<u64>> {
-    let through = through(index)?;
+    // As of one moment: another process may bring it up to date meanwhile.
+    let index = index.unchecked_transaction()?;
+    let through = through(&index)?;
     let columns: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let mut rows = index.prepare(&format!("SELECT {} FROM {TABLE} ORDER BY sequence", columns.join(", ")))?;
-    let mut rows = rows.query([])?;
-    let mut entries = 0_i64;
-    while let Some(row) = rows.next()? {
-        let held = (0..COLUMNS.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
-        let sequence: i64 = row.get(0)?;
-        let mut made = Vec::new();
-        for record in of_entry(log, sequence, through)? {
-            match &record.body {
-                Body::Intent(intent) => made.extend(opened(&record, intent)?),
-                Body::Outcome(outcome) => made.extend(closed(&record, outcome)?),
+    let (opened_by, closed_by) = columns.split_at(OPENED.min(columns.len()));
+    let of_intents = format!("SELECT {} FROM {TABLE} ORDER BY sequence", opened_by.join(", "));
+    let of_outcomes = format!(
+        "SELECT {}, entry, sequence FROM {TABLE} WHERE closed IS NOT NULL ORDER BY closed",
+        closed_by.join(", ")
+    );
+    let (mut of_intents, mut of_outcomes) = (index.prepare(&of_intents)?, index.prepare(&of_outcomes)?);
+    let (mut intents, mut outcomes) = (Rows::of(&mut of_intents)?, Rows::of(&mut of_outcomes)?);
+    let mut differs = None;
+    table::scan(log, 0, through, |stored: Stored| {
+        if differs.is_some() {
+            return Ok(());
+        }
+        let number = stored.sequence;
+        let Ok(record) = stored.read() else {
+            differs = Some(number);
+            return Ok(());
+        };
+        let same = match &record.body {
+            Body::Intent(intent) => intents.next_is(&opened(&record, intent)?)?,
+            Body::Outcome(outcome) => {
+                let mut made = closed(&record, outcome)?;
+                made.push(Value::Text(stored.entry.clone()));
+                // Whose intent was purged is not in the index.
+                outcomes.next_is(&made)? || intent_of(log, &stored.entry)?.is_none()
             }
+        };
+        if !same {
+            differs = Some(intent_of(log, &stored.entry)?.unwrap_or(number));
         }
-        made.resize(COLUMNS.len(), Value::Null);
-        if made != held {
-            return Ok(Some(u64::try_from(sequence).unwrap_or(0)));
-        }
-        entries += 1;
-    }
-    let intents: i64 =
-        log.query_row("SELECT count(*) FROM records WHERE closes = 0 AND sequence <= ?1", [signed(through)], |row| {
-            row.get(0)
-        })?;
-    Ok((intents != entries).then_some(through))
+        Ok::<_, rusqlite::Error>(())
+    })?;
+    // Rows that no record made.
+    Ok(differs.or(intents.ahead(0)).or(outcomes.ahead(closed_by.len() + 1)))
 }
 
-/// The intent with that number, and its outcome as far as the index goes.
-fn of_entry(log: &Connection, sequence: i64, through: u64) -> rusqlite::Result<Vec<Record>> {
-    let mut statement = log.prepare_cached(
-        "SELECT sequence, at, entry, closes, body FROM records
-         WHERE entry = (SELECT entry FROM records WHERE sequence = ?1 AND closes = 0) AND sequence <= ?2 ORDER BY sequence",
-    )?;
-    let records = statement.query_map([sequence, signed(through)], table::stored)?;
-    let read = |stored: Stored| stored.read().map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)));
-    records.map(|stored| read(stored?)).collect()
+/// The number of the record that opened an entry, where it is there.
+fn intent_of(log: &Connection, entry: &str) -> rusqlite::Result<Option<u64>> {
+    let mut statement = log.prepare_cached("SELECT sequence FROM records WHERE entry = ?1 AND closes = 0")?;
+    let sequence: Option<i64> = statement.query_row([entry], |row| row.get(0)).optional()?;
+    Ok(sequence.and_then(|sequence| u64::try_from(sequence).ok()))
+}
+
+/// Rows of the index in order, one looked at ahead.
+struct Rows<'a> {
+    rows: rusqlite::Rows<'a>,
+    columns: usize,
+    next: Option<Vec<Value>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(statement: &'a mut rusqlite::Statement<'_>) -> rusqlite::Result<Self> {
+        let columns = statement.column_count();
+        let mut rows = Self { rows: statement.query([])?, columns, next: None };
+        rows.advance()?;
+        Ok(rows)
+    }
+
+    fn advance(&mut self) -> rusqlite::Result<()> {
+        self.next = match self.rows.next()? {
+            Some(row) => Some((0..self.columns).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Whether the next row begins with `made`; then it is done with.
+    fn next_is(&mut self, made: &[Value]) -> rusqlite::Result<bool> {
+        let same = self.next.as_ref().is_some_and(|row| row.starts_with(made));
+        if same {
+            self.advance()?;
+        }
+        Ok(same)
+    }
+
+    /// A number in the row that is left.
+    fn ahead(&self, column: usize) -> Option<u64> {
+        match self.next.as_ref()?.get(column)? {
+            Value::Integer(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
 }

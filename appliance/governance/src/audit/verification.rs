@@ -7,6 +7,9 @@
 //! - **Damage does not end the walk.** Each checkpoint row keeps the tree's right edge; where that agrees with the
 //!   signature, the tree goes on from there, and what is damaged later is found too.
 //! - **A tile that was altered is told from a record that was**: the signed root says which of the two is right.
+//! - **Everything is read as of one moment**, so that a log that goes on growing meanwhile is not called cut.
+//! - **Three threads**: one reads and decrypts the records, one hashes them, one checks the pages of the file. Six years of
+//!   records are to be verified while somebody waits.
 //!
 //! # What stays undetectable
 //! - Records after the newest checkpoint, a minute or 1,000 records at most, are guarded by the encryption of the file and
@@ -24,10 +27,11 @@ use super::{
     note::{SignedCheckpoint, Verifier},
     tile::TreeFolder,
 };
-use crate::store::Database;
+use crate::store::{Database, StoreError};
 
 mod evidence;
 mod finding;
+mod hashing;
 mod index;
 mod keys;
 mod tail;
@@ -37,6 +41,7 @@ mod walk;
 pub use evidence::checkpoints_in;
 use finding::Findings;
 pub use finding::{Fault, Finding};
+use hashing::Hashing;
 use keys::Keys;
 use walk::{Claim, Walk};
 
@@ -75,13 +80,15 @@ pub struct Verification {
 /// # Errors
 /// When the database cannot be opened at all.
 pub(super) fn verify(database: &Database, tree: &TreeFolder, evidence: &Evidence) -> Result<Verification, LogError> {
-    let connection = database.open().map_err(LogError::Store)?;
     let mut found = Findings::default();
+    // Before the moment that the records are read as of: what it covers was there then.
+    let newest = tiles::checkpoint(tree, &mut found);
+    let connection = database.open().map_err(LogError::Store)?;
+    connection.execute_batch("BEGIN").map_err(|error| LogError::Store(database.error(error)))?;
     let keys = Keys::read(&connection, &mut found);
     if let Some(key) = &evidence.key {
         keys.expect(key, &mut found);
     }
-    let newest = tiles::checkpoint(tree, &mut found);
     let mut claims = BTreeMap::<u64, Vec<Claim>>::new();
     let from_tree = newest.iter().map(|signed| ("the published tree".to_owned(), signed.clone()));
     for (source, signed) in from_tree.chain(evidence.checkpoints.iter().cloned()) {
@@ -96,16 +103,26 @@ pub(super) fn verify(database: &Database, tree: &TreeFolder, evidence: &Evidence
         keys.published(tree, &mut found);
     }
     let published = newest.map_or(0, |signed| signed.checkpoint.size);
-    let mut walk = Walk::new(database, tree, &keys, claims, published, found);
-    walk.run(connection)?;
+    let (walk, pages) = std::thread::scope(|scope| {
+        let thread = |source| {
+            let path = database.path().to_owned();
+            LogError::Store(StoreError::Io { path, doing: "verified", source })
+        };
+        let pages = std::thread::Builder::new().name("audit-pages".to_owned());
+        let pages = pages.spawn_scoped(scope, || finding::damaged_pages(database)).map_err(thread)?;
+        let mut hashing = Hashing::start(scope).map_err(thread)?;
+        let mut walk = Walk::new(database, tree, &keys, claims, published, found);
+        walk.run(connection, &mut hashing)?;
+        Ok::<_, LogError>((walk, pages.join().unwrap_or(None)))
+    })?;
     let (read, mut found) = walk.end();
+    finding::pages(pages.as_deref(), &mut found);
     let connection = database.open().map_err(LogError::Store)?;
     tail::check(&connection, read.covered, read.records, &mut found);
     tiles::levels(tree, published, &mut found);
     keys.announced(&connection, &mut found);
     finding::retention(&connection, &mut found);
     finding::guards(&connection, &mut found);
-    finding::pages(&connection, &mut found);
     Ok(Verification {
         origin: keys.origin().to_owned(),
         records: read.records,

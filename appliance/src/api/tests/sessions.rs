@@ -7,6 +7,7 @@ use axum::{
 use cloister_governance::{accounts::NewAccount, audit::Body as Written};
 use cloister_knowledge::parse::{InProcess, Source};
 use cloister_terms::{Random as _, Role, SessionId, TenantId};
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -103,8 +104,83 @@ fn canary(tenant: usize) -> String {
 
 const TENANTS: [&str; 4] = ["larkfield", "ashgrove", "millbrook", "stonebridge"];
 
-/// `steps` random steps of twenty desks: asking within a session or in a new one, naming another's session, reading,
-/// ending. No reply holds what another tenant's documents hold, and none is of another session than was named.
+/// What a desk does next.
+#[derive(Debug)]
+enum Step {
+    Ask,
+    Search,
+    Retrieve,
+    /// Names a session of another desk.
+    Trespass(String),
+    /// Ends its own session, and names it once more.
+    End(String),
+}
+
+impl Step {
+    fn random(draw: &dyn Fn(usize) -> usize, desks: &[Desk], desk: usize) -> Self {
+        let other = draw(desks.len());
+        match (draw(8), &desks[desk].session, &desks[other].session) {
+            (3, ..) => Self::Search,
+            (4, ..) => Self::Retrieve,
+            (5 | 6, _, Some(anothers)) if other != desk => Self::Trespass(anothers.clone()),
+            (7, Some(own), _) => Self::End(own.clone()),
+            _ => Self::Ask,
+        }
+    }
+
+    /// Does it at the desk. Returns everything that came back.
+    async fn take(&self, site: &Site, desk: &Desk) -> Vec<Reply> {
+        let question = json!({"question": "What opens the night gate of the pharmacy?"});
+        let (key, own) = (desk.key.as_str(), desk.session.as_deref());
+        match self {
+            Self::Ask => vec![site.within(key, own, "POST", "/api/ask", &question).await],
+            Self::Search => {
+                let search = json!({"query": "night gate"});
+                vec![site.within(key, own, "POST", "/api/collections/procedures/search", &search).await]
+            }
+            Self::Retrieve => {
+                let body = json!({"retrievalQuery": {"text": "night gate"}});
+                vec![site.within(key, own, "POST", "/knowledgebases/procedures/retrieve", &body).await]
+            }
+            Self::Trespass(anothers) => vec![site.within(key, Some(anothers), "POST", "/api/ask", &question).await],
+            Self::End(over) => {
+                let ended = site.within(key, None, "DELETE", &format!("/api/sessions/{over}"), &Value::Null).await;
+                vec![ended, site.within(key, Some(over), "POST", "/api/ask", &question).await]
+            }
+        }
+    }
+
+    /// What came back is what it must be, and holds nothing of another tenant.
+    fn check(&self, desk: &Desk, replies: &[Reply]) {
+        let statuses: Vec<u16> = replies.iter().map(|reply| reply.status.as_u16()).collect();
+        let expected: &[u16] = match self {
+            Self::Ask | Self::Search | Self::Retrieve => &[200],
+            Self::Trespass(_) => &[404],
+            Self::End(_) => &[204, 404],
+        };
+        assert_eq!(statuses, expected, "{self:?}: {}", replies[0].text);
+        for reply in replies {
+            let everything = format!("{}{:?}", reply.text, reply.headers);
+            for foreign in (0..TENANTS.len()).filter(|foreign| *foreign != desk.tenant) {
+                assert!(!everything.contains(&canary(foreign)), "{self:?}: {everything}");
+            }
+            let refused = reply.status == StatusCode::NOT_FOUND;
+            assert!(!refused || !everything.contains("gate code"), "{self:?}: {everything}");
+        }
+        if let (Self::Ask, [reply]) = (self, replies) {
+            assert!(reply.text.contains(&canary(desk.tenant)), "{}", reply.text);
+            assert!(desk.session.as_ref().is_none_or(|own| *own == session_of(reply)), "another session");
+        }
+    }
+}
+
+/// Desks that are at work at the same moment.
+const AT_ONCE: usize = 5;
+
+/// `steps` random steps of twenty desks, five of them at a time: asking within a session or in a new one, searching,
+/// naming another's session, ending their own. No reply holds what another tenant's documents hold, and none is of another
+/// session than was named.
+#[allow(clippy::print_stdout, reason = "how much was done is what the long run is quoted for")]
 async fn interleave(steps: usize, seed: u64) {
     let site = Site::among(&TENANTS, vec![Script::Say(vec!["No.".to_owned()])]);
     for (tenant, name) in TENANTS.iter().enumerate() {
@@ -126,57 +202,28 @@ async fn interleave(steps: usize, seed: u64) {
         random.fill(&mut bytes);
         u32::from_le_bytes(bytes) as usize % below
     };
-    let question = json!({"question": "What opens the night gate of the pharmacy?"});
-    let (mut answered, mut refused) = (0, 0);
-    for step in 0..steps {
-        let (desk, other, what) = (draw(20), draw(20), draw(8));
-        let (tenant, key, own) = (desks[desk].tenant, desks[desk].key.clone(), desks[desk].session.clone());
-        let reply = match what {
-            0..=2 => {
-                let reply = site.within(&key, own.as_deref(), "POST", "/api/ask", &question).await;
-                assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
-                assert!(own.is_none_or(|own| own == session_of(&reply)), "step {step}: another session");
-                assert!(reply.text.contains(&canary(tenant)), "step {step}: {}", reply.text);
-                desks[desk].session = Some(session_of(&reply));
-                answered += 1;
-                reply
+    let (mut taken, mut answered, mut refused) = (0, 0, 0);
+    while taken < steps {
+        let mut chosen: Vec<usize> = (0..AT_ONCE).map(|_| draw(desks.len())).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        let round: Vec<(usize, Step)> =
+            chosen.into_iter().map(|desk| (desk, Step::random(&draw, &desks, desk))).collect();
+        let replies = join_all(round.iter().map(|(desk, step)| step.take(&site, &desks[*desk]))).await;
+        for ((desk, step), replies) in round.iter().zip(&replies) {
+            step.check(&desks[*desk], replies);
+            match step {
+                Step::Ask => desks[*desk].session = Some(session_of(&replies[0])),
+                Step::End(_) => desks[*desk].session = None,
+                Step::Search | Step::Retrieve | Step::Trespass(_) => {}
             }
-            3 => {
-                let search = json!({"query": "night gate"});
-                site.within(&key, own.as_deref(), "POST", "/api/collections/procedures/search", &search).await
-            }
-            4 => {
-                let body = json!({"retrievalQuery": {"text": "night gate"}});
-                site.within(&key, own.as_deref(), "POST", "/knowledgebases/procedures/retrieve", &body).await
-            }
-            5 | 6 => match desks[other].session.clone().filter(|_| other != desk) {
-                Some(anothers) => {
-                    let reply = site.within(&key, Some(&anothers), "POST", "/api/ask", &question).await;
-                    assert_eq!(reply.status, StatusCode::NOT_FOUND, "step {step}: {}", reply.text);
-                    assert!(!reply.text.contains("gate code"));
-                    refused += 1;
-                    reply
-                }
-                None => continue,
-            },
-            _ => match desks[desk].session.take() {
-                Some(over) => {
-                    let path = format!("/api/sessions/{over}");
-                    let reply = site.within(&key, None, "DELETE", &path, &Value::Null).await;
-                    assert_eq!(reply.status, StatusCode::NO_CONTENT);
-                    let after = site.within(&key, Some(&over), "POST", "/api/ask", &question).await;
-                    assert_eq!(after.status, StatusCode::NOT_FOUND);
-                    reply
-                }
-                None => continue,
-            },
-        };
-        let everything = format!("{}{:?}", reply.text, reply.headers);
-        for foreign in (0..4).filter(|foreign| *foreign != tenant) {
-            assert!(!everything.contains(&canary(foreign)), "step {step}: {everything}");
+            answered += usize::from(matches!(step, Step::Ask));
+            refused += usize::from(matches!(step, Step::Trespass(_)));
         }
+        taken += round.len();
     }
     assert!(answered > steps / 4 && refused > steps / 8, "{answered} answered, {refused} refused");
+    println!("{taken} steps, up to {AT_ONCE} at once: {answered} answered, {refused} trespasses refused");
 }
 
 #[tokio::test]

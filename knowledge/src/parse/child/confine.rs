@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetStatus};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -19,6 +19,9 @@ const OPEN_FILES: u64 = 16;
 /// What is set for the process before its working thread starts. Says whether Landlock holds.
 pub(super) fn before_threads(limits: &Limits) -> Result<bool, String> {
     let cpu = limits.seconds.max(1);
+    // Where `core_pattern` is a pipe, the kernel takes no notice of the limit below (core(5)), but of this.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| format!("core dumps cannot be forbidden: {error}"))?;
     let all = [
         ("memory", Resource::As, limits.memory_bytes, limits.memory_bytes),
         // The soft limit ends the process with a signal of its own; the hard one is the kernel's last word.

@@ -7,6 +7,7 @@ use rusqlite_migration::Migrations;
 use serde::Serialize;
 
 use super::super::{table, tile::TILE_WIDTH};
+use crate::store::Database;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -154,18 +155,32 @@ pub(super) fn guards(connection: &Connection, found: &mut Findings) {
     }
 }
 
-/// Whether every page of the database file bears its check sum.
-pub(super) fn pages(connection: &Connection, found: &mut Findings) {
-    let damaged = connection.prepare("PRAGMA cipher_integrity_check").and_then(|mut statement| {
+/// What is said of the pages of the database file that do not bear their check sum; none where they cannot be checked.
+///
+/// A page that is being written at this moment may be read half old, half new: only what is damaged twice is damaged.
+pub(super) fn damaged_pages(database: &Database) -> Option<Vec<String>> {
+    let connection = database.connect().ok()?;
+    let check = || {
+        let mut statement = connection.prepare("PRAGMA cipher_integrity_check")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.collect::<Result<Vec<_>, _>>()
-    });
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let mut damaged = check().ok()?;
+    if !damaged.is_empty() {
+        let again = check().ok()?;
+        damaged.retain(|page| again.contains(page));
+    }
+    Some(damaged)
+}
+
+/// Reports the pages that [`damaged_pages`] found.
+pub(super) fn pages(damaged: Option<&[String]>, found: &mut Findings) {
     match damaged {
-        Ok(pages) if pages.is_empty() => {}
-        Ok(pages) => found.add(Fault::Page, None, || {
+        Some([]) => {}
+        Some(pages) => found.add(Fault::Page, None, || {
             let first = pages.first().map_or("", String::as_str);
             format!("{} pages of the database file are damaged; the first: {first}", pages.len())
         }),
-        Err(_) => found.add(Fault::Page, None, || "the pages of the database file cannot be checked".to_owned()),
+        None => found.add(Fault::Page, None, || "the pages of the database file cannot be checked".to_owned()),
     }
 }

@@ -120,6 +120,33 @@ fn a_log_that_nobody_touched_verifies() {
     assert!(verified.origin.starts_with("cloister/audit/"));
 }
 
+#[test]
+fn a_log_that_grows_while_it_is_verified_is_sound() {
+    let case = case(2_000);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (mut found, mut longest) = (Vec::new(), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut connection = case.store.audit().connect().unwrap();
+            let mut chain = Chain::open(&mut connection, &Seeded::new(3)).unwrap();
+            let mut from = case.records + 1;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                chain.append(&mut connection, &rows(from, from + 49), clock().now(), true).unwrap();
+                publish(&connection, &tree(&case.store.audit())).unwrap();
+                from += 50;
+            }
+        });
+        for _ in 0..20 {
+            let verified = case.verify();
+            found.extend(verified.findings);
+            longest = verified.records;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(found, []);
+    assert!(longest > case.records, "nothing was written meanwhile: the test shows nothing");
+}
+
 /// Every record of the log is altered once, a tenth of them at a time, and each is named.
 #[test]
 fn every_altered_record_is_found_in_its_place() {

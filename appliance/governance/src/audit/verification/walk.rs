@@ -8,13 +8,13 @@ use super::{
     super::{
         LogError,
         chain::CHECKPOINT_RECORDS,
-        leaf::Stored,
         merkle::{Frontier, Hash},
         note::SignedCheckpoint,
         table,
         tile::{TILE_WIDTH, Tile, TreeFolder},
     },
     Fault, Findings, Keys,
+    hashing::{Hashed, Hashing},
 };
 use crate::store::Database;
 
@@ -62,6 +62,8 @@ pub(super) struct Walk<'a> {
     upcoming: Option<u64>,
     /// Whether the checkpoints from here on stand on damaged pages.
     checkpoints_lost: bool,
+    /// The records that the log's own newest checkpoint covers, as of the moment that the records are read from.
+    promised: u64,
     read: Read,
     found: Findings,
 }
@@ -77,7 +79,7 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let (frontier, settled) = (Some(Frontier::default()), Some(Frontier::default()));
         let (tile, suspects, upcoming, checkpoints_lost) = (None, Vec::new(), None, false);
-        let read = Read::default();
+        let (promised, read) = (0, Read::default());
         Self {
             database,
             tree,
@@ -90,31 +92,37 @@ impl<'a> Walk<'a> {
             suspects,
             upcoming,
             checkpoints_lost,
+            promised,
             read,
             found,
         }
     }
 
-    /// Reads every record. Damaged pages are passed by.
-    pub(super) fn run(&mut self, mut connection: Connection) -> Result<(), LogError> {
+    /// Reads every record, as of one moment: that of the transaction which `connection` is in. Damaged pages are passed by.
+    pub(super) fn run(&mut self, mut connection: Connection, hashing: &mut Hashing) -> Result<(), LogError> {
         loop {
             let lost = self.checkpoints_lost;
-            let begun = connection.execute_batch("BEGIN").and_then(|()| {
+            let begin = if connection.is_autocommit() { "BEGIN" } else { "" };
+            let begun = connection.execute_batch(begin).and_then(|()| {
                 self.look_ahead(&connection);
                 self.bundles(&connection)
             });
             let from = self.read.records;
             let walked = begun.and_then(|()| {
                 table::scan(&connection, from, u64::MAX, |stored| {
-                    self.record(&connection, &stored);
-                    Ok(())
+                    hashing.hand_over(stored, |hashed| self.record(&connection, hashed));
+                    Ok::<_, rusqlite::Error>(())
                 })
             });
+            if walked.is_err() {
+                // SQLCipher gives a connection up after a page that fails its check.
+                connection = self.database.open().map_err(LogError::Store)?;
+            }
+            hashing.rest(|hashed| self.record(&connection, hashed));
             if walked.is_ok() {
+                self.promised = table::checkpointed(&connection).unwrap_or(0);
                 return Ok(());
             }
-            // SQLCipher gives a connection up after a page that fails its check.
-            connection = self.database.open().map_err(LogError::Store)?;
             let other = self.read.records > from || self.checkpoints_lost != lost;
             let from = self.read.records + 1;
             if other && self.probe(from) == Some(from) {
@@ -126,6 +134,8 @@ impl<'a> Walk<'a> {
                 resume.map_or_else(|| self.claims.keys().next_back().copied().unwrap_or(from).max(from), |at| at - 1);
             self.found.add(Fault::Unreadable, Some((from, end)), || "they stand on damaged pages".to_owned());
             if resume.is_none() {
+                let row = self.database.connect().and_then(|connection| table::checkpointed(&connection));
+                self.promised = row.unwrap_or(0);
                 return Ok(());
             }
             let connection = self.database.open().map_err(LogError::Store)?;
@@ -147,7 +157,7 @@ impl<'a> Walk<'a> {
         }
         let beyond = self.claims.split_off(&(last + 1)).into_iter().next_back();
         let beyond = beyond.and_then(|(size, claims)| Some((size, claims.into_iter().next()?.source)));
-        let row = self.database.connect().and_then(|connection| table::checkpointed(&connection)).unwrap_or(0);
+        let row = self.promised;
         let furthest = [beyond, (row > last).then(|| (row, "the log's own newest checkpoint".to_owned()))];
         if let Some((size, source)) = furthest.into_iter().flatten().max() {
             self.found.add(Fault::Cut, Some((last + 1, size)), || {
@@ -193,24 +203,23 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn record(&mut self, connection: &Connection, stored: &Stored) {
-        if stored.sequence - self.read.records > LONGEST_GAP {
-            let gap = (self.read.records + 1, stored.sequence - 1);
+    fn record(&mut self, connection: &Connection, hashed: Hashed) {
+        if hashed.sequence - self.read.records > LONGEST_GAP {
+            let gap = (self.read.records + 1, hashed.sequence - 1);
             self.found.add(Fault::Missing, Some(gap), || "not there, though later ones are".to_owned());
             (self.frontier, self.settled, self.read.records) = (None, None, gap.1);
             self.look_ahead(connection);
         }
-        while self.read.records + 1 < stored.sequence {
+        while self.read.records + 1 < hashed.sequence {
             let missing = self.read.records + 1;
             self.found.add(Fault::Missing, Some((missing, missing)), || "not there, though later ones are".to_owned());
             self.advance(connection, None);
         }
-        let leaf = stored.leaf();
-        if leaf.is_none() {
-            let here = Some((stored.sequence, stored.sequence));
+        if hashed.hash.is_none() {
+            let here = Some((hashed.sequence, hashed.sequence));
             self.found.add(Fault::Malformed, here, || "it does not read as a record".to_owned());
         }
-        self.advance(connection, leaf.map(|leaf| Hash::of_leaf(&leaf)));
+        self.advance(connection, hashed.hash);
     }
 
     /// Takes the next record's hash, or its absence, into the tree.
