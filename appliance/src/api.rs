@@ -21,7 +21,10 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use cloister_governance::policy::Resource;
 use cloister_terms::{Action, SessionId, TenantId};
@@ -34,7 +37,7 @@ use crate::{
     },
     governed::Call,
     identity::Caller,
-    pipeline::Stop,
+    pipeline::{Stop, model},
     session::{NoSession, Session},
     wiring::App,
 };
@@ -87,6 +90,18 @@ pub fn routes() -> Routes<Arc<App>> {
 /// A call on whatever the caller's account belongs to: its tenant, or the appliance for an account of the whole site.
 pub(crate) fn call(caller: &Caller, action: Action) -> Call {
     Call::new(action, caller.principal().tenant.clone().map_or(Resource::Appliance, Resource::Tenant))
+}
+
+/// What keeps the caches and the shares of tenants, and of accounts without one, apart.
+pub(crate) fn salt(caller: &Caller) -> u64 {
+    caller.principal().tenant.as_ref().map_or_else(
+        || {
+            let mut hasher = DefaultHasher::new();
+            caller.principal().account.hash(&mut hasher);
+            hasher.finish()
+        },
+        model::salt,
+    )
 }
 
 /// The session that a question belongs to: the one that the header or the body names, or a new one.

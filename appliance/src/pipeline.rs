@@ -45,7 +45,7 @@ use cloister_terms::Clock;
 pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
 pub use knowledge::Knowledge;
-pub use model::{Generate, GenerateRequest};
+pub use model::{Generate, GenerateRequest, Priority};
 pub use prompt::Prompt;
 pub use release::Answer;
 pub use retrieve::Evidence;

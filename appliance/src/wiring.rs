@@ -15,7 +15,7 @@ use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
 };
-use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Registry};
+use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry};
 use cloister_terms::{Clock, Random, TenantId};
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{Generate, Ports, Stop},
+    pipeline::{Generate, Ports, Stop, model},
     session::Sessions,
 };
 
@@ -75,8 +75,6 @@ pub struct App {
     pub metrics: Metrics,
     /// The embedding model.
     pub embed: Arc<dyn Embed>,
-    /// The same with the patience of a batch: for requests of many texts, which take longer than a question's one.
-    pub embed_batch: Arc<dyn Embed>,
     /// The generation model, where one is configured.
     pub generate: Option<Arc<dyn Generate>>,
     /// The pools behind both, for `/metrics`; none where tests script the models.
@@ -163,28 +161,14 @@ impl App {
         let generate = generation(&config, random.as_ref(), &metrics)?;
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
-        let embed_batch: Arc<dyn Embed> = Arc::new(PoolEmbed::new(pools.embed.pool().clone(), BATCH_PATIENCE));
         let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
         let gate = Gate { policy, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let identity =
             Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
-        let mut app = Self {
-            config,
-            clock,
-            random,
-            store,
-            identity,
-            sessions,
-            gate,
-            metrics,
-            embed,
-            embed_batch,
-            generate,
-            pools,
-            tenants,
-        };
+        let mut app =
+            Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
         app.open_tenants()?;
         Ok(app)
     }
@@ -199,14 +183,16 @@ impl App {
         tenants.extend(self.config.tenants.clone());
         for (name, tenant) in &tenants {
             tenant_database(&self.store, name)?;
-            let (embed, clock) = (Arc::clone(&self.embed), Arc::clone(&self.clock));
+            let (questions, documents) = self.embeds_of(name);
+            let (embed, clock) = (Arc::clone(&questions), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
             self.store.tenant(name)?.follow()?;
             let inspection = Arc::new(Inspection(self.config.answer.attack.document));
-            let library = Arc::new(library.in_zone(self.config.site.time_zone()).inspected_by(inspection));
+            let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
+            let library = Arc::new(library.taking_in_with(documents));
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
-                embed: Arc::clone(&self.embed),
+                embed: questions,
                 generate: self.generate.clone(),
                 settings: Arc::clone(&settings),
                 clock: Arc::clone(&self.clock),
@@ -215,6 +201,22 @@ impl App {
             self.tenants.insert(name.clone(), Tenant { assistant, library, ports });
         }
         Ok(())
+    }
+
+    /// The embedding model for a tenant's questions, and for its documents, which stand behind everybody's questions.
+    fn embeds_of(&self, tenant: &TenantId) -> (Arc<dyn Embed>, Arc<dyn Embed>) {
+        let Some(pools) = &self.pools else { return (Arc::clone(&self.embed), Arc::clone(&self.embed)) };
+        let pool = pools.embed.pool().of_tenant(model::salt(tenant));
+        let documents = pool.with_priority(Priority::Ingest);
+        (Arc::new(PoolEmbed::new(pool, QUESTION_PATIENCE)), Arc::new(PoolEmbed::new(documents, INGEST_PATIENCE)))
+    }
+
+    /// The embedding model for a request of so many texts by whoever has this salt: one text is a question, several are a batch and take
+    /// longer.
+    pub fn embed_for(&self, salt: u64, texts: usize) -> Arc<dyn Embed> {
+        let Some(pools) = &self.pools else { return Arc::clone(&self.embed) };
+        let priority = if texts > 1 { Priority::Batch } else { Priority::Interactive };
+        Arc::new(PoolEmbed::new(pools.embed.pool().of_tenant(salt).with_priority(priority), BATCH_PATIENCE))
     }
 
     /// What answers a tenant's questions.

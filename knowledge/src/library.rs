@@ -41,6 +41,8 @@ use crate::{Embed, EmbedIdentity, Inspect};
 pub struct Library {
     store: Store,
     embed: Arc<dyn Embed>,
+    /// The same model for documents.
+    documents: Arc<dyn Embed>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     zone: TimeZone,
@@ -143,13 +145,21 @@ impl Library {
     ) -> Result<Self, StoreError> {
         let store = Store::open(connect)?;
         let indexes = Mutex::new(HashMap::new());
-        Ok(Self { store, embed, clock, random, zone: TimeZone::UTC, inspect: None, indexes })
+        let documents = Arc::clone(&embed);
+        Ok(Self { store, embed, documents, clock, random, zone: TimeZone::UTC, inspect: None, indexes })
     }
 
     /// Where the site is: a version takes effect, and expires, at midnight there. UTC unless said.
     #[must_use]
     pub fn in_zone(mut self, zone: TimeZone) -> Self {
         self.zone = zone;
+        self
+    }
+
+    /// Embeds documents by another way to the same model: one that stands behind questions.
+    #[must_use]
+    pub fn taking_in_with(mut self, documents: Arc<dyn Embed>) -> Self {
+        self.documents = documents;
         self
     }
 

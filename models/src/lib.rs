@@ -38,6 +38,10 @@
 //! - **Sequences are computed together**, a step at a time (`pool/schedule.rs`): the next token of each, and a part of the prompts that wait.
 //!   The weights are read once for all of them, a deadline or a caller who left ends one at the next step, and where the state has no room
 //!   the youngest is put back rather than failed.
+//! - **Answers from documents repeat them**, so the next tokens are guessed from the text before (`pool/draft.rs`) and computed as rows of one step.
+//!   What is kept is what the sampler chooses anyway, token by token; a sequence whose guesses do not pay makes none.
+//! - **Who goes first** is decided in the same pure step (`pool/schedule/plan.rs`): questions before batches before ingest, tenants by what they were
+//!   served, and none stands still.
 //! - **State lies in blocks of 32 tokens** that sequences of one salt share (`pool/blocks.rs`), prompts and what was generated alike: a block's
 //!   numbers are the same however they were computed.
 
@@ -64,7 +68,7 @@ pub use error::LoadError;
 pub use manifest::{Manifest, ModelIdentity, Task};
 pub use pool::{
     EmbedPool, Embeddings, Event, FinishReason, GeneratePool, GenerateRequest, Generation, Instructions, PoolError,
-    PoolOptions, Precision, Prompt, Truncate, Usage,
+    PoolOptions, Precision, Priority, Prompt, Truncate, Usage,
 };
 pub use registry::{Import, Registry, RegistryError, Verified};
 pub use sampling::Sampling;

@@ -1,19 +1,22 @@
-//! Pools: a worker thread that owns a model, behind a bounded queue.
+//! Pools: a worker thread that owns a model, behind a bounded queue. Whoever is more urgent goes first, and tenants have equal shares (`share`).
 
 use std::time::Duration;
 
 mod batch;
 mod batching;
 mod blocks;
+mod draft;
 pub(crate) mod embed;
 pub(crate) mod generate;
 mod queue;
 mod schedule;
+mod share;
 mod stream;
 mod worker;
 
 pub use embed::{EmbedPool, Embeddings, Truncate};
 pub use generate::{GeneratePool, GenerateRequest, Prompt};
+pub use share::Priority;
 pub use stream::{Event, FinishReason, Generation, Usage};
 
 /// Why a pool did not do what was asked. None of them carries text of a request.
@@ -66,6 +69,9 @@ pub struct PoolOptions {
     pub sequences: usize,
     /// Where the seeds of requests that name none start from. Pass a random number; the same one gives the same seeds.
     pub entropy: u64,
+    /// Whether a generation pool guesses the next tokens from the text before them, where that pays. The text is the same either way; only the
+    /// time differs.
+    pub guesses: bool,
     /// How exactly an embedding pool computes.
     pub precision: Precision,
     /// Which vector instructions an embedding pool uses.
@@ -102,6 +108,7 @@ impl Default for PoolOptions {
             context_tokens: 4096,
             sequences: 4,
             entropy: 0,
+            guesses: true,
             precision: Precision::default(),
             instructions: Instructions::default(),
         }

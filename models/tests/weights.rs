@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use cloister_models::{
     ChatMessage, ChatRole, EmbedPool, Event, FinishReason, GeneratePool, GenerateRequest, PoolOptions, Precision,
-    Prompt, Registry, Sampling, Truncate, Verified, cache_dir, catalogue, fetch,
+    Priority, Prompt, Registry, Sampling, Truncate, Usage, Verified, cache_dir, catalogue, fetch,
 };
 
 fn verified(name: &str) -> Verified {
@@ -41,6 +41,13 @@ fn generator() -> &'static GeneratePool {
     POOL.get_or_init(|| GeneratePool::start(verified("smollm2-135m-instruct"), &PoolOptions::default()).unwrap())
 }
 
+/// The same, a token a step.
+fn step_by_step() -> &'static GeneratePool {
+    static POOL: OnceLock<GeneratePool> = OnceLock::new();
+    let options = PoolOptions { guesses: false, ..PoolOptions::default() };
+    POOL.get_or_init(|| GeneratePool::start(verified("smollm2-135m-instruct"), &options).unwrap())
+}
+
 fn later() -> Instant {
     Instant::now() + Duration::from_secs(300)
 }
@@ -58,15 +65,23 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+fn asked(prompt: Prompt, sampling: Sampling, salt: u64) -> GenerateRequest {
+    GenerateRequest { prompt, sampling, deadline: later(), salt, priority: Priority::Interactive }
+}
+
 fn run(prompt: Prompt, sampling: Sampling, salt: u64) -> (String, usize, FinishReason, usize) {
-    let request = GenerateRequest { prompt, sampling, deadline: later(), salt };
-    let mut generation = generator().generate(request).unwrap();
+    let (text, cached, reason, usage) = run_with(generator(), asked(prompt, sampling, salt));
+    (text, cached, reason, usage.completion_tokens)
+}
+
+fn run_with(pool: &GeneratePool, request: GenerateRequest) -> (String, usize, FinishReason, Usage) {
+    let mut generation = pool.generate(request).unwrap();
     let (mut text, mut cached) = (String::new(), 0);
     loop {
         match generation.next_blocking().unwrap() {
             Event::Text(piece) => text.push_str(&piece),
             Event::Started { cached_tokens, .. } => cached = cached_tokens,
-            Event::Finished { reason, usage } => return (text, cached, reason, usage.completion_tokens),
+            Event::Finished { reason, usage } => return (text, cached, reason, usage),
             Event::Failed(error) => panic!("{error}"),
         }
     }
@@ -197,6 +212,7 @@ fn a_text_is_the_same_alone_and_among_fifteen_others() {
         deadline: later(),
         // A salt of its own, so that nothing is there already.
         salt: 1000 + round * 100 + n,
+        priority: Priority::ALL[n as usize % 3],
     };
     for round in 0..rounds {
         let asked = round % 16;
@@ -213,11 +229,58 @@ fn a_text_is_the_same_alone_and_among_fifteen_others() {
     }
 }
 
+const FACTS: [&str; 8] = [
+    "A refill may be requested seven days before the supply runs out, in the portal or by phone.",
+    "Insulin that is in use may be kept at room temperature for up to 28 days, away from heat and light.",
+    "Controlled substances are dispensed against a signed prescription and are never sent by post.",
+    "The pharmacy is open on weekdays from 8 to 18 and on Saturdays from 9 to 13.",
+    "A transfer from another pharmacy takes two working days; the number of the prescription is needed.",
+    "Whoever has lost a password calls the help desk on extension 4400 and states the date of birth.",
+    "Vaccines are stored between 2 and 8 degrees; a vaccine that was frozen is discarded.",
+    "Side effects are reported to the pharmacist on duty, who enters them on the same day.",
+];
+
+/// A question about some of the facts, as an answer from documents is asked for.
+fn about_facts(n: usize) -> Prompt {
+    let shown: Vec<&str> = (0..3 + n % 5).map(|at| FACTS[(n * 3 + at * 5) % FACTS.len()]).collect();
+    let asked =
+        ["What holds?", "Repeat the text.", "What must a patient know?", "List every rule with its numbers."][n % 4];
+    let system = "You answer with sentences copied from the text.";
+    Prompt::Chat(vec![
+        ChatMessage::new(ChatRole::System, system),
+        ChatMessage::new(ChatRole::User, format!("Text:\n{}\n\nQuestion: {asked}", shown.join("\n"))),
+    ])
+}
+
+/// `CLOISTER_GUESSES` sets how many prompts.
+#[test]
+#[allow(clippy::print_stdout, reason = "how much was guessed is what one wants to know")]
+fn guessing_changes_no_token_of_an_answer() {
+    let prompts: usize = std::env::var("CLOISTER_GUESSES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let (mut guessed, mut tokens) = (0, 0);
+    for n in 0..prompts {
+        let sampling = Sampling {
+            temperature: if n % 3 == 2 { 0.7 } else { 0.0 },
+            top_p: 0.95,
+            seed: Some(n as u64),
+            max_tokens: 48,
+            ignore_eos: n % 2 == 1,
+            ..Sampling::default()
+        };
+        let request = asked(about_facts(n), sampling, 50 + n as u64);
+        let (text, _, reason, usage) = run_with(generator(), request.clone());
+        let (expected, _, other, plain) = run_with(step_by_step(), request);
+        assert_eq!((text, reason, usage.completion_tokens), (expected, other, plain.completion_tokens), "prompt {n}");
+        assert_eq!(plain.guessed_tokens, 0);
+        (guessed, tokens) = (guessed + usage.guessed_tokens, tokens + usage.completion_tokens);
+    }
+    println!("{prompts} prompts: {guessed} of {tokens} tokens guessed");
+}
+
 #[test]
 fn a_generation_that_is_dropped_makes_room_at_once() {
     let endless = Sampling { max_tokens: 4000, ignore_eos: true, ..Sampling::default() };
-    let request =
-        |sampling| GenerateRequest { prompt: Prompt::Text("Once".to_owned()), sampling, deadline: later(), salt: 5 };
+    let request = |sampling| asked(Prompt::Text("Once".to_owned()), sampling, 5);
     let mut running = generator().generate(request(endless)).unwrap();
     while !matches!(running.next_blocking(), Some(Event::Text(_))) {}
     drop(running);

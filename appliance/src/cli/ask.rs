@@ -16,6 +16,8 @@ mod client;
 
 use client::{Client, Reply};
 
+use crate::pipeline::Priority;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The question
@@ -126,15 +128,15 @@ impl Target {
     /// # Errors
     /// When the server cannot be reached or does not answer it.
     pub(super) async fn ask(&self, question: &str) -> anyhow::Result<Answer> {
-        let reply = self.send(question).await?;
+        let reply = self.send(question, Priority::Interactive).await?;
         if reply.status != 200 {
             bail!("the server answered {}: {}", reply.status, told(&reply.body));
         }
         serde_json::from_slice(&reply.body).context("the server's answer is not one that this program understands")
     }
 
-    async fn send(&self, question: &str) -> anyhow::Result<Reply> {
-        let mut body = json!({"question": question});
+    async fn send(&self, question: &str, priority: Priority) -> anyhow::Result<Reply> {
+        let mut body = json!({"question": question, "priority": priority});
         if let Some(fields) = body.as_object_mut().filter(|_| !self.collections.is_empty()) {
             fields.insert("collections".to_owned(), json!(self.collections));
         }
@@ -157,7 +159,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         match (&arguments.question, &arguments.batch, &arguments.out) {
             (_, Some(questions), Some(out)) => batch::run(&target, questions, out).await,
             (Some(question), ..) if arguments.json => {
-                let reply = target.send(question).await?;
+                let reply = target.send(question, Priority::Interactive).await?;
                 say(&String::from_utf8_lossy(&reply.body));
                 Ok(if reply.status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }

@@ -86,12 +86,14 @@ impl Draft {
     fn composed(&mut self, ports: &Ports) -> Result<Offer, &'static str> {
         let composed = self.prompt.composed().ok_or("closed")?.clone();
         let model = ports.generate.as_ref().ok_or("no_model")?;
-        let deadline: Instant = self.prompt.evidence().screened().deadline();
+        let screened = self.prompt.evidence().screened();
+        let deadline: Instant = screened.deadline();
         let request = GenerateRequest {
             prompt: PromptText::Chat(composed.messages.clone()),
             sampling: Sampling::greedy(ports.settings.draft_tokens),
             deadline,
             salt: composed.salt,
+            priority: screened.priority(),
         };
         self.model = Some(model.identity());
         match model.generate(request) {

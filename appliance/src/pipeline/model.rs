@@ -3,9 +3,15 @@
 //! Two implementations live in this repository: `wiring` adapts the model pool, and [`scripted`](super::scripted)
 //! plays prepared text for tests. A third, an engine on the LAN, comes through the relay.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::{Duration, Instant},
+};
 
+use cloister_terms::TenantId;
 use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::stop::{Failure, Stop};
 
@@ -48,8 +54,28 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// When to give up.
     pub deadline: Instant,
-    /// Keeps the prefix caches of tenants apart.
+    /// Keeps the prefix caches of tenants apart, and is what their shares of the model go by.
     pub salt: u64,
+    /// How urgent it is.
+    pub priority: Priority,
+}
+
+/// The salt of a tenant: one, whatever it asks for.
+pub fn salt(tenant: &TenantId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    tenant.as_str().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// How urgent a question is. One that somebody waits for goes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Somebody waits for the answer.
+    #[default]
+    Interactive,
+    /// One of many that a program works through.
+    Batch,
 }
 
 /// Text for a model. It has no `Debug`: prompts hold patient text.

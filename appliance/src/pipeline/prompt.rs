@@ -1,17 +1,12 @@
 //! Third stage: what a model would be told, and the sentences that an answer may rest on.
 
-use std::{
-    collections::hash_map::DefaultHasher,
-    hash::{Hash, Hasher},
-};
-
 use cloister_guardrails::screen as guard;
 use cloister_knowledge::Passage;
 
 use super::{
     Ports,
     citation::Lane,
-    model::{ChatMessage, ChatRole, Generate},
+    model::{self, ChatMessage, ChatRole, Generate},
     retrieve::Evidence,
     sentence::{self, Sentence},
     stop::Stop,
@@ -78,16 +73,10 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
         (!shown.is_empty()).then(|| Composed {
             messages: messages(evidence.screened().question(), evidence.passages(), &shown),
             shown,
-            salt: salt(&evidence),
+            salt: evidence.screened().permit().tenant().map_or(0, model::salt),
         })
     });
     Ok(Prompt { evidence, sentences, composed })
-}
-
-fn salt(evidence: &Evidence) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    evidence.screened().permit().tenant().map(cloister_terms::TenantId::as_str).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The best sentences that fit the budget, in the order of their documents.

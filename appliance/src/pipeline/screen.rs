@@ -11,6 +11,7 @@ use cloister_terms::{CollectionId, Phi};
 
 use super::{
     Ports,
+    model::Priority,
     stop::{Failure, Stop},
 };
 use crate::session::Session;
@@ -22,6 +23,8 @@ pub struct Question {
     pub text: Phi<String>,
     /// Where to look; wherever the caller may read if `None`.
     pub collections: Option<Vec<CollectionId>>,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// A question that may be worked with.
@@ -31,6 +34,7 @@ pub struct Screened {
     session: Session,
     question: Phi<String>,
     collections: Option<Vec<CollectionId>>,
+    priority: Priority,
     findings: Vec<Finding>,
     deadline: Instant,
 }
@@ -54,6 +58,11 @@ impl Screened {
     /// Where the caller wants to look.
     pub fn collections(&self) -> Option<&[CollectionId]> {
         self.collections.as_deref()
+    }
+
+    /// How urgent it is.
+    pub const fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// What screening found.
@@ -80,6 +89,7 @@ pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: 
         session,
         question: Phi::new(clean.text),
         collections: question.collections,
+        priority: question.priority,
         findings: clean.findings,
         deadline,
     })

@@ -8,7 +8,8 @@ use std::sync::{
 use futures_util::stream::{self, StreamExt};
 
 use super::model::{
-    Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, PromptText, Sampling, Usage,
+    Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, Priority, PromptText, Sampling,
+    Usage,
 };
 
 /// What the scripted model does when asked.
@@ -30,13 +31,19 @@ pub enum Script {
 pub struct Scripted {
     scripts: Mutex<Vec<Script>>,
     heard: Mutex<Vec<(String, Sampling)>>,
+    urgent: Mutex<Vec<Priority>>,
     running: Arc<AtomicUsize>,
 }
 
 impl Scripted {
     /// A model that plays `scripts` in order.
     pub fn new(scripts: Vec<Script>) -> Self {
-        Self { scripts: Mutex::new(scripts), heard: Mutex::default(), running: Arc::default() }
+        Self {
+            scripts: Mutex::new(scripts),
+            heard: Mutex::default(),
+            urgent: Mutex::default(),
+            running: Arc::default(),
+        }
     }
 
     /// A model that always says `text`, one word at a time.
@@ -47,6 +54,11 @@ impl Scripted {
     /// Prompts so far, in order, with how tokens were to be chosen.
     pub fn heard(&self) -> Vec<(String, Sampling)> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How urgent each of them was.
+    pub fn priorities(&self) -> Vec<Priority> {
+        self.urgent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Generations that were admitted and neither ended nor dropped.
@@ -95,6 +107,7 @@ impl Generate for Scripted {
             return Err(GenerateError::TooLong { tokens: prompt_tokens, limit });
         }
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).push((prompt, request.sampling));
+        self.urgent.lock().unwrap_or_else(PoisonError::into_inner).push(request.priority);
         let retry_after = std::time::Duration::from_secs(1);
         let (pieces, last) = match self.next_script() {
             Script::Say(pieces) => (pieces, Some(true)),

@@ -173,7 +173,11 @@ async fn no_early_end_repeats_the_question() {
     bench.settings.question_characters = 10;
     let Err(stop) = bench.ask("CANARY-7731 asks at length").await else { panic!("it should stop") };
     assert!(!format!("{stop:?} {stop}").contains("CANARY"));
-    let question = Question { text: cloister_terms::Phi::new("CANARY-7731".to_owned()), collections: None };
+    let question = Question {
+        text: cloister_terms::Phi::new("CANARY-7731".to_owned()),
+        collections: None,
+        priority: Priority::default(),
+    };
     assert!(!format!("{question:?}").contains("CANARY"));
 }
 

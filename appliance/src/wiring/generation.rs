@@ -7,14 +7,15 @@ use std::sync::{
 
 use cloister_models::{
     ChatMessage, ChatRole, Event as PoolEvent, FinishReason as PoolReason, GeneratePool,
-    GenerateRequest as PoolRequest, Generation, PoolError, Prompt, Sampling as PoolSampling,
+    GenerateRequest as PoolRequest, Generation, PoolError, Priority as PoolPriority, Prompt, Sampling as PoolSampling,
 };
 use futures_util::stream::{self, StreamExt};
 
 use crate::{
     edge::metrics::Metrics,
     pipeline::model::{
-        self, Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, PromptText, Usage,
+        self, Event, Events, FinishReason, Generate, GenerateError, GenerateRequest, ModelName, Priority, PromptText,
+        Usage,
     },
 };
 
@@ -22,6 +23,8 @@ use crate::{
 const CANCELLED: &str = "cloister_generations_cancelled_total";
 const PROMPT_TOKENS: &str = "cloister_prompt_tokens_total";
 const COMPLETION_TOKENS: &str = "cloister_completion_tokens_total";
+/// Tokens of completions that took no step of the model of their own.
+const GUESSED_TOKENS: &str = "cloister_guessed_tokens_total";
 
 /// The generation pool behind the pipeline's port.
 #[derive(Clone)]
@@ -34,7 +37,7 @@ pub struct PoolGenerate {
 impl PoolGenerate {
     /// Lends `pool` and counts in `metrics`.
     pub fn new(pool: GeneratePool, metrics: Metrics) -> Self {
-        for total in [CANCELLED, PROMPT_TOKENS, COMPLETION_TOKENS] {
+        for total in [CANCELLED, PROMPT_TOKENS, COMPLETION_TOKENS, GUESSED_TOKENS] {
             metrics.count(total, 0, &[]);
         }
         Self { pool, running: Arc::default(), metrics }
@@ -101,6 +104,7 @@ impl Watched {
                 self.over = true;
                 self.owner.metrics.count(PROMPT_TOKENS, usage.prompt_tokens as u64, &[]);
                 self.owner.metrics.count(COMPLETION_TOKENS, usage.completion_tokens as u64, &[]);
+                self.owner.metrics.count(GUESSED_TOKENS, usage.guessed_tokens as u64, &[]);
                 let usage = Usage { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens };
                 Event::Finished { reason: reason_of(reason), usage }
             }
@@ -140,7 +144,11 @@ fn asked(request: GenerateRequest) -> PoolRequest {
         PromptText::Chat(messages) => Prompt::Chat(messages.into_iter().map(message).collect()),
     };
     let sampling = PoolSampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos };
-    PoolRequest { prompt, sampling, deadline: request.deadline, salt: request.salt }
+    let priority = match request.priority {
+        Priority::Interactive => PoolPriority::Interactive,
+        Priority::Batch => PoolPriority::Batch,
+    };
+    PoolRequest { prompt, sampling, deadline: request.deadline, salt: request.salt, priority }
 }
 
 fn message(message: model::ChatMessage) -> ChatMessage {

@@ -6,10 +6,10 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::Library;
-use crate::EmbedError;
 use crate::draft::Input;
 use crate::store::StoreError;
 use crate::store::passages::{keep_spare, known_vector, pack};
+use crate::{Embed, EmbedError};
 
 /// Texts per call of the embedding model. It makes its own batches of like length; this bounds what waits in memory
 /// and how long the model is busy for others.
@@ -116,37 +116,41 @@ impl Library {
 
     fn embed_batch(&self, batch: &[&Input], when_busy: WhenBusy) -> Result<Vec<Packed>, EmbedError> {
         let texts: Vec<String> = batch.iter().map(|input| input.text.clone()).collect();
-        let vectors = self.embed_checked(&texts, when_busy)?;
+        let vectors = embed_checked(self.documents.as_ref(), &texts, when_busy)?;
         Ok(batch.iter().zip(&vectors).map(|(input, vector)| (input.digest, pack(vector))).collect())
     }
+}
 
-    /// Vectors of unit length, one per text, all of their numbers finite.
-    pub(super) fn embed_checked(&self, texts: &[String], when_busy: WhenBusy) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut vectors = self.embed_patiently(texts, when_busy)?;
-        let dimensions = self.embed.identity().dimensions;
-        if vectors.len() != texts.len() || vectors.iter().any(|vector| vector.len() != dimensions) {
-            return Err(EmbedError::Failed("it returned vectors of another number or length".into()));
-        }
-        for vector in &mut vectors {
-            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-            if !length.is_normal() {
-                return Err(EmbedError::Failed("it returned a vector without a direction".into()));
-            }
-            vector.iter_mut().for_each(|x| *x /= length);
-        }
-        Ok(vectors)
+/// Vectors of unit length, one per text, all of their numbers finite.
+pub(super) fn embed_checked(
+    embed: &dyn Embed,
+    texts: &[String],
+    when_busy: WhenBusy,
+) -> Result<Vec<Vec<f32>>, EmbedError> {
+    let mut vectors = embed_patiently(embed, texts, when_busy)?;
+    let dimensions = embed.identity().dimensions;
+    if vectors.len() != texts.len() || vectors.iter().any(|vector| vector.len() != dimensions) {
+        return Err(EmbedError::Failed("it returned vectors of another number or length".into()));
     }
+    for vector in &mut vectors {
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if !length.is_normal() {
+            return Err(EmbedError::Failed("it returned a vector without a direction".into()));
+        }
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+    Ok(vectors)
+}
 
-    fn embed_patiently(&self, texts: &[String], when_busy: WhenBusy) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut tries = 0;
-        loop {
-            match self.embed.embed(texts) {
-                Err(EmbedError::Busy { retry_after }) if when_busy == WhenBusy::Wait && tries < PATIENCE => {
-                    tries += 1;
-                    std::thread::sleep(retry_after.clamp(Duration::from_millis(20), Duration::from_secs(5)));
-                }
-                done => return done,
+fn embed_patiently(embed: &dyn Embed, texts: &[String], when_busy: WhenBusy) -> Result<Vec<Vec<f32>>, EmbedError> {
+    let mut tries = 0;
+    loop {
+        match embed.embed(texts) {
+            Err(EmbedError::Busy { retry_after }) if when_busy == WhenBusy::Wait && tries < PATIENCE => {
+                tries += 1;
+                std::thread::sleep(retry_after.clamp(Duration::from_millis(20), Duration::from_secs(5)));
             }
+            done => return done,
         }
     }
 }

@@ -7,7 +7,7 @@ use cloister_terms::CollectionId;
 use rusqlite::Connection;
 
 use super::Library;
-use super::embedding::WhenBusy;
+use super::embedding::{WhenBusy, embed_checked};
 use super::ingest::{described, mend};
 use crate::index::Index;
 use crate::index::force::Visible;
@@ -236,7 +236,7 @@ impl Library {
                 fits = "";
             }
         }
-        let vectors = self.embed_checked(&[fits.to_owned()], WhenBusy::Refuse)?;
+        let vectors = embed_checked(self.embed.as_ref(), &[fits.to_owned()], WhenBusy::Refuse)?;
         vectors.into_iter().next().ok_or_else(|| SearchError::Engine("it returned no vector".into()))
     }
 }

@@ -147,7 +147,7 @@ pub(crate) fn feed(
     logits: &mut Vec<f32>,
 ) -> Result<(), StepError> {
     let blocks: Vec<u32> = (slot * 16..(slot + 1) * 16).collect();
-    model.step(&[Piece { blocks: &blocks, position, tokens, logits: true }], logits)
+    model.step(&[Piece { blocks: &blocks, position, tokens, logits: 1 }], logits)
 }
 
 /// Whether two rows of logits differ by no more than `by` of the greatest.

@@ -21,6 +21,8 @@ pub(crate) const LONGEST_HEAD: usize = 512;
 const TOGETHER: usize = 4;
 /// Rows of a prompt that one unit of work takes.
 const ROWS: usize = 16;
+/// The same where a part has no more than those: a few guessed tokens are shared out too, in whole tiles.
+const FEW: usize = 4;
 
 /// How heads are laid out in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,8 +345,9 @@ fn units(parts: &[Part<'_>], heads: Heads, window: Option<usize>) -> (Vec<Unit>,
                 }
                 continue;
             }
-            for from in (0..part.rows).step_by(ROWS) {
-                let to = part.rows.min(from + ROWS);
+            let together = if part.rows > ROWS { ROWS } else { FEW };
+            for from in (0..part.rows).step_by(together) {
+                let to = part.rows.min(from + together);
                 units.push(Unit { rows: (from, to), stretches: (first(from), end(to - 1)), ..unit });
             }
         }

@@ -298,7 +298,10 @@ impl StepTokens for Decoder {
 
     fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
         for piece in pieces {
-            if piece.tokens.is_empty() || piece.position + piece.tokens.len() > self.plan.context {
+            if piece.tokens.is_empty() || piece.logits > piece.tokens.len() {
+                return Err(misfit("the logits"));
+            }
+            if piece.position + piece.tokens.len() > self.plan.context {
                 return Err(StepError(format!(
                     "{} tokens at {} do not fit a context of {}",
                     piece.tokens.len(),
@@ -315,9 +318,9 @@ impl StepTokens for Decoder {
         let mut rows = 0;
         let wanted: Vec<usize> = pieces
             .iter()
-            .filter_map(|piece| {
+            .flat_map(|piece| {
                 rows += piece.tokens.len();
-                piece.logits.then(|| rows - 1)
+                rows - piece.logits..rows
             })
             .collect();
         self.run(&parts, &tokens, &wanted, logits)

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PoolError;
+use super::draft::{Draft, Load, Pace};
 use super::generate::{Job, Reply};
 use super::queue::{Queue, Waiting};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Work};
 use super::stream::{Event, FinishReason, Usage};
 use super::worker::Serve;
 use crate::sampling::{Sampler, StopStrings};
@@ -22,6 +23,8 @@ const MOST: usize = 16;
 const STEP: Duration = Duration::from_millis(150);
 /// Bounds of the tokens of prompts in one step.
 const PROMPT: (usize, usize) = (32, 512);
+/// Rows of a step that guesses may fill it up to.
+const ROWS: usize = 64;
 
 /// A request under way.
 struct Active {
@@ -29,6 +32,17 @@ struct Active {
     sampler: Sampler,
     text: Text,
     usage: Usage,
+    /// Guesses at what comes next; none where the pool makes none.
+    draft: Option<Draft>,
+}
+
+/// What a row of logits says.
+enum Next {
+    Token(u32),
+    /// The text is whole.
+    Over(FinishReason),
+    /// No logit is a number, or nobody asks any more.
+    Nothing,
 }
 
 /// Serves the requests of a pool.
@@ -41,13 +55,19 @@ pub(super) struct Server {
     logits: Vec<f32>,
     /// Tokens of prompts that a step of the wanted length takes, as measured.
     budget: usize,
+    /// Tokens of prompts in the last step.
+    prompts: usize,
+    /// How long steps without prompts take.
+    pace: Pace,
+    /// Whether the next tokens are guessed.
+    guesses: bool,
 }
 
 impl Server {
-    pub(super) fn new(model: Box<dyn StepTokens>, tokens: Arc<Tokens>) -> Self {
+    pub(super) fn new(model: Box<dyn StepTokens>, tokens: Arc<Tokens>, guesses: bool) -> Self {
         let schedule = Schedule::new(model.blocks(), model.block_tokens(), MOST);
-        let (active, logits) = (BTreeMap::new(), Vec::new());
-        Self { model, tokens, schedule, active, next: 0, logits, budget: 128 }
+        let (active, logits, pace) = (BTreeMap::new(), Vec::new(), Pace::default());
+        Self { model, tokens, schedule, active, next: 0, logits, budget: 128, prompts: 0, pace, guesses }
     }
 }
 
@@ -56,13 +76,7 @@ impl Serve<Job> for Server {
         let mut since = Instant::now();
         self.take_up(first);
         while !self.active.is_empty() {
-            let mut room = self.schedule.room();
-            let more = queue.take_more(|_| {
-                let fits = room > 0;
-                room = room.saturating_sub(1);
-                fits
-            });
-            for job in more {
+            while let Some(job) = queue.take_one(|job| self.schedule.room(job.standing) > 0) {
                 self.take_up(job);
             }
             self.drop_unwanted(queue.closed());
@@ -88,11 +102,12 @@ impl Server {
     fn take_up(&mut self, mut job: Job) {
         let id = self.next;
         self.next += 1;
-        let usage = Usage { prompt_tokens: job.prompt.len(), completion_tokens: 0 };
+        let usage = Usage { prompt_tokens: job.prompt.len(), ..Usage::default() };
         let sampler = Sampler::new(&job.sampling, job.seed, &job.prompt);
         let text = Text { stream: self.tokens.stream(), stops: StopStrings::new(&job.sampling.stop), stopped: false };
-        self.schedule.add(id, job.salt, std::mem::take(&mut job.prompt));
-        self.active.insert(id, Active { job, sampler, text, usage });
+        let draft = self.guesses.then(Draft::new);
+        self.schedule.add(id, job.standing, std::mem::take(&mut job.prompt));
+        self.active.insert(id, Active { job, sampler, text, usage, draft });
     }
 
     /// Ends what nobody waits for any more, or waits too long.
@@ -137,6 +152,7 @@ impl Server {
         if self.active.is_empty() {
             return Ok(());
         }
+        self.propose();
         let plan = self.schedule.plan(self.budget);
         for (id, cached_tokens) in plan.started {
             if let Some(active) = self.active.get(&id) {
@@ -148,58 +164,109 @@ impl Server {
         if pieces.is_empty() {
             return Err(StepError("no sequence finds room for its state".to_owned()));
         }
-        let prompts: usize = pieces.iter().map(|piece| piece.tokens.len()).filter(|tokens| *tokens > 1).sum();
         let started = Instant::now();
         self.model.step(&pieces, &mut self.logits)?;
-        self.measure(prompts, started.elapsed());
+        self.measure(&work, started.elapsed());
         // What came too late, or for nobody, is not said.
         self.drop_unwanted(false);
         let vocabulary = self.model.vocabulary().max(1);
         let mut logits = std::mem::take(&mut self.logits);
-        let mut rows = logits.chunks_exact_mut(vocabulary);
+        let mut left = logits.as_mut_slice();
         for work in work {
-            self.schedule.done(&work);
-            if work.last
-                && let Some(row) = rows.next()
-            {
-                self.choose(work.id, row);
-            }
+            let Some((rows, others)) = left.split_at_mut_checked(work.logits * vocabulary) else { break };
+            left = others;
+            self.settle(&work, rows.chunks_exact_mut(vocabulary));
         }
         self.logits = logits;
         Ok(())
     }
 
-    /// How many tokens of prompts the next step may take.
-    fn measure(&mut self, prompts: usize, took: Duration) {
-        if prompts >= PROMPT.0 {
-            let fitting = prompts as f64 * STEP.as_secs_f64() / took.as_secs_f64().max(1e-6);
+    /// Guesses what the sequences say next that need only their next token.
+    fn propose(&mut self) {
+        let ready = self.schedule.ready();
+        let mut load = Load { sequences: ready.len(), rows: ready.len(), prompts: self.prompts };
+        for id in ready {
+            let Some(active) = self.active.get_mut(&id) else { continue };
+            let most = active.left(self.model.context_tokens()).saturating_sub(1);
+            let most = most.min(ROWS.saturating_sub(load.rows));
+            let Some(draft) = &mut active.draft else { continue };
+            let proposal = draft.propose(self.schedule.tokens(id).0, most, load, &self.pace);
+            load.rows += proposal.len();
+            self.schedule.propose(id, &proposal);
+        }
+    }
+
+    /// How many tokens of prompts the next step may take, and what rows cost.
+    fn measure(&mut self, work: &[Work], took: Duration) {
+        self.prompts = work.iter().filter(|work| work.is_prompt()).map(|work| work.count).sum();
+        let took = took.as_secs_f64();
+        if self.prompts >= PROMPT.0 {
+            let fitting = self.prompts as f64 * STEP.as_secs_f64() / took.max(1e-6);
             let (least, most) = PROMPT;
             self.budget = (fitting as usize / least * least).clamp(least, most);
+        } else if self.prompts == 0 {
+            self.pace.record(work.iter().map(|work| work.count).sum(), took);
+        }
+    }
+
+    /// What follows from a piece of work: its tokens, one after the other as long as each is the one that was guessed.
+    fn settle<'a>(&mut self, work: &Work, rows: impl Iterator<Item = &'a mut [f32]>) {
+        let proposed = self.schedule.tokens(work.id).1.to_vec();
+        let (mut right, mut last) = (0, None);
+        for row in rows {
+            let next = self.next(work.id, row);
+            if !matches!(next, Next::Token(token) if proposed.get(right) == Some(&token)) {
+                last = Some(next);
+                break;
+            }
+            right += 1;
+        }
+        self.schedule.done(work, right);
+        if let Some(active) = self.active.get_mut(&work.id) {
+            active.usage.guessed_tokens += right;
+            if let Some(draft) = &mut active.draft {
+                draft.judge(work.proposed(), right);
+            }
+        }
+        match last {
+            Some(Next::Token(token)) => self.schedule.append(work.id, token),
+            Some(Next::Over(reason)) => self.finish(work.id, reason),
+            Some(Next::Nothing) => self.give_up(work.id),
+            None => {}
         }
     }
 
     /// The next token of a sequence, from its logits.
-    fn choose(&mut self, id: u64, logits: &mut [f32]) {
+    fn next(&mut self, id: u64, logits: &mut [f32]) -> Next {
         let context = self.model.context_tokens();
-        let Some(active) = self.active.get_mut(&id) else { return };
-        let Some(token) = active.sampler.choose(logits) else {
-            self.schedule.remove(id);
-            if let Some(active) = self.active.remove(&id) {
-                let what = "the logits are not numbers; the weights are damaged".to_owned();
-                active.job.refuse(PoolError::Failed(what));
-            }
-            return;
-        };
+        let Some(active) = self.active.get_mut(&id) else { return Next::Nothing };
+        let Some(token) = active.sampler.choose(logits) else { return Next::Nothing };
         active.usage.completion_tokens += 1;
-        let room = context.saturating_sub(active.usage.prompt_tokens);
         let over = self.tokens.ends(token) && !active.job.sampling.ignore_eos;
         if over || active.text.push(&self.tokens, token, &active.job.reply) {
-            self.finish(id, FinishReason::Stop);
-        } else if active.usage.completion_tokens >= active.job.sampling.max_tokens.min(room) {
-            self.finish(id, FinishReason::Length);
+            Next::Over(FinishReason::Stop)
+        } else if active.left(context) == 0 {
+            Next::Over(FinishReason::Length)
         } else {
-            self.schedule.append(id, token);
+            Next::Token(token)
         }
+    }
+
+    /// Ends a request whose logits are no numbers.
+    fn give_up(&mut self, id: u64) {
+        self.schedule.remove(id);
+        if let Some(active) = self.active.remove(&id) {
+            let what = "the logits are not numbers; the weights are damaged".to_owned();
+            active.job.refuse(PoolError::Failed(what));
+        }
+    }
+}
+
+impl Active {
+    /// Tokens that may still be generated.
+    fn left(&self, context: usize) -> usize {
+        let room = context.saturating_sub(self.usage.prompt_tokens);
+        self.job.sampling.max_tokens.min(room).saturating_sub(self.usage.completion_tokens)
     }
 }
 

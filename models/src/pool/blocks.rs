@@ -48,6 +48,12 @@ impl Blocks {
         self.blocks.iter().filter(|block| block.users == 0).count()
     }
 
+    /// How many of these blocks are one sequence's alone.
+    pub(super) fn sole(&self, blocks: &[u32]) -> usize {
+        let found = blocks.iter().filter_map(|at| self.blocks.get(*at as usize));
+        found.filter(|block| block.users == 1).count()
+    }
+
     /// The blocks that hold the beginning of these tokens already, all but the last token at most. They are used from now on.
     pub(super) fn share(&mut self, salt: u64, tokens: &[u32]) -> (Vec<u32>, Chain) {
         let (mut shared, mut chain) = (Vec::new(), Chain::default());

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batcher, Piece};
 use super::queue::{Queue, Waiting};
+use super::share::{Priority, Standing};
 use super::worker::{Serve, Worker, panicked};
 use super::{PoolError, PoolOptions};
 use crate::arch;
@@ -17,7 +18,7 @@ use crate::registry::Verified;
 use crate::task::embed::EncodeText;
 use crate::tokenizer::Tokens;
 
-/// Requests of which the worker computes pieces in turn.
+/// Requests of each tenant and class of which the worker computes pieces in turn.
 const ACTIVE: usize = 32;
 
 /// What to do with a text longer than the model takes.
@@ -42,6 +43,7 @@ pub struct Embeddings {
 #[derive(Clone)]
 pub struct EmbedPool {
     inner: Arc<Inner>,
+    standing: Standing,
 }
 
 struct Inner {
@@ -70,7 +72,20 @@ impl EmbedPool {
     ) -> Result<Self, LoadError> {
         let (dimensions, max_tokens) = (model.dimensions(), model.max_tokens());
         let worker = Worker::start("embed", options.queue, Server { model, next: 0 }).map_err(LoadError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { worker, tokens, identity, dimensions, max_tokens }) })
+        let inner = Arc::new(Inner { worker, tokens, identity, dimensions, max_tokens });
+        Ok(Self { inner, standing: Standing::default() })
+    }
+
+    /// The same pool, asked on behalf of a tenant. Whoever is not named has one share together.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: u64) -> Self {
+        Self { standing: Standing { tenant, ..self.standing }, ..self.clone() }
+    }
+
+    /// The same pool, asked with another urgency; at first it is [`Priority::Interactive`].
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self { standing: Standing { priority, ..self.standing }, ..self.clone() }
     }
 
     /// Which weights compute the vectors; an index must carry it.
@@ -119,15 +134,15 @@ impl EmbedPool {
         truncate: Truncate,
         deadline: Instant,
     ) -> Result<Embeddings, PoolError> {
-        self.inner.worker.queue().admits()?;
-        let inner = Arc::clone(&self.inner);
+        let (inner, standing) = (Arc::clone(&self.inner), self.standing);
+        inner.worker.queue().admits(standing)?;
         let answer = match tokio::runtime::Handle::try_current() {
             // Many long texts take milliseconds to cut into tokens; other tasks shall not wait for that.
             Ok(runtime) if texts.iter().map(String::len).sum::<usize>() > 16 * 1024 => {
-                let admitted = runtime.spawn_blocking(move || inner.admit(&texts, truncate, deadline)).await;
+                let admitted = runtime.spawn_blocking(move || inner.admit(&texts, truncate, deadline, standing)).await;
                 admitted.map_err(|_| PoolError::Stopped)??
             }
-            _ => inner.admit(&texts, truncate, deadline)?,
+            _ => inner.admit(&texts, truncate, deadline, standing)?,
         };
         answer.await.unwrap_or(Err(PoolError::Stopped))
     }
@@ -142,17 +157,23 @@ impl EmbedPool {
         truncate: Truncate,
         deadline: Instant,
     ) -> Result<Embeddings, PoolError> {
-        let answer = self.inner.admit(texts, truncate, deadline)?;
+        let answer = self.inner.admit(texts, truncate, deadline, self.standing)?;
         answer.blocking_recv().unwrap_or(Err(PoolError::Stopped))
     }
 }
 
 impl Inner {
-    fn admit(&self, texts: &[String], truncate: Truncate, deadline: Instant) -> Result<Answer, PoolError> {
-        self.worker.queue().admits()?;
+    fn admit(
+        &self,
+        texts: &[String],
+        truncate: Truncate,
+        deadline: Instant,
+        standing: Standing,
+    ) -> Result<Answer, PoolError> {
+        self.worker.queue().admits(standing)?;
         let sequences = texts.iter().map(|text| self.sequence(text, truncate)).collect::<Result<Vec<_>, _>>()?;
         let (sender, answer) = oneshot::channel();
-        self.worker.queue().push(Job { sequences, deadline, reply: Reply(Some(sender)) })?;
+        self.worker.queue().push(Job { sequences, standing, deadline, reply: Reply(Some(sender)) })?;
         Ok(answer)
     }
 
@@ -202,6 +223,7 @@ impl Drop for Reply {
 
 struct Job {
     sequences: Vec<Vec<u32>>,
+    standing: Standing,
     deadline: Instant,
     reply: Reply,
 }
@@ -209,6 +231,9 @@ struct Job {
 impl Waiting for Job {
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+    fn standing(&self) -> Standing {
+        self.standing
     }
     fn abandoned(&self) -> bool {
         self.reply.abandoned()
@@ -238,12 +263,7 @@ impl Serve<Job> for Server {
         self.take_up(first, &mut batcher, &mut active);
         loop {
             let started = Instant::now();
-            let room = ACTIVE.saturating_sub(active.len());
-            let mut taken = 0;
-            for job in queue.take_more(|_| {
-                taken += 1;
-                taken <= room
-            }) {
+            while let Some(job) = queue.take_one(|job| batcher.room(job.standing, ACTIVE) > 0) {
                 self.take_up(job, &mut batcher, &mut active);
             }
             drop_unwanted(&mut batcher, &mut active, queue.closed());
@@ -267,7 +287,7 @@ impl Server {
             return job.reply.send(Ok(answer));
         }
         self.next += 1;
-        batcher.add(self.next, job.sequences);
+        batcher.add(self.next, job.standing, job.sequences);
         active.insert(self.next, Active { deadline: job.deadline, reply: job.reply, answer, left });
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::batching::Server;
 use super::queue::Waiting;
+use super::share::{Priority, Standing};
 use super::stream::{Event, Generation};
 use super::worker::{Worker, panicked};
 use super::{PoolError, PoolOptions};
@@ -38,8 +39,11 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// When the work is no longer worth doing.
     pub deadline: Instant,
-    /// Prompts share computed prefixes only with prompts of the same salt: one per tenant or session.
+    /// Prompts share computed prefixes only with prompts of the same salt, and whoever has the same salt has one share of the model
+    /// together: one per tenant.
     pub salt: u64,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// Runs one generation model. Cheap to clone; the worker ends with the last clone.
@@ -83,7 +87,7 @@ impl GeneratePool {
         let LoadedGenerator { model, tokens, template } = loaded;
         let tokens = Arc::new(tokens);
         let context = model.context_tokens();
-        let server = Server::new(model, Arc::clone(&tokens));
+        let server = Server::new(model, Arc::clone(&tokens), options.guesses);
         let worker = Worker::start("generate", options.queue, server).map_err(LoadError::Thread)?;
         let (entropy, asked) = (options.entropy, AtomicU64::new(0));
         Ok(Self { inner: Arc::new(Inner { worker, tokens, template, identity, context, entropy, asked }) })
@@ -144,7 +148,8 @@ impl GeneratePool {
     pub fn generate(&self, request: GenerateRequest) -> Result<Generation, PoolError> {
         let inner = &self.inner;
         request.sampling.check().map_err(|what| PoolError::Refused(what.to_owned()))?;
-        inner.worker.queue().admits()?;
+        let standing = Standing { priority: request.priority, tenant: request.salt };
+        inner.worker.queue().admits(standing)?;
         let prompt = inner.prompt_tokens(&request.prompt)?;
         if prompt.is_empty() {
             return Err(PoolError::Refused("the prompt is empty; give at least one character".to_owned()));
@@ -162,7 +167,7 @@ impl GeneratePool {
             sampling: request.sampling,
             seed,
             deadline: request.deadline,
-            salt: request.salt,
+            standing,
             reply: Reply { events: sender, ended: false },
         })?;
         Ok(Generation { events, ended: false })
@@ -224,13 +229,16 @@ pub(super) struct Job {
     pub(super) sampling: Sampling,
     pub(super) seed: u64,
     pub(super) deadline: Instant,
-    pub(super) salt: u64,
+    pub(super) standing: Standing,
     pub(super) reply: Reply,
 }
 
 impl Waiting for Job {
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+    fn standing(&self) -> Standing {
+        self.standing
     }
     fn abandoned(&self) -> bool {
         self.reply.events.is_closed()

@@ -1,15 +1,21 @@
-//! The bounded queue in front of a worker.
+//! The bounded queue in front of a worker. The most urgent is taken first; who came first goes first among those alike.
+//!
+//! Where it is full, a newcomer may take the place of one that is less urgent, or of one whose tenant has more waiting: nobody fills it for
+//! everybody else.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::PoolError;
+use super::share::Standing;
 
 /// Something that waits.
 pub(super) trait Waiting {
     /// When it is no longer worth doing.
     fn deadline(&self) -> Instant;
+    /// Whose it is, and how urgent.
+    fn standing(&self) -> Standing;
     /// Whether whoever asked has left.
     fn abandoned(&self) -> bool;
     /// Tells whoever asked why it will not be done.
@@ -27,6 +33,14 @@ struct State<T> {
     /// Moving average of the time one request takes.
     pace: Duration,
     running: usize,
+}
+
+impl<T> State<T> {
+    fn full(&self) -> PoolError {
+        let ahead = u32::try_from(self.running + 1).unwrap_or(u32::MAX);
+        let retry_after = self.pace.saturating_mul(ahead).clamp(Duration::from_millis(50), LONGEST_ADVICE);
+        PoolError::QueueFull { retry_after }
+    }
 }
 
 pub(super) struct Queue<T> {
@@ -47,12 +61,12 @@ impl<T: Waiting> Queue<T> {
     }
 
     /// Refuses early what would be refused by [`Queue::push`], before work is spent on preparing it.
-    pub(super) fn admits(&self) -> Result<(), PoolError> {
-        let mut state = self.lock();
-        Self::room(&mut state, self.capacity)
+    pub(super) fn admits(&self, new: Standing) -> Result<(), PoolError> {
+        Self::place(&mut self.lock(), self.capacity, new).map(drop)
     }
 
-    fn room(state: &mut State<T>, capacity: usize) -> Result<(), PoolError> {
+    /// Whether there is a place; the one that is to be given up for it, where there is none free.
+    fn place(state: &mut State<T>, capacity: usize, new: Standing) -> Result<Option<usize>, PoolError> {
         if state.closed {
             return Err(PoolError::Stopped);
         }
@@ -60,20 +74,32 @@ impl<T: Waiting> Queue<T> {
             // Whoever has left gives up the place; dropping the entry is enough, nobody listens.
             state.waiting.retain(|item| !item.abandoned());
         }
-        if state.waiting.len() >= capacity {
-            let ahead = u32::try_from(state.running + 1).unwrap_or(u32::MAX);
-            let retry_after = state.pace.saturating_mul(ahead).clamp(Duration::from_millis(50), LONGEST_ADVICE);
-            return Err(PoolError::QueueFull { retry_after });
+        if state.waiting.len() < capacity {
+            return Ok(None);
         }
-        Ok(())
+        Self::yielding(&state.waiting, new).map(Some).ok_or_else(|| state.full())
+    }
+
+    /// The request that must give way to a newcomer: the newest of the least urgent, of the tenant that has most of them waiting.
+    fn yielding(waiting: &VecDeque<T>, new: Standing) -> Option<usize> {
+        let least = waiting.iter().map(|item| item.standing().priority).max()?;
+        let count = |standing: Standing| waiting.iter().filter(|item| item.standing() == standing).count();
+        let of_class = waiting.iter().enumerate().filter(|(_, item)| item.standing().priority == least);
+        let (waits, at) = of_class.map(|(at, item)| (count(item.standing()), at)).max()?;
+        (least > new.priority || least == new.priority && waits > count(new) + 1).then_some(at)
     }
 
     pub(super) fn push(&self, item: T) -> Result<(), PoolError> {
         let mut state = self.lock();
-        Self::room(&mut state, self.capacity)?;
+        let yielding = Self::place(&mut state, self.capacity, item.standing())?;
+        let yielding = yielding.and_then(|at| state.waiting.remove(at));
         state.waiting.push_back(item);
+        let full = state.full();
         drop(state);
         self.ready.notify_one();
+        if let Some(item) = yielding {
+            item.refuse(full);
+        }
         Ok(())
     }
 
@@ -85,7 +111,7 @@ impl<T: Waiting> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.waiting.pop_front() {
+            if let Some(item) = Self::next(&mut state, |_| true) {
                 state.running = 1;
                 return Some(item);
             }
@@ -93,16 +119,19 @@ impl<T: Waiting> Queue<T> {
         }
     }
 
-    /// Further requests from the front, as long as `fits` takes them. Never waits.
-    pub(super) fn take_more(&self, mut fits: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// One more request, of those that `fits` takes. Never waits.
+    pub(super) fn take_one(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.lock();
         Self::refuse_late(&mut state);
-        let mut taken = Vec::new();
-        while state.waiting.front().is_some_and(&mut fits) {
-            taken.extend(state.waiting.pop_front());
-        }
-        state.running += taken.len();
-        taken
+        let item = Self::next(&mut state, fits)?;
+        state.running += 1;
+        Some(item)
+    }
+
+    fn next(state: &mut State<T>, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let fitting = state.waiting.iter().enumerate().filter(|(_, item)| fits(item));
+        let (_, at) = fitting.map(|(at, item)| (item.standing().priority, at)).min()?;
+        state.waiting.remove(at)
     }
 
     /// Answers those whose deadline has passed and drops those whose caller has left, without computing anything. A worker that takes more
@@ -158,10 +187,12 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
+    use super::super::share::Priority;
     use super::*;
 
     struct Item {
         name: u32,
+        standing: Standing,
         deadline: Instant,
         left: bool,
         refused: Rc<RefCell<Vec<(u32, PoolError)>>>,
@@ -170,6 +201,9 @@ mod tests {
     impl Waiting for Item {
         fn deadline(&self) -> Instant {
             self.deadline
+        }
+        fn standing(&self) -> Standing {
+            self.standing
         }
         fn abandoned(&self) -> bool {
             self.left
@@ -180,7 +214,12 @@ mod tests {
     }
 
     fn item(name: u32, seconds: u64, left: bool, refused: &Rc<RefCell<Vec<(u32, PoolError)>>>) -> Item {
-        Item { name, deadline: Instant::now() + Duration::from_secs(seconds), left, refused: refused.clone() }
+        let (standing, deadline) = (Standing::default(), Instant::now() + Duration::from_secs(seconds));
+        Item { name, standing, deadline, left, refused: refused.clone() }
+    }
+
+    fn of(name: u32, priority: Priority, tenant: u64, refused: &Rc<RefCell<Vec<(u32, PoolError)>>>) -> Item {
+        Item { standing: Standing { priority, tenant }, ..item(name, 60, false, refused) }
     }
 
     #[test]
@@ -230,13 +269,34 @@ mod tests {
     }
 
     #[test]
-    fn more_is_taken_only_in_order() {
+    fn the_most_urgent_that_fits_is_taken_then_the_first() {
         let refused = Rc::default();
         let queue = Queue::new(8);
-        for name in [1, 2, 9, 3] {
-            queue.push(item(name, 60, false, &refused)).unwrap();
+        for (name, priority) in
+            [(1, Priority::Ingest), (2, Priority::Batch), (9, Priority::Interactive), (3, Priority::Interactive)]
+        {
+            queue.push(of(name, priority, 0, &refused)).unwrap();
         }
-        let taken: Vec<u32> = queue.take_more(|item| item.name < 9).iter().map(|item| item.name).collect();
-        assert_eq!(taken, [1, 2]);
+        queue.push(of(4, Priority::Interactive, 0, &refused)).unwrap();
+        let taken: Vec<u32> =
+            std::iter::from_fn(|| queue.take_one(|item| item.name < 9)).map(|item| item.name).collect();
+        assert_eq!(taken, [3, 4, 2, 1]);
+        assert_eq!(queue.take().unwrap().name, 9);
+    }
+
+    #[test]
+    fn a_full_queue_gives_a_place_to_the_more_urgent_and_to_who_has_fewer_waiting() {
+        let refused: Rc<RefCell<Vec<(u32, PoolError)>>> = Rc::default();
+        let queue = Queue::new(3);
+        let push = |name, priority, tenant| queue.push(of(name, priority, tenant, &refused)).is_ok();
+        assert!((1..=3).all(|name| push(name, Priority::Batch, 1)));
+        assert!(!push(4, Priority::Batch, 1) && !push(5, Priority::Ingest, 2));
+        assert!(push(6, Priority::Batch, 2) && !push(7, Priority::Batch, 2));
+        assert!(push(8, Priority::Interactive, 1) && push(9, Priority::Interactive, 1));
+        let names: Vec<u32> = refused.borrow().iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, [3, 2, 6]);
+        assert!(refused.borrow().iter().all(|(_, why)| matches!(why, PoolError::QueueFull { .. })));
+        let taken: Vec<u32> = std::iter::from_fn(|| queue.take_one(|_| true)).map(|item| item.name).collect();
+        assert_eq!(taken, [8, 9, 1]);
     }
 }

@@ -24,6 +24,8 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens generated, the ones held back by a stop string included.
     pub completion_tokens: usize,
+    /// Those of the completion that were guessed from the text before them, and so took no step of their own.
+    pub guessed_tokens: usize,
 }
 
 /// One thing that happened to a generation.

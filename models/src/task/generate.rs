@@ -11,8 +11,8 @@ pub struct Piece<'a> {
     pub position: usize,
     /// The tokens that follow; at least one.
     pub tokens: &'a [u32],
-    /// Whether the logits after the last of them are wanted.
-    pub logits: bool,
+    /// After how many of them, the last ones, the logits are wanted; no more than there are.
+    pub logits: usize,
 }
 
 /// A model that continues token sequences. Called from one thread. It keeps the state of sequences in blocks of a fixed number of
@@ -30,10 +30,11 @@ pub trait StepTokens: Send {
     /// Number of blocks.
     fn blocks(&self) -> usize;
 
-    /// Computes the new tokens of some sequences, which share no block that is written. Writes a row of logits for each piece that wants
-    /// them, in their order. A row depends on its own sequence's tokens alone, to the last bit.
+    /// Computes the new tokens of some sequences, which share no block that is written. Writes the rows of logits that each piece
+    /// wants, in their order. A row depends on its own sequence's tokens up to it alone, to the last bit. Tokens may be given again from an
+    /// earlier position on: what was there is written over.
     ///
     /// # Errors
-    /// [`StepError`] where the computation fails, or a piece does not fit its blocks or [`StepTokens::context_tokens`].
+    /// [`StepError`] where the computation fails, or a piece does not fit its blocks, its tokens or [`StepTokens::context_tokens`].
     fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError>;
 }

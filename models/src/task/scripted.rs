@@ -140,11 +140,12 @@ impl StepTokens for Speaker {
             let first = piece.blocks[0];
             self.fed.lock().unwrap().push((first as usize, piece.position, piece.tokens.len()));
             let length = self.written.sequence(piece).len();
+            let first_row = length + 1 - piece.logits.max(1);
             assert!(!piece.tokens.contains(&(u32::from(b'!') + 2)), "asked to panic");
-            if piece.tokens.len() > 1 || piece.position == 0 || !piece.logits {
+            if piece.tokens.len() > piece.logits || piece.position == 0 {
                 self.prompts.insert(first, length);
             }
-            if piece.logits {
+            for length in (first_row..=length).take(piece.logits) {
                 let said = length - self.prompts[&first];
                 let from = logits.len();
                 logits.resize(from + self.vocabulary, 0.0);
@@ -190,10 +191,10 @@ impl StepTokens for Oracle {
         logits.clear();
         for piece in pieces {
             let sequence = self.written.sequence(piece);
-            if piece.logits {
+            for length in sequence.len() - piece.logits + 1..=sequence.len() {
                 let from = logits.len();
                 logits.resize(from + 300, 0.0);
-                logits[from + Self::next(&sequence) as usize] = 1.0;
+                logits[from + Self::next(&sequence[..length]) as usize] = 1.0;
             }
         }
         Ok(())

@@ -22,7 +22,7 @@ use crate::{
     edge::problem::Face,
     governed::{self, End as _, Refusal},
     identity::Caller,
-    pipeline::{self, Answer, Citation, Claim, Lane, Passed, Question, Scores, Silent, Sink, Stop, Withheld},
+    pipeline::{self, Answer, Citation, Claim, Lane, Passed, Priority, Question, Scores, Silent, Sink, Stop, Withheld},
     session::Session,
     wiring::App,
 };
@@ -42,6 +42,9 @@ pub struct AskRequest {
     /// Sends each part of the answer as soon as it has passed its checks, as events `unit`, then the whole as `answer`.
     #[serde(default)]
     pub stream: bool,
+    /// `interactive`, or `batch` for one of many questions that a program works through: it stands behind those that somebody waits for.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// An answer and what it rests on.
@@ -105,7 +108,8 @@ pub(crate) async fn ask(
     let started = Instant::now();
     let session = session(&app, &caller, request.session)?;
     let call = call(&caller, Action::Ask).within(session.id());
-    let question = Question { text: Phi::new(request.question), collections: request.collections };
+    let (text, collections, priority) = (Phi::new(request.question), request.collections, request.priority);
+    let question = Question { text, collections, priority };
     if request.stream {
         return streamed(&app, &caller, session, question).await;
     }

@@ -95,8 +95,8 @@ pub(crate) async fn chat(
             let most = request.max_completion_tokens.or(request.common.max_tokens);
             let sampling = request.common.sampling(most, model.context_tokens())?;
             let streams = request.common.streams();
-            raw::reply(&app, &caller, Wish { model, prompt: PromptText::Chat(messages), sampling, frame, streams })
-                .await
+            let (prompt, priority) = (PromptText::Chat(messages), request.common.priority());
+            raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, frame, streams }).await
         }
     }
 }
@@ -149,7 +149,8 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     let text = asked.ok_or_else(|| Stop::invalid("messages", "`messages` holds no user message"))?.content.clone();
     let ignored = ignored(&request, &messages);
     let session = session(app, caller, request.cloister.session)?;
-    let question = Question { text: Phi::new(text), collections: request.cloister.collections };
+    let (collections, priority) = (request.cloister.collections, request.common.priority());
+    let question = Question { text: Phi::new(text), collections, priority };
     let call = call(caller, Action::Ask).within(session.id());
     let ports = app.ports(tenant(caller)?).cloned();
     let told = {

@@ -61,8 +61,8 @@ pub(crate) async fn complete(
         model: request.model,
         tells_usage: request.common.tells_usage(),
     };
-    let streams = request.common.streams();
-    raw::reply(&app, &caller, Wish { model, prompt, sampling, frame, streams }).await
+    let (streams, priority) = (request.common.streams(), request.common.priority());
+    raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, frame, streams }).await
 }
 
 fn text(prompt: &Value) -> Result<String, Stop> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    api::{body::Body, call},
+    api::{body::Body, call, salt},
     governed::governed,
     identity::Caller,
     pipeline::{Failure, Stop, knowledge::blocking},
@@ -52,7 +52,7 @@ pub(crate) async fn embed(
         let base64 = check(&request, &identity)?;
         let texts = texts(&request.input)?;
         let count = texts.len();
-        let (vectors, tokens) = vectors(Arc::clone(&app.embed_batch), texts).await?;
+        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), texts.len()), texts).await?;
         let data: Vec<Value> = vectors
             .iter()
             .enumerate()

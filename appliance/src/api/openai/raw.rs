@@ -1,7 +1,6 @@
 //! Text from a raw model, outside the answer pipeline: for programs that measure or build on it, under its own action.
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,14 +16,14 @@ use futures_util::StreamExt;
 use super::chunk::{Frame, reason};
 use crate::{
     api::{
-        call,
+        call, salt,
         stream::{self, Item, NO_RETRY},
     },
     edge::problem::Face,
     governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{
-        Failure, Generate, GenerateRequest, Stop,
+        Failure, Generate, GenerateRequest, Priority, Stop,
         model::{Event, Events, FinishReason, PromptText, Sampling, Usage},
     },
     wiring::App,
@@ -38,6 +37,7 @@ pub(super) struct Wish {
     pub(super) model: Arc<dyn Generate>,
     pub(super) prompt: PromptText,
     pub(super) sampling: Sampling,
+    pub(super) priority: Priority,
     pub(super) frame: Frame,
     pub(super) streams: bool,
 }
@@ -45,8 +45,9 @@ pub(super) struct Wish {
 /// Generates, whole or as a stream.
 pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Response, Stop> {
     let name = wish.model.identity().name;
-    let Wish { model, prompt, sampling, frame, streams } = wish;
-    let request = GenerateRequest { prompt, sampling, deadline: Instant::now() + PATIENCE, salt: salt(caller) };
+    let Wish { model, prompt, sampling, priority, frame, streams } = wish;
+    let deadline = Instant::now() + PATIENCE;
+    let request = GenerateRequest { prompt, sampling, deadline, salt: salt(caller), priority };
     let record = |usage: Usage| {
         let identity = model.identity();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -113,16 +114,6 @@ fn counted(outcome: Outcome, usage: Usage) -> Outcome {
     outcome
         .with_count("prompt_tokens", count(usage.prompt_tokens))
         .with_count("completion_tokens", count(usage.completion_tokens))
-}
-
-/// Keeps the prefix caches of tenants, and of accounts without one, apart.
-fn salt(caller: &Caller) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match &caller.principal().tenant {
-        Some(tenant) => tenant.as_str().hash(&mut hasher),
-        None => caller.principal().account.hash(&mut hasher),
-    }
-    hasher.finish()
 }
 
 /// A text that was written to its end.

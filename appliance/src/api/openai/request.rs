@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::pipeline::{Stop, model::Sampling};
+use crate::pipeline::{Priority, Stop, model::Sampling};
 
 /// How tokens are chosen and what comes with a stream. Fields that are not listed are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -31,6 +31,8 @@ pub struct Common {
     pub max_tokens: Option<usize>,
     /// Goes on past the model's own end, for measuring.
     pub ignore_eos: Option<bool>,
+    /// `flex` stands behind what others wait for, as one of many questions that a program works through; any other goes first.
+    pub service_tier: Option<String>,
     /// Whatever else was sent.
     #[serde(flatten)]
     #[schema(ignore)]
@@ -107,6 +109,14 @@ impl Common {
     /// Whether the text is sent as it comes.
     pub(super) fn streams(&self) -> bool {
         self.stream.unwrap_or(false)
+    }
+
+    /// How urgent it is.
+    pub(super) fn priority(&self) -> Priority {
+        match self.service_tier.as_deref() {
+            Some("flex") => Priority::Batch,
+            _ => Priority::Interactive,
+        }
     }
 
     /// Whether a stream ends with the usage.

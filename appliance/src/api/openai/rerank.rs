@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::embeddings::{known, outcome, vectors};
 use crate::{
-    api::{body::Body, call},
+    api::{body::Body, call, salt},
     governed::governed,
     identity::Caller,
     pipeline::{Stop, cosine},
@@ -52,8 +52,8 @@ pub(crate) async fn rerank(
             known(model, &identity)?;
         }
         let documents = texts(&request)?;
-        let told = std::iter::once(request.query.clone()).chain(documents.iter().cloned()).collect();
-        let (vectors, tokens) = vectors(Arc::clone(&app.embed_batch), told).await?;
+        let told: Vec<String> = std::iter::once(request.query.clone()).chain(documents.iter().cloned()).collect();
+        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), told.len()), told).await?;
         let Some((query, vectors)) = vectors.split_first() else {
             return Err(Stop::internal("reranking", "the embedding model returned nothing"));
         };

@@ -7,6 +7,7 @@ use cloister_terms::Role;
 use serde_json::json;
 
 use super::site::Site;
+use crate::pipeline::Priority;
 
 const HOW_LONG: &str = "How long do opened insulin pens keep at room temperature?";
 
@@ -27,6 +28,22 @@ async fn an_answer_comes_with_everything_that_it_rests_on() {
     let last = outcomes.last().unwrap();
     assert_eq!((last.kind, last.code.as_deref()), (OutcomeKind::Done, Some("composed")));
     assert!(last.documents.iter().any(|document| document.collection.as_str() == "procedures"));
+}
+
+#[tokio::test]
+async fn a_question_of_a_batch_stands_behind_those_that_somebody_waits_for() {
+    let site = Site::saying("Opened insulin pens keep at room temperature for 28 days.");
+    site.post(Role::Agent, "/api/ask", &json!({"question": HOW_LONG})).await;
+    site.post(Role::Agent, "/api/ask", &json!({"question": HOW_LONG, "priority": "batch"})).await;
+    let chat =
+        json!({"model": "pharmacy", "messages": [{"role": "user", "content": HOW_LONG}], "service_tier": "flex"});
+    site.post(Role::Agent, "/v1/chat/completions", &chat).await;
+    let raw = json!({"model": "scripted", "prompt": "Once", "service_tier": "flex"});
+    site.post(Role::Service, "/v1/completions", &raw).await;
+    let (waits, batch) = (Priority::Interactive, Priority::Batch);
+    assert_eq!(site.model.priorities(), [waits, batch, batch, batch]);
+    let refused = site.post(Role::Agent, "/api/ask", &json!({"question": HOW_LONG, "priority": "now"})).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -124,7 +124,6 @@ impl Site {
             gate,
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
-            embed_batch: Arc::new(Counting),
             generate: Some(Arc::clone(&model) as Arc<dyn Generate>),
             pools: None,
             tenants: BTreeMap::new(),

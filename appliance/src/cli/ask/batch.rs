@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Answer, Target, client::Reply, told};
-use crate::cli::progress;
+use crate::{cli::progress, pipeline::Priority};
 
 #[derive(Debug, Deserialize)]
 struct Question {
@@ -125,7 +125,7 @@ async fn answer(target: &Target, question: &Question, out: &mut File) -> anyhow:
 /// Asks again when the server says that it is busy, after the time that it names.
 async fn patiently(target: &Target, question: &str) -> anyhow::Result<Reply> {
     for _ in 0..TRIES {
-        let reply = target.send(question).await?;
+        let reply = target.send(question, Priority::Batch).await?;
         match reply.status {
             200 => return Ok(reply),
             429 | 503 => tokio::time::sleep(reply.wait.unwrap_or(Duration::from_secs(1))).await,

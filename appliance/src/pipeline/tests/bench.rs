@@ -111,7 +111,8 @@ impl Bench {
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
         };
         let session = Session::of(9.into());
-        let question = Question { text: Phi::new(question.to_owned()), collections: within };
+        let question =
+            Question { text: Phi::new(question.to_owned()), collections: within, priority: Priority::default() };
         answer(&ports, permit(), session, question, sink).await
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use crate::testing::{Desk, procedures, query, source, staff};
+use crate::testing::{Desk, HashedWords, procedures, query, source, staff};
 use crate::{CollectionError, CollectionSpec, IngestError, Mode, Outcome, Query, StoreError};
 
 const REFILLS: &str = "# Refills\n\nA refill may be dispensed seven days before the supply ends.\n\n\
@@ -35,6 +35,19 @@ fn the_same_file_again_changes_nothing_and_embeds_nothing() {
     assert_eq!((third.outcome, third.document), (Outcome::Replaced, first.document));
     assert_eq!(desk.embed.embedded.load(Ordering::Relaxed), embedded, "its texts were embedded before");
     assert!(desk.find("refill").passages.is_empty());
+}
+
+#[test]
+fn documents_go_another_way_to_the_model_than_questions() {
+    let mut desk = Desk::new();
+    let documents = HashedWords::new("aa11");
+    desk.library = desk.library.taking_in_with(documents.clone());
+    desk.ingest("refills.md", REFILLS);
+    let counts = || [&documents, &desk.embed].map(|embed| embed.embedded.load(Ordering::Relaxed));
+    let [ingested, asked] = counts();
+    assert!(ingested > 0 && asked == 0);
+    assert!(!desk.find("controlled substances").passages.is_empty());
+    assert_eq!(counts(), [ingested, 1]);
 }
 
 #[test]

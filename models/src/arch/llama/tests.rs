@@ -34,11 +34,32 @@ fn a_prompt_gives_the_same_bits_in_one_step_and_in_many() {
 }
 
 #[test]
+fn rows_of_a_guess_are_those_of_single_steps_and_what_was_wrong_is_written_over() {
+    let mut model = load(&tiny(&[])).unwrap();
+    let tokens = tokens(300);
+    let (mut single, mut logits) = (Vec::new(), Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        feed(&mut model, 0, at, &[*token], &mut logits).unwrap();
+        single.push(logits.clone());
+    }
+    for from in [20, 250, 270] {
+        feed(&mut model, 1, 0, &tokens[..from], &mut logits).unwrap();
+        let blocks: Vec<u32> = (16..32).collect();
+        let wrong = [tokens[from], 5, 6, 7, 8];
+        model.step(&[Piece { blocks: &blocks, position: from, tokens: &wrong, logits: 5 }], &mut logits).unwrap();
+        assert_eq!(logits[..VOCABULARY], single[from]);
+        let right = &tokens[from + 1..from + 9];
+        model.step(&[Piece { blocks: &blocks, position: from + 1, tokens: right, logits: 8 }], &mut logits).unwrap();
+        assert_eq!(logits, single[from + 1..from + 9].concat());
+    }
+}
+
+#[test]
 fn a_sequence_gives_the_same_bits_alone_and_among_others() {
     let mut model = load(&tiny(&[])).unwrap();
     let sequences: Vec<Vec<u32>> = (1..=16).map(|n| tokens(n * 13 % 60 + 1)).collect();
     let blocks: Vec<Vec<u32>> = (0..16u32).map(|n| vec![2 * n + 1, 2 * n]).collect();
-    let piece = |n: usize| Piece { blocks: &blocks[n], position: 0, tokens: &sequences[n], logits: true };
+    let piece = |n: usize| Piece { blocks: &blocks[n], position: 0, tokens: &sequences[n], logits: 1 };
     let mut alone = Vec::new();
     for n in 0..16 {
         let mut logits = Vec::new();
@@ -58,7 +79,7 @@ fn sequences_that_share_their_beginning_go_on_bit_for_bit_as_fresh_ones() {
     feed(&mut model, 0, 0, &tokens, &mut fresh).unwrap();
     // The first four blocks are the other's.
     let blocks = [0, 1, 2, 3, 40, 41, 42];
-    let piece = Piece { blocks: &blocks, position: 128, tokens: &tokens[128..], logits: true };
+    let piece = Piece { blocks: &blocks, position: 128, tokens: &tokens[128..], logits: 1 };
     model.step(&[piece], &mut shared).unwrap();
     assert_eq!(fresh, shared);
 }
@@ -68,7 +89,7 @@ fn a_step_that_does_not_fit_is_an_error() {
     let mut model = load(&tiny(&[])).unwrap();
     let mut logits = Vec::new();
     let mut step = |blocks: &[u32], position: usize, tokens: &[u32]| {
-        model.step(&[Piece { blocks, position, tokens, logits: true }], &mut logits).is_err()
+        model.step(&[Piece { blocks, position, tokens, logits: 1 }], &mut logits).is_err()
     };
     assert!(step(&[0], 0, &[]));
     assert!(step(&[9999], 0, &[1]));
@@ -160,7 +181,7 @@ fn perplexity_is_within_half_a_percent_of_candles() {
     let (mut mine, mut candles, mut scored, mut logits) = (0.0, 0.0, 0, Vec::new());
     for window in tokens.chunks_exact(512).take(count.div_ceil(511)) {
         for (position, pair) in window.windows(2).enumerate() {
-            let piece = Piece { blocks: &blocks, position, tokens: &pair[..1], logits: true };
+            let piece = Piece { blocks: &blocks, position, tokens: &pair[..1], logits: 1 };
             ours.step(&[piece], &mut logits).unwrap();
             mine += surprise(&logits, pair[1]);
             let input = candle_core::Tensor::new(&[[pair[0]]], &Device::Cpu).unwrap();

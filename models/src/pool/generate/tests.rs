@@ -33,6 +33,7 @@ fn ask(prompt: &str) -> GenerateRequest {
         sampling: Sampling::default(),
         deadline: Instant::now() + Duration::from_secs(60),
         salt: 0,
+        priority: Priority::Interactive,
     }
 }
 
@@ -63,7 +64,10 @@ fn text_is_streamed_until_the_model_has_finished() {
         events,
         [
             Event::Started { prompt_tokens: 3, cached_tokens: 0 },
-            Event::Finished { reason: FinishReason::Stop, usage: Usage { prompt_tokens: 3, completion_tokens: 7 } }
+            Event::Finished {
+                reason: FinishReason::Stop,
+                usage: Usage { prompt_tokens: 3, completion_tokens: 7, guessed_tokens: 0 }
+            }
         ]
     );
 }
@@ -213,4 +217,79 @@ fn a_conversation_is_counted_as_it_is_laid_out() {
     assert_eq!(rendered, "<|im_start|>user\n<|im_end|><|im_end|>\n<|im_start|>assistant");
     // The control tokens of the template count one each, the message's ten characters count ten.
     assert_eq!(pool.count_chat_tokens(&messages).unwrap(), 3 + "user\n".len() + 10 + "\n".len() + "assistant".len());
+}
+
+#[test]
+fn a_question_passes_the_batch_that_came_before_it() {
+    let (gate, open) = Gate::closed();
+    let (pool, fed) = pool(&gate, say("ab"), 64);
+    let first = pool.generate(ask("aaa")).unwrap();
+    gate.wait_for(1);
+    let batch = |n: usize| GenerateRequest { priority: Priority::Batch, ..ask(&"b".repeat(10 + n)) };
+    let batch: Vec<Generation> = (0..20).map(|n| pool.generate(batch(n)).unwrap()).collect();
+    let question = pool.generate(ask("ccccc")).unwrap();
+    drop(open);
+    run(first);
+    run(question);
+    batch.into_iter().for_each(|generation| drop(run(generation)));
+    let fed = fed.lock().unwrap();
+    let begun = |tokens: usize| fed.iter().position(|(_, position, fed)| (*position, *fed) == (0, tokens));
+    assert!(begun(5) < begun(10), "{fed:?}");
+    assert!(begun(29).is_some());
+}
+
+#[test]
+fn a_full_queue_makes_a_place_for_a_question() {
+    let (gate, open) = Gate::closed();
+    let (pool, _) = pool(&gate, say("ab"), 1);
+    let first = pool.generate(ask("a")).unwrap();
+    gate.wait_for(1);
+    let batch = || pool.generate(GenerateRequest { priority: Priority::Batch, ..ask("b") });
+    let displaced = batch().unwrap();
+    assert!(matches!(batch().unwrap_err(), PoolError::QueueFull { .. }));
+    let question = pool.generate(ask("c")).unwrap();
+    let (_, events) = run(displaced);
+    assert!(matches!(events[..], [Event::Failed(PoolError::QueueFull { .. })]), "{events:?}");
+    drop(open);
+    assert_eq!((run(first).0, run(question).0), ("ab".to_owned(), "ab".to_owned()));
+}
+
+/// A tiny model of random weights, which soon says the same over and over.
+fn tiny(guesses: bool) -> GeneratePool {
+    let model = crate::arch::tiny::load(&crate::arch::tiny::Tiny::default().file(&[])).unwrap();
+    let loaded = LoadedGenerator { model: Box::new(model), tokens: bytes_only(), template: None };
+    let identity = ModelIdentity { name: "tiny".to_owned(), sha256: String::new() };
+    GeneratePool::with_model(identity, loaded, &PoolOptions { guesses, ..PoolOptions::default() }).unwrap()
+}
+
+#[test]
+fn guessing_changes_no_token_of_a_greedy_or_a_drawn_text() {
+    let (with, without) = (tiny(true), tiny(false));
+    let mut guessed = 0;
+    for n in 0..40u64 {
+        let mut request = ask(&format!("{} then {} ", "abcabd".repeat(1 + n as usize % 7), n % 9).repeat(3));
+        let temperature = [0.0, 0.05, 0.4, 1.5][n as usize % 4];
+        let repetition_penalty = if n % 5 == 4 { 1.2 } else { 1.0 };
+        request.sampling = Sampling {
+            temperature,
+            repetition_penalty,
+            seed: Some(n),
+            max_tokens: 40 + n as usize,
+            ignore_eos: n.is_multiple_of(2),
+            stop: if n % 6 == 5 { vec!["a".to_owned()] } else { Vec::new() },
+            ..Sampling::default()
+        };
+        let (text, events) = run(with.generate(request.clone()).unwrap());
+        let (expected, others) = run(without.generate(request).unwrap());
+        let ended = |events: &[Event]| match events.last() {
+            Some(Event::Finished { reason, usage }) => (*reason, usage.completion_tokens, usage.guessed_tokens),
+            other => panic!("{other:?}"),
+        };
+        let ((reason, tokens, hits), (other_reason, other_tokens, none)) = (ended(&events), ended(&others));
+        assert_eq!((text, reason, tokens), (expected, other_reason, other_tokens), "request {n}");
+        assert_eq!(none, 0);
+        guessed += hits;
+    }
+    // How often depends on the machine; the first guesses are made before anything was measured.
+    assert!(guessed > 0);
 }

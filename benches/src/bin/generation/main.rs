@@ -6,9 +6,14 @@
 //! ```
 //!
 //! Product and peer take turns, so that both meet the machine in the same minute; medians over the rounds are what counts. The time
-//! to the first text is the prompt's, the rest is the answer's.
+//! to the first text is the prompt's, the rest is the answer's. Nothing is guessed here: the prompt says one sentence over and over, which would
+//! flatter.
+//!
+//! With `--evidence FILE` the work of a grounded answer is measured instead, with guesses and without in turn: see `grounded`.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod grounded;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +21,13 @@ use std::time::{Duration, Instant};
 
 use cloister_models::manifest::FileKind;
 use cloister_models::{
-    Event, GeneratePool, GenerateRequest, PoolOptions, Prompt, Registry, Sampling, cache_dir, catalogue, fetch,
+    Event, GeneratePool, GenerateRequest, PoolOptions, Priority, Prompt, Registry, Sampling, Usage, cache_dir,
+    catalogue, fetch,
 };
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What is measured, and how often.
+/// What is measured, and how often. With evidence, a prompt of 0 leaves it out.
 struct Settings {
     model: String,
     threads: usize,
@@ -30,6 +36,8 @@ struct Settings {
     rounds: usize,
     clients: usize,
     peer: Option<PathBuf>,
+    evidence: Option<PathBuf>,
+    temperature: f32,
 }
 
 impl Settings {
@@ -42,6 +50,8 @@ impl Settings {
             rounds: 5,
             clients: 1,
             peer: None,
+            evidence: None,
+            temperature: 0.0,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -54,10 +64,13 @@ impl Settings {
                 "--rounds" => settings.rounds = value.parse()?,
                 "--clients" => settings.clients = value.parse()?,
                 "--peer" => settings.peer = Some(value.into()),
-                _ => return Err(format!(
-                    "{name} is not known; --model, --threads, --prompt, --answer, --rounds, --clients and --peer are"
-                )
-                .into()),
+                "--evidence" => settings.evidence = Some(value.into()),
+                "--temperature" => settings.temperature = value.parse()?,
+                _ => {
+                    let known = "--model, --threads, --prompt, --answer, --rounds, --clients, --peer, --evidence and \
+                        --temperature are";
+                    return Err(format!("{name} is not known; {known}").into());
+                }
             }
         }
         Ok(settings)
@@ -98,6 +111,7 @@ fn product(pool: &GeneratePool, settings: &Settings, prompt: &str, round: usize)
                 deadline: begun + Duration::from_secs(600),
                 // Nothing is there already.
                 salt: (round * settings.clients + client) as u64,
+                priority: Priority::Interactive,
             })
         })
         .collect::<Result<_, _>>()?;
@@ -105,7 +119,8 @@ fn product(pool: &GeneratePool, settings: &Settings, prompt: &str, round: usize)
         asked.into_iter().map(|generation| std::thread::spawn(move || read(generation, begun))).collect();
     let (mut prompts, mut answers, mut tokens) = (Vec::new(), Vec::new(), 0);
     for reader in readers {
-        let (first, last, prompt, answer) = reader.join().map_err(|_| "a reader panicked")??;
+        let Read { first, last, usage } = reader.join().map_err(|_| "a reader panicked")??;
+        let (prompt, answer) = (usage.prompt_tokens, usage.completion_tokens);
         prompts.push(prompt as f64 / first);
         answers.push((answer.saturating_sub(1)) as f64 / (last - first).max(1e-9));
         tokens += prompt + answer;
@@ -114,8 +129,16 @@ fn product(pool: &GeneratePool, settings: &Settings, prompt: &str, round: usize)
     Ok(Speed { prompt: mean(&prompts), answer: mean(&answers), total: tokens as f64 / begun.elapsed().as_secs_f64() })
 }
 
-/// Seconds to the first and to the last text, and the tokens of prompt and answer.
-fn read(mut generation: cloister_models::Generation, begun: Instant) -> Result<(f64, f64, usize, usize), String> {
+/// An answer that was read to its end.
+struct Read {
+    /// Seconds to the first text.
+    first: f64,
+    /// Seconds to the end.
+    last: f64,
+    usage: Usage,
+}
+
+fn read(mut generation: cloister_models::Generation, begun: Instant) -> Result<Read, String> {
     let mut first = None;
     loop {
         match generation.next_blocking() {
@@ -123,7 +146,7 @@ fn read(mut generation: cloister_models::Generation, begun: Instant) -> Result<(
             Some(Event::Finished { usage, .. }) => {
                 let last = begun.elapsed();
                 let first = first.unwrap_or(last);
-                return Ok((first.as_secs_f64(), last.as_secs_f64(), usage.prompt_tokens, usage.completion_tokens));
+                return Ok(Read { first: first.as_secs_f64(), last: last.as_secs_f64(), usage });
             }
             Some(Event::Failed(error)) => return Err(error.to_string()),
             Some(Event::Started { .. }) => {}
@@ -153,7 +176,7 @@ fn peer(bench: &Path, file: &Path, settings: &Settings) -> Result<Speed, Failure
     Ok(Speed { prompt: found("n_prompt")?, answer: found("n_gen")?, total: 0.0 })
 }
 
-fn median(all: &[Speed], of: fn(&Speed) -> f64) -> f64 {
+fn median<T>(all: &[T], of: fn(&T) -> f64) -> f64 {
     let mut numbers: Vec<f64> = all.iter().map(of).collect();
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
@@ -168,8 +191,18 @@ fn main() -> Result<(), Failure> {
     let weights = verified.manifest().files.iter().find(|file| file.kind == FileKind::Weights);
     let file = registry.root().join(&settings.model).join(&weights.ok_or("the model has no weights")?.path);
     let begun = Instant::now();
-    let options =
-        PoolOptions { threads: settings.threads, sequences: settings.clients.max(1), ..PoolOptions::default() };
+    let options = PoolOptions {
+        threads: settings.threads,
+        sequences: settings.clients.max(1),
+        guesses: false,
+        ..PoolOptions::default()
+    };
+    if let Some(evidence) = &settings.evidence {
+        let guessing = PoolOptions { guesses: true, ..options };
+        let with = GeneratePool::start(registry.verify(&settings.model)?, &guessing)?;
+        let without = GeneratePool::start(verified, &PoolOptions { guesses: false, ..guessing })?;
+        return grounded::measure(&with, &without, &std::fs::read_to_string(evidence)?, &settings);
+    }
     let pool = GeneratePool::start(verified, &options)?;
     println!("{}, {} threads, ready in {:.2} s", settings.model, settings.threads, begun.elapsed().as_secs_f64());
     let prompt = text(&pool, settings.prompt);
