@@ -23,6 +23,7 @@ mod init;
 mod kb;
 mod key;
 mod model;
+mod plan;
 mod policy;
 mod progress;
 mod serve;
@@ -55,6 +56,8 @@ enum Noun {
     Config(config::Arguments),
     /// Fetch, import, list, show, verify or remove models
     Model(model::Arguments),
+    /// Say what models will do on this machine: memory, time to the first token, tokens a second, readers at once
+    Plan(plan::Arguments),
     /// Create, fill, search, verify or rebuild collections
     Kb(kb::Arguments),
     /// Create, issue, list, reset, unlock, rotate, disable or revoke accounts
@@ -110,6 +113,7 @@ pub fn run_serving(arguments: impl IntoIterator<Item = OsString>, routes: fn() -
         Noun::Doctor(arguments) => doctor::run(arguments),
         Noun::Config(arguments) => config::run(arguments),
         Noun::Model(arguments) => model::run(arguments),
+        Noun::Plan(arguments) => plan::run(arguments),
         Noun::Kb(arguments) => kb::run(arguments),
         Noun::Account(arguments) => account::run(arguments),
         Noun::Key(arguments) => key::run(arguments),

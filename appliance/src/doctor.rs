@@ -12,8 +12,10 @@ use crate::config::Config;
 mod files;
 mod machine;
 mod network;
+mod weight;
 
 pub use machine::processor;
+pub use weight::weigh;
 
 /// How a finding stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -317,9 +317,18 @@ pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbe
     let name = &config.models.embed;
     let mend = || format!("the embedding model `{name}` cannot be used: see `cloister model verify {name}`");
     let verified = registry(config)?.verify(name).with_context(mend)?;
-    let options =
-        PoolOptions { queue: config.models.embed_queue, threads: config.models.threads, ..PoolOptions::default() };
-    Ok(PoolEmbed::new(EmbedPool::start(verified, &options).with_context(mend)?, patience))
+    let pool = EmbedPool::start(verified, &embedding_options(config)).with_context(mend)?;
+    Ok(PoolEmbed::new(pool, patience))
+}
+
+/// How the embedding pool is laid out.
+pub fn embedding_options(config: &Config) -> PoolOptions {
+    PoolOptions { queue: config.models.embed_queue, threads: config.models.threads, ..PoolOptions::default() }
+}
+
+/// How the generation pool is laid out, but for its randomness.
+pub fn generation_options(config: &Config) -> PoolOptions {
+    PoolOptions { queue: config.models.generate_queue, threads: config.models.threads, ..PoolOptions::default() }
 }
 
 fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<PoolGenerate>> {
@@ -331,11 +340,6 @@ fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow
     let verified = registry(config)?.verify(name).with_context(mend)?;
     let mut entropy = [0; 8];
     random.fill(&mut entropy);
-    let options = PoolOptions {
-        queue: config.models.generate_queue,
-        threads: config.models.threads,
-        entropy: u64::from_le_bytes(entropy),
-        ..PoolOptions::default()
-    };
+    let options = PoolOptions { entropy: u64::from_le_bytes(entropy), ..generation_options(config) };
     Ok(Some(PoolGenerate::new(GeneratePool::start(verified, &options).with_context(mend)?, metrics.clone())))
 }

@@ -4,13 +4,13 @@ mod bert;
 mod gemma3;
 mod llama;
 mod phi3;
-mod qwen2;
-mod qwen3;
+mod qwen;
 mod reader;
+pub(crate) mod shape;
 
 use crate::chat::ChatTemplate;
 use crate::error::LoadError;
-use crate::fit::{Machine, fits};
+use crate::fit::{Estimate, Machine};
 use crate::layers::decoder::Decoder;
 use crate::manifest::{FileKind, Task};
 use crate::pool::PoolOptions;
@@ -34,7 +34,7 @@ pub(crate) struct LoadedEncoder {
     pub(crate) tokens: Tokens,
 }
 
-/// Checks what can be checked from the manifest: task, architecture, size.
+/// Checks what can be checked from the manifest: task and architecture.
 fn admit(model: &Verified, wanted: Task, known: &'static [&'static str], words: &'static str) -> Result<(), LoadError> {
     let manifest = model.manifest();
     if manifest.task != wanted {
@@ -43,12 +43,12 @@ fn admit(model: &Verified, wanted: Task, known: &'static [&'static str], words: 
     if !known.contains(&manifest.architecture.as_str()) {
         return Err(LoadError::Architecture { name: manifest.architecture.clone(), known: words });
     }
-    fits(manifest, &Machine::here())?;
     Ok(())
 }
 
 pub(crate) fn load_embed(model: &Verified, options: &PoolOptions) -> Result<LoadedEncoder, LoadError> {
     admit(model, Task::Embed, &["bert", "roberta", "xlm-roberta"], "bert, roberta and xlm-roberta")?;
+    Estimate::of(model, options)?.carried_by(&Machine::here())?;
     let file = model.first(FileKind::Tokenizer);
     let mut file = file.ok_or_else(|| LoadError::Tokenizer("tokenizer.json is missing".to_owned()))?;
     let bytes = file.read_all(MAX_TOKENIZER_BYTES).map_err(|error| LoadError::Tokenizer(error.to_string()))?;
@@ -67,6 +67,9 @@ pub(crate) fn load_generate(model: &Verified, options: &PoolOptions) -> Result<L
         )
     })?;
     let mut file = GgufFile::open(weights)?;
+    Estimate::of_header(&model.manifest().name, &file.header, options)
+        .map_err(|what| file.malformed(what))?
+        .carried_by(&Machine::here())?;
     let tokens = from_gguf(&file.header)?;
     let template = template(model, &file)?;
     let model = decoder(&model.manifest().architecture, &mut file, options)?;
@@ -78,8 +81,8 @@ fn decoder(architecture: &str, file: &mut GgufFile, options: &PoolOptions) -> Re
         "llama" => llama::load(file, options),
         "gemma3" => gemma3::load(file, options),
         "phi3" => phi3::load(file, options),
-        "qwen2" => qwen2::load(file, options),
-        "qwen3" => qwen3::load(file, options),
+        "qwen2" => qwen::load(file, qwen::Line::Two, options),
+        "qwen3" => qwen::load(file, qwen::Line::Three, options),
         name => Err(LoadError::Architecture { name: name.to_owned(), known: GENERATORS }),
     }
 }

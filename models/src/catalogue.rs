@@ -23,10 +23,55 @@ pub struct Entry {
     /// Set for embedding models.
     #[serde(default)]
     pub embedding: Option<Embedding>,
+    /// What its cost depends on, for plans made before it is fetched.
+    pub outline: Outline,
     /// Packages that carry the files.
     pub wheels: Vec<Wheel>,
     /// The files that are kept.
     pub files: Vec<CatalogueFile>,
+}
+
+/// The numbers of a model that its cost depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Outline {
+    /// It generates.
+    Language {
+        /// Numbers of a row.
+        width: usize,
+        /// Numbers between gate and down.
+        inner: usize,
+        /// Layers.
+        layers: usize,
+        /// Tokens that it knows.
+        vocabulary: usize,
+        /// Heads that ask.
+        queries: usize,
+        /// Heads that are asked.
+        keys: usize,
+        /// Numbers per head.
+        head: usize,
+        /// Positions that layers see which do not see all.
+        #[serde(default)]
+        window: Option<usize>,
+        /// Longest sequence that it was trained for.
+        context: usize,
+        /// Whether embedding and head share their weights.
+        tied: bool,
+        /// Quantisation of the file.
+        quantisation: String,
+    },
+    /// It turns text into vectors.
+    Encoder {
+        /// Numbers of a row.
+        width: usize,
+        /// Numbers between the two products of the feed-forward part.
+        inner: usize,
+        /// Layers.
+        layers: usize,
+        /// Heads.
+        heads: usize,
+    },
 }
 
 /// One package of the Python index. Its place is the machine's own pip configuration.

@@ -42,8 +42,8 @@ pub enum LoadError {
     /// The chat template cannot be read.
     #[error("the chat template cannot be read")]
     Template(#[from] ChatError),
-    /// The machine is too small.
-    #[error("the machine cannot carry the model")]
+    /// The machine is too small: how much is needed, and how much there is.
+    #[error(transparent)]
     Fit(#[from] FitError),
     /// The first computation failed.
     #[error("the model does not compute")]

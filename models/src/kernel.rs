@@ -25,7 +25,7 @@ mod simd;
 pub(crate) mod team;
 
 pub(crate) use activations::Activations;
-pub(crate) use formats::Format;
+pub use formats::Format;
 pub(crate) use matrix::Matrix;
 pub(crate) use simd::Path;
 pub(crate) use team::Team;

@@ -55,6 +55,8 @@ pub mod fit;
 mod kernel;
 mod layers;
 pub mod manifest;
+pub mod measure;
+pub mod plan;
 mod pool;
 pub mod registry;
 mod sampling;

@@ -5,6 +5,7 @@ use std::time::Duration;
 mod batch;
 mod batching;
 mod blocks;
+pub(crate) mod budget;
 mod draft;
 pub(crate) mod embed;
 pub(crate) mod generate;

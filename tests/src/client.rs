@@ -244,7 +244,7 @@ impl Stream {
 }
 
 fn bearer(key: &str) -> String {
-    format!("Authorization: Bearer {key}\r\n")
+    if key.is_empty() { String::new() } else { format!("Authorization: Bearer {key}\r\n") }
 }
 
 fn joined(mut raw: &[u8]) -> Vec<u8> {

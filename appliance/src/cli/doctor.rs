@@ -4,13 +4,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use cloister_models::Registry;
+use cloister_models::{Registry, fit};
 use serde_json::json;
 
 use super::{site, table};
 use crate::{
     config::Config,
-    doctor::{Finding, Machine, State, examine, processor, worst},
+    doctor::{Finding, Machine, State, examine, processor, weigh, worst},
     wiring,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-/// The models that the configuration names: there, and equal to their manifests.
+/// The models that the configuration names: there, equal to their manifests, and small enough for this machine.
 fn models(config: &Config) -> Vec<Finding> {
     const MEND: &str = "fetch or import it again: cloister model fetch|import";
     if !config.models_folder().exists() {
@@ -57,11 +57,29 @@ fn models(config: &Config) -> Vec<Finding> {
         Ok(registry) => registry,
         Err(error) => return vec![Finding::bad("models", error.to_string(), "check the folder")],
     };
-    let wanted = [&config.models.embed, &config.models.generate].into_iter().filter(|name| !name.is_empty());
-    wanted
-        .map(|name| match registry.verify(name) {
-            Ok(model) => Finding::good("models", format!("{name} {:.12}", model.identity().sha256)),
+    let wanted = [
+        (&config.models.embed, wiring::embedding_options(config)),
+        (&config.models.generate, wiring::generation_options(config)),
+    ];
+    let (mut findings, mut estimates) = (Vec::new(), Vec::new());
+    for (name, options) in wanted.into_iter().filter(|(name, _)| !name.is_empty()) {
+        let model = match registry.verify(name) {
+            Ok(model) => model,
+            Err(error) => {
+                findings.push(Finding::bad("models", format!("{name}: {error}"), MEND));
+                continue;
+            }
+        };
+        findings.push(match fit::Estimate::of(&model, &options) {
+            Ok(estimate) => {
+                estimates.push(estimate);
+                Finding::good("models", format!("{name} {:.12}", model.identity().sha256))
+            }
             Err(error) => Finding::bad("models", format!("{name}: {error}"), MEND),
-        })
-        .collect()
+        });
+    }
+    if !estimates.is_empty() {
+        findings.push(weigh(&estimates, &fit::Machine::here()));
+    }
+    findings
 }

@@ -11,8 +11,6 @@ use crate::layers::rope::{Rope, Turning};
 use crate::pool::PoolOptions;
 use crate::weights::GgufFile;
 
-/// Every sixth layer sees the whole sequence; files do not say so.
-const PATTERN: usize = 6;
 /// Base of the rope of the layers that see a window; files do not say so either.
 const LOCAL_BASE: f64 = 10_000.0;
 /// Layers of the 27B model, the one whose queries are scaled by width over heads instead of the length of a head.
@@ -30,12 +28,11 @@ pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder
 }
 
 fn positions(reader: &mut Reader<'_>, shape: &Shape, context: usize, traits: &Traits) -> Result<Positions, LoadError> {
-    let window = reader.number("attention.sliding_window", 1 << 24)?;
     let turning = |base: f64, stretch: f64| Turning { base, stretch, factors: None, size: 1.0 };
     let base = reader.float("rope.freq_base")?.unwrap_or(1_000_000.0);
     let whole = Rope::new(shape.turned, context, traits.pairs, turning(base, reader.stretch()?));
     let local = Rope::new(shape.turned, context, traits.pairs, turning(LOCAL_BASE, 1.0));
-    let layers = (1..=shape.layers).map(|layer| if layer % PATTERN == 0 { (0, None) } else { (1, Some(window)) });
+    let layers = shape.windows.iter().map(|window| (usize::from(window.is_some()), *window));
     Ok(Positions { ropes: vec![whole, local], layers: layers.collect() })
 }
 

@@ -29,9 +29,8 @@ fn positions(reader: &mut Reader<'_>, shape: &Shape, context: usize, traits: &Tr
     let factors = if long { Some(reader.file.vector(name, shape.turned / 2)?) } else { None };
     let size = reader.float("rope.scaling.attn_factor")?.unwrap_or(1.0);
     let turning = Turning { base: shape.base, stretch, factors: factors.as_deref(), size };
-    let window = reader.number("attention.sliding_window", 1 << 24).ok();
     let ropes = vec![Rope::new(shape.turned, context, traits.pairs, turning)];
-    Ok(Positions { ropes, layers: vec![(0, window); shape.layers] })
+    Ok(Positions { ropes, layers: shape.windows.iter().map(|window| (0, *window)).collect() })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the language models read from GGUF have in common: how their numbers and layers are named. Names of keys and tensors are
 //! llama.cpp's.
 
+use super::shape::Keys;
 use crate::error::LoadError;
-use crate::kernel::attention::{Heads, LONGEST_HEAD};
 use crate::kernel::rows::Curve;
 use crate::kernel::{Matrix, Path, Team};
 use crate::layers::decoder::{Decoder, Layer, Plan, Weights};
@@ -10,20 +10,7 @@ use crate::layers::rope::{Pairs, Rope, Turning};
 use crate::pool::PoolOptions;
 use crate::weights::GgufFile;
 
-/// The numbers of a model, within bounds that no real one comes near.
-pub(super) struct Shape {
-    pub(super) width: usize,
-    pub(super) inner: usize,
-    pub(super) layers: usize,
-    pub(super) vocabulary: usize,
-    pub(super) heads: Heads,
-    /// Numbers of a head that are turned.
-    pub(super) turned: usize,
-    /// Longest sequence that it was trained for.
-    pub(super) trained: usize,
-    pub(super) epsilon: f32,
-    pub(super) base: f64,
-}
+pub(super) use super::shape::Shape;
 
 /// A file being read as one architecture.
 pub(super) struct Reader<'a> {
@@ -67,65 +54,30 @@ impl<'a> Reader<'a> {
         Ok(Self { file, name, path: Path::best(), team })
     }
 
-    pub(super) fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.name)
+    fn keys(&self) -> Keys<'_> {
+        Keys { header: &self.file.header, name: self.name }
     }
 
-    pub(super) fn missing(&self, key: &str) -> LoadError {
-        self.file.malformed(format!("the key `{}` is missing or out of range", self.key(key)))
+    fn key(&self, key: &str) -> String {
+        self.keys().key(key)
+    }
+
+    fn missing(&self, key: &str) -> LoadError {
+        self.file.malformed(self.keys().missing(key))
     }
 
     /// A number from 1 to `most`.
     pub(super) fn number(&self, key: &str, most: usize) -> Result<usize, LoadError> {
-        let found = self.file.header.unsigned(&self.key(key)).filter(|found| (1..=most).contains(found));
-        found.ok_or_else(|| self.missing(key))
+        self.keys().number(key, most).map_err(|what| self.file.malformed(what))
     }
 
     /// A number above 0. `None` where there is no such key.
     pub(super) fn float(&self, key: &str) -> Result<Option<f64>, LoadError> {
-        match self.file.header.float(&self.key(key)) {
-            Some(found) if found.is_finite() && found > 0.0 => Ok(Some(found)),
-            Some(_) => Err(self.missing(key)),
-            None => Ok(None),
-        }
+        self.keys().float(key).map_err(|what| self.file.malformed(what))
     }
 
     pub(super) fn shape(&self) -> Result<Shape, LoadError> {
-        let width = self.number("embedding_length", 1 << 16)?;
-        let queries = self.number("attention.head_count", 1 << 10)?;
-        let keys = self.number("attention.head_count_kv", 1 << 10).unwrap_or(queries);
-        let size = self.number("attention.key_length", LONGEST_HEAD).unwrap_or(width / queries);
-        if size == 0 || !queries.is_multiple_of(keys) {
-            return Err(self.file.malformed("the numbers of heads do not fit together"));
-        }
-        if !size.is_multiple_of(16) || size > LONGEST_HEAD {
-            return Err(self
-                .file
-                .malformed(format!("heads of {size} numbers are not supported; multiples of 16 up to 512 are")));
-        }
-        if self.number("attention.value_length", LONGEST_HEAD).is_ok_and(|values| values != size) {
-            return Err(self.file.malformed("keys and values of different length are not supported yet"));
-        }
-        if self.file.header.unsigned(&self.key("expert_count")).is_some_and(|experts| experts > 0) {
-            return Err(self.file.malformed("mixtures of experts are not supported yet"));
-        }
-        let epsilon = self.file.header.float(&self.key("attention.layer_norm_rms_epsilon"));
-        let epsilon = epsilon.filter(|epsilon| (0.0..1.0).contains(epsilon));
-        let base = self.float("rope.freq_base")?.unwrap_or(10_000.0);
-        if base <= 1.0 {
-            return Err(self.missing("rope.freq_base"));
-        }
-        Ok(Shape {
-            width,
-            inner: self.number("feed_forward_length", 1 << 18)?,
-            layers: self.number("block_count", 1 << 10)?,
-            vocabulary: self.file.header.texts("tokenizer.ggml.tokens").map_or(0, <[String]>::len),
-            heads: Heads { queries, keys, size },
-            turned: self.number("rope.dimension_count", size).unwrap_or(size),
-            trained: self.number("context_length", 1 << 24)?,
-            epsilon: epsilon.ok_or_else(|| self.missing("attention.layer_norm_rms_epsilon"))? as f32,
-            base,
-        })
+        self.keys().shape().map_err(|what| self.file.malformed(what))
     }
 
     /// What positions are divided by, where the file says so; other ways of stretching are refused by name.
@@ -151,7 +103,7 @@ impl<'a> Reader<'a> {
         };
         let turning = Turning { base: shape.base, stretch, factors: factors.as_deref(), size: 1.0 };
         let ropes = vec![Rope::new(shape.turned, context, pairs, turning)];
-        Ok(Positions { ropes, layers: vec![(0, None); shape.layers] })
+        Ok(Positions { ropes, layers: shape.windows.iter().map(|window| (0, *window)).collect() })
     }
 
     fn matrix(&mut self, name: &str, shape: (usize, usize)) -> Result<Matrix, LoadError> {

@@ -40,6 +40,7 @@ fn entry(wheel: &[u8], weights: &[u8]) -> Entry {
         architecture: "llama".to_owned(),
         licence: "none".to_owned(),
         embedding: None,
+        outline: crate::catalogue::Outline::Encoder { width: 32, inner: 64, layers: 1, heads: 1 },
         wheels: vec![Wheel {
             package: "tiny-model".to_owned(),
             version: "1.0".to_owned(),

@@ -17,18 +17,35 @@ const SUPER: usize = 256;
 
 /// A layout of weights that there are kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// Four bits, a scale per 32.
     Q4_0,
+    /// Four bits, a scale and a least value per 32.
     Q4_1,
+    /// Five bits, a scale per 32.
     Q5_0,
+    /// Five bits, a scale and a least value per 32.
     Q5_1,
+    /// Eight bits, a scale per 32.
     Q8_0,
+    /// Four bits; per 32 a scale and a least value of six bits, which have scales per 256.
     Q4K,
+    /// Five bits, scaled as Q4_K.
     Q5K,
+    /// Six bits; per 16 a scale of eight bits, which has a scale per 256.
     Q6K,
+    /// Floats of 16 bits, IEEE 754.
     F16,
+    /// The upper halves of 32-bit floats.
     Bf16,
+    /// Floats of 32 bits.
     F32,
+}
+
+impl serde::Serialize for Format {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
 }
 
 /// One block of a file taken apart.
@@ -51,9 +68,8 @@ impl Unit {
 }
 
 impl Format {
-    /// Every format, for tests.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
+    /// Every format.
+    pub const ALL: [Self; 11] = [
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
@@ -66,6 +82,24 @@ impl Format {
         Self::Bf16,
         Self::F32,
     ];
+
+    /// Its name, as ggml has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
+            Self::Q6K => "Q6_K",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::F32 => "F32",
+        }
+    }
 
     /// The format of a file's tensor, where there are kernels for it.
     pub(crate) fn of(kind: GgmlDType) -> Option<Self> {
@@ -127,6 +161,12 @@ impl Format {
             Self::Q6K => inputs / SUPER * SUPER_PLAIN,
             Self::F16 | Self::Bf16 | Self::F32 => 0,
         }
+    }
+
+    /// Bytes of a packed matrix of `outputs` rows of `inputs` weights.
+    #[must_use]
+    pub fn packed_bytes(self, inputs: usize, outputs: usize) -> usize {
+        outputs.div_ceil(LANES) * (inputs.div_ceil(BLOCK) * self.quant_bytes() + self.scale_bytes(inputs))
     }
 
     /// What is taken off every quant.

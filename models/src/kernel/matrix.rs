@@ -87,18 +87,8 @@ impl Matrix {
         if row_bytes.checked_mul(outputs) != Some(bytes.len()) {
             return Err(error);
         }
-        let (panels, blocks) = (outputs.div_ceil(LANES), inputs.div_ceil(BLOCK));
-        let (quants_stride, scales_stride) = (blocks * format.quant_bytes(), format.scale_bytes(inputs));
-        let mut packed = Self {
-            format,
-            inputs,
-            outputs,
-            path,
-            quants: Lines::new(panels * quants_stride),
-            quants_stride,
-            scales: Lines::new(panels * scales_stride),
-            scales_stride,
-        };
+        let mut packed = Self::empty(format, (inputs, outputs), path);
+        let (panels, quants_stride, scales_stride) = (packed.panels(), packed.quants_stride, packed.scales_stride);
         let (quants, scales) = (packed.quants.bytes_mut(), packed.scales.bytes_mut());
         let scales = Pointer(scales.as_mut_ptr());
         team.split(quants.get_mut(..panels * quants_stride).unwrap_or_default(), quants_stride, |panel, quants| {
@@ -112,6 +102,23 @@ impl Matrix {
         Ok(packed)
     }
 
+    /// Room for the weights.
+    fn empty(format: Format, (inputs, outputs): (usize, usize), path: Path) -> Self {
+        let (panels, blocks) = (outputs.div_ceil(LANES), inputs.div_ceil(BLOCK));
+        let (quants_stride, scales_stride) = (blocks * format.quant_bytes(), format.scale_bytes(inputs));
+        let (quants, scales) = (Lines::new(panels * quants_stride), Lines::new(panels * scales_stride));
+        Self { format, inputs, outputs, path, quants, quants_stride, scales, scales_stride }
+    }
+
+    /// Weights of no meaning, to be timed. Every byte is the same, and no number that is made of it is subnormal, infinite or none.
+    /// Inputs are whole blocks.
+    pub(crate) fn blank(format: Format, (inputs, outputs): (usize, usize), path: Path) -> Self {
+        let mut blank = Self::empty(format, (inputs, outputs), path);
+        blank.quants.bytes_mut().fill(0x11);
+        blank.scales.bytes_mut().fill(0x11);
+        blank
+    }
+
     /// Length of a row of the result.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
@@ -123,7 +130,6 @@ impl Matrix {
     }
 
     /// Bytes that it takes.
-    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.quants.bytes().len() + self.scales.bytes().len()
     }

@@ -41,6 +41,17 @@ impl Path {
         Self::available().last().copied().unwrap_or(Self::Portable)
     }
 
+    /// A name for measurements.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512-vnni",
+        }
+    }
+
     /// Runs the kernel with this path's instructions.
     ///
     /// # Safety

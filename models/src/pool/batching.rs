@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PoolError;
+use super::budget::{Budget, MOST};
 use super::draft::{Draft, Load, Pace};
 use super::generate::{Job, Reply};
 use super::queue::{Queue, Waiting};
@@ -16,13 +17,6 @@ use crate::task::StepError;
 use crate::task::generate::{Piece, StepTokens};
 use crate::tokenizer::{TextStream, Tokens};
 
-/// Sequences under way at once.
-const MOST: usize = 16;
-/// How long a step should take while prompts are computed: as long as whoever reads another text waits for its next word, and as whoever
-/// leaves keeps the model busy.
-const STEP: Duration = Duration::from_millis(150);
-/// Bounds of the tokens of prompts in one step.
-const PROMPT: (usize, usize) = (32, 512);
 /// Rows of a step that guesses may fill it up to.
 const ROWS: usize = 64;
 
@@ -53,8 +47,7 @@ pub(super) struct Server {
     active: BTreeMap<u64, Active>,
     next: u64,
     logits: Vec<f32>,
-    /// Tokens of prompts that a step of the wanted length takes, as measured.
-    budget: usize,
+    budget: Budget,
     /// Tokens of prompts in the last step.
     prompts: usize,
     /// How long steps without prompts take.
@@ -67,7 +60,7 @@ impl Server {
     pub(super) fn new(model: Box<dyn StepTokens>, tokens: Arc<Tokens>, guesses: bool) -> Self {
         let schedule = Schedule::new(model.blocks(), model.block_tokens(), MOST);
         let (active, logits, pace) = (BTreeMap::new(), Vec::new(), Pace::default());
-        Self { model, tokens, schedule, active, next: 0, logits, budget: 128, prompts: 0, pace, guesses }
+        Self { model, tokens, schedule, active, next: 0, logits, budget: Budget::default(), prompts: 0, pace, guesses }
     }
 }
 
@@ -153,7 +146,7 @@ impl Server {
             return Ok(());
         }
         self.propose();
-        let plan = self.schedule.plan(self.budget);
+        let plan = self.schedule.plan(self.budget.tokens());
         for (id, cached_tokens) in plan.started {
             if let Some(active) = self.active.get(&id) {
                 active.job.reply.send(Event::Started { prompt_tokens: active.usage.prompt_tokens, cached_tokens });
@@ -199,13 +192,9 @@ impl Server {
     /// How many tokens of prompts the next step may take, and what rows cost.
     fn measure(&mut self, work: &[Work], took: Duration) {
         self.prompts = work.iter().filter(|work| work.is_prompt()).map(|work| work.count).sum();
-        let took = took.as_secs_f64();
-        if self.prompts >= PROMPT.0 {
-            let fitting = self.prompts as f64 * STEP.as_secs_f64() / took.max(1e-6);
-            let (least, most) = PROMPT;
-            self.budget = (fitting as usize / least * least).clamp(least, most);
-        } else if self.prompts == 0 {
-            self.pace.record(work.iter().map(|work| work.count).sum(), took);
+        self.budget.measure(self.prompts, took);
+        if self.prompts == 0 {
+            self.pace.record(work.iter().map(|work| work.count).sum(), took.as_secs_f64());
         }
     }
 

@@ -9,6 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use candle_core::quantized::GgmlDType;
 
+use crate::kernel::Format;
+
 /// Longest key or tensor name; the format allows 65535 and 64.
 const MAX_NAME: u64 = 65_535;
 /// Longest string value: a chat template is the longest in practice.
@@ -62,6 +64,40 @@ pub(crate) struct Place {
     /// From the start of the file.
     pub(crate) offset: u64,
     pub(crate) bytes: usize,
+}
+
+impl Place {
+    /// The layout in memory; `None` for vectors, which are 32-bit floats there.
+    pub(crate) fn format(&self) -> Option<Format> {
+        (self.shape.len() > 1).then(|| Format::of(self.kind).unwrap_or(Format::F16))
+    }
+
+    /// Numbers of a row, and rows.
+    pub(crate) fn sides(&self) -> (usize, usize) {
+        let inputs = self.shape.last().copied().unwrap_or(0);
+        (inputs, self.elements() / inputs.max(1))
+    }
+
+    fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bytes in memory, in the form that the kernels read.
+    pub(crate) fn packed(&self) -> usize {
+        let (inputs, outputs) = self.sides();
+        self.format().map_or(self.elements() * 4, |format| format.packed_bytes(inputs, outputs))
+    }
+
+    /// Whether it takes another layout in memory, there being no kernel for its own.
+    fn widens(&self) -> bool {
+        self.shape.len() > 1 && Format::of(self.kind).is_none()
+    }
+
+    /// Bytes that are needed beside the result while it is packed: the file's, and where it widens its numbers twice, as candle
+    /// takes them apart and as they are packed.
+    fn passing(&self) -> usize {
+        self.bytes + if self.widens() { self.bytes + self.elements() * (4 + 2) } else { 0 }
+    }
 }
 
 /// A header, checked against the length of the file.
@@ -144,6 +180,27 @@ impl Header {
 
     pub(crate) fn tensor(&self, name: &str) -> Option<&Place> {
         self.tensors.get(name)
+    }
+
+    /// Every tensor by name.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.tensors.iter().map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// Bytes that all tensors take in memory.
+    pub(crate) fn packed(&self) -> u64 {
+        self.tensors.values().map(|place| place.packed() as u64).sum()
+    }
+
+    /// How many of these bytes are there only because a layout without kernels (Q2_K, Q3_K) becomes 16-bit floats.
+    pub(crate) fn widened(&self) -> u64 {
+        let widened = self.tensors.values().filter(|place| place.widens());
+        widened.map(|place| place.packed().saturating_sub(place.bytes) as u64).sum()
+    }
+
+    /// Most bytes that are needed for a while beside what stays.
+    pub(crate) fn passing(&self) -> u64 {
+        self.tensors.values().map(|place| place.passing() as u64).max().unwrap_or(0)
     }
 }
 

@@ -210,5 +210,6 @@ fn packed_weights_take_little_more_than_the_file() {
         let bytes = random(format, 512, 64, &mut dice);
         let packed = Matrix::pack(format, &bytes, (512, 64), Path::best(), &team).unwrap();
         assert!(packed.bytes() as f64 <= bytes.len() as f64 * 1.03, "{format:?}: {} {}", packed.bytes(), bytes.len());
+        assert_eq!(packed.bytes(), format.packed_bytes(512, 64), "{format:?}");
     }
 }
