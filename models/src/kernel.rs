@@ -5,6 +5,9 @@
 //! when the program starts ([`Path::best`]). All of them do the same operations in the same order, sums of integers apart, whose
 //! order does not matter. So every path gives the same bits, and one is tested against the other by equality.
 //!
+//! Where the processor has tiles (AMX) and the system lets this process use them, products of many rows take them. They sum integers exactly,
+//! and what is made of the sums is the same code, so their bits are the same too.
+//!
 //! Encoders have kernels of their own, in [`embed`]: their products are of many rows with 8-bit weights and nothing else.
 //!
 //! What a row of the result is does not depend on how many rows are computed with it, nor on the number of threads.
@@ -15,6 +18,8 @@
 )]
 
 pub(crate) mod activations;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub(crate) mod attention;
 pub(crate) mod embed;
 mod formats;

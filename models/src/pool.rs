@@ -75,7 +75,7 @@ pub struct PoolOptions {
     pub guesses: bool,
     /// How exactly an embedding pool computes.
     pub precision: Precision,
-    /// Which vector instructions an embedding pool uses.
+    /// Which vector instructions a pool uses.
     pub instructions: Instructions,
 }
 
@@ -89,12 +89,14 @@ pub enum Precision {
     Float32,
 }
 
-/// Which vector instructions are used. The vectors are the same to the last bit; only the time differs.
+/// Which vector instructions are used. What is computed is the same to the last bit; only the time differs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Instructions {
     /// The best that this processor has.
     #[default]
     Best,
+    /// None beyond AVX-512 with VNNI: no tiles.
+    Avx512,
     /// None beyond AVX2, for a processor that slows down under wider ones.
     Avx2,
     /// None that is not in every processor of the architecture.

@@ -51,7 +51,7 @@ pub(super) struct Positions {
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a mut GgufFile, name: &'static str, options: &PoolOptions) -> Result<Self, LoadError> {
         let team = Team::new(options.threads).map_err(LoadError::Thread)?;
-        Ok(Self { file, name, path: Path::best(), team })
+        Ok(Self { file, name, path: Path::of(options.instructions), team })
     }
 
     fn keys(&self) -> Keys<'_> {

@@ -58,7 +58,9 @@ enum Kind {
     #[cfg(target_arch = "x86_64")]
     AvxVnni(machine::AvxVnni),
     #[cfg(target_arch = "x86_64")]
-    Avx512(machine::Avx512),
+    Avx512(machine::Avx512<false>),
+    #[cfg(target_arch = "x86_64")]
+    Amx(machine::Avx512<true>),
 }
 
 impl Processor {
@@ -66,6 +68,7 @@ impl Processor {
     pub(crate) fn of(instructions: Instructions) -> Self {
         let may = |processor: &Self| match instructions {
             Instructions::Best => true,
+            Instructions::Avx512 => processor.name() != "amx",
             Instructions::Avx2 => matches!(processor.name(), "avx2" | "portable"),
             Instructions::Portable => processor.name() == "portable",
         };
@@ -80,7 +83,8 @@ impl Processor {
         {
             all.extend(machine::Avx2::detect().map(Kind::Avx2));
             all.extend(machine::AvxVnni::detect().map(Kind::AvxVnni));
-            all.extend(machine::Avx512::detect().map(Kind::Avx512));
+            all.extend(machine::Avx512::<false>::detect().map(Kind::Avx512));
+            all.extend(machine::Avx512::<true>::detect().map(Kind::Amx));
         }
         all.into_iter().map(Self).collect()
     }
@@ -95,6 +99,8 @@ impl Processor {
             Kind::AvxVnni(_) => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx(_) => "amx",
         }
     }
 
@@ -107,6 +113,8 @@ impl Processor {
             Kind::AvxVnni(machine) => machine.work(work),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(machine) => machine.work(work),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx(machine) => machine.work(work),
         }
     }
 }

@@ -10,6 +10,8 @@ use super::product::{
     Brain, Eight, FEW, Few, Five, FloatPanels, Four, Full, Half, HalfLeast, Many, Out, Panels, Quants, SPREAD,
     SPREAD_QUANTS, Scales, Six, Sixteen, Spread, SuperLeast, SuperPlain,
 };
+#[cfg(target_arch = "x86_64")]
+use super::product::tiled;
 use super::team::Pointer;
 use super::{Path, Team};
 
@@ -243,11 +245,12 @@ impl Matrix {
                 return self.path.run(Few::<Q, C>(work, PhantomData));
             }
             ROOM.with_borrow_mut(|room| {
-                let needed = work.blocks * SPREAD;
+                // The first line stays zero: tiles read the byte before the quants.
+                let needed = size_of::<Line>() + work.blocks * SPREAD;
                 if room.0.len() * 64 < needed {
                     *room = Lines::new(needed);
                 }
-                let room = room.bytes_mut().as_mut_ptr();
+                let room = room.bytes_mut().as_mut_ptr().add(size_of::<Line>());
                 for panel in 0..work.panels {
                     let (quants, scales) =
                         (work.quants.add(panel * work.quants_stride), work.scales.add(panel * work.scales_stride));
@@ -259,7 +262,13 @@ impl Matrix {
                     };
                     let scales = room.add(work.blocks * SPREAD_QUANTS).cast_const();
                     let quants = room.cast_const();
-                    self.path.run(Many::<HALVES>(Panels { quants, scales, panels: 1, out, ..work }));
+                    let panel = Panels { quants, scales, panels: 1, out, ..work };
+                    #[cfg(target_arch = "x86_64")]
+                    let panel = match self.path {
+                        Path::Amx(tiles) => panel.from(tiled::<HALVES>(tiles, panel)),
+                        _ => panel,
+                    };
+                    self.path.run(Many::<HALVES>(panel));
                 }
             });
         }

@@ -4,6 +4,11 @@ use super::activations::View;
 use super::formats::{BLOCK, LANES, SUPER_LEAST, SUPER_PLAIN};
 use super::simd::{Kernel, Simd};
 
+#[cfg(target_arch = "x86_64")]
+mod tiled;
+#[cfg(target_arch = "x86_64")]
+pub(super) use tiled::tiled;
+
 /// Quants of a panel as pairs.
 pub(super) trait Quants {
     /// Bytes of 32 inputs.
@@ -257,6 +262,28 @@ impl Panels {
             let columns = (self.columns - at * LANES).min(LANES);
             let out = Out { at: self.out.at.add(at * LANES), columns, ..self.out };
             (self.quants.add(at * self.quants_stride), self.scales.add(at * self.scales_stride), out)
+        }
+    }
+
+    /// The same without the rows before `row`.
+    ///
+    /// # Safety
+    /// There are so many rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) unsafe fn from(self, row: usize) -> Self {
+        let View { floats, quants, scales, sums, stride } = self.input;
+        // SAFETY: the caller's word: the rows lie there, and their blocks.
+        unsafe {
+            let blocks = row * stride / BLOCK;
+            let input = View {
+                floats: floats.add(row * stride),
+                quants: quants.add(row * stride),
+                scales: scales.add(blocks),
+                sums: sums.add(blocks),
+                stride,
+            };
+            let out = Out { at: self.out.at.add(row * self.out.stride), ..self.out };
+            Self { rows: self.rows - row, input, out, ..self }
         }
     }
 }

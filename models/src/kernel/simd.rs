@@ -1,7 +1,11 @@
 //! Sixteen lanes of 32 bits, on whatever the processor has.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::Tiles;
+use crate::pool::Instructions;
+
 /// A set of vector instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Path {
     /// Plain Rust: the reference, and what runs on processors that are not x86-64.
     Portable,
@@ -11,6 +15,9 @@ pub(crate) enum Path {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The same, and AMX for products of many rows.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Tiles),
 }
 
 impl Path {
@@ -31,14 +38,43 @@ impl Path {
                 _ => is_x86_feature_detected!("avx512vnni"),
             }) {
                 paths.push(Self::Avx512);
+                paths.extend(Tiles::detect().map(Self::Amx));
             }
         }
         paths
     }
 
     /// The best path that this processor can run.
+    #[cfg(test)]
     pub(crate) fn best() -> Self {
-        Self::available().last().copied().unwrap_or(Self::Portable)
+        Self::of(Instructions::Best)
+    }
+
+    /// The best path that this processor can run and that may be used.
+    pub(crate) fn of(instructions: Instructions) -> Self {
+        let may = |path: &Self| match path {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => instructions != Instructions::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => matches!(instructions, Instructions::Best | Instructions::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(_) => instructions == Instructions::Best,
+        };
+        Self::available().into_iter().rfind(may).unwrap_or(Self::Portable)
+    }
+
+    /// A name for logs and measurements.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(_) => "amx",
+        }
     }
 
     /// A name for measurements.
@@ -65,7 +101,7 @@ impl Path {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::Avx2::enter(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::Avx512::enter(kernel),
+                Self::Avx512 | Self::Amx(_) => x86::Avx512::enter(kernel),
             }
         }
     }
@@ -348,3 +384,5 @@ impl Simd for Portable {
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::Avx512;

@@ -251,8 +251,8 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// How many columns an intent fills; an outcome fills those after it.
-const OPENED: usize = 14;
+/// The first column that an outcome fills; an intent fills those before it.
+const CLOSED: &str = "closed";
 
 /// The first entry that the index has otherwise than the log, by the number of its first record.
 ///
@@ -263,7 +263,8 @@ pub(super) fn differing(log: &Connection, index: &Connection) -> rusqlite::Resul
     let index = index.unchecked_transaction()?;
     let through = through(&index)?;
     let columns: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let (opened_by, closed_by) = columns.split_at(OPENED.min(columns.len()));
+    let (opened_by, closed_by) =
+        columns.split_at(columns.iter().position(|name| *name == CLOSED).unwrap_or(columns.len()));
     let of_intents = format!("SELECT {} FROM {TABLE} ORDER BY sequence", opened_by.join(", "));
     let of_outcomes = format!(
         "SELECT {}, entry, sequence FROM {TABLE} WHERE closed IS NOT NULL ORDER BY closed",

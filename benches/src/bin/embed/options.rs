@@ -60,9 +60,10 @@ impl Options {
                 "--instructions" => {
                     options.instructions = match value.as_str() {
                         "best" => Instructions::Best,
+                        "avx512" => Instructions::Avx512,
                         "avx2" => Instructions::Avx2,
                         "portable" => Instructions::Portable,
-                        other => return Err(format!("--instructions is best, avx2 or portable, not {other}")),
+                        other => return Err(format!("--instructions is best, avx512, avx2 or portable, not {other}")),
                     }
                 }
                 _ => return Err(format!("there is no {name}")),

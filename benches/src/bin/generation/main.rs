@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use cloister_models::manifest::FileKind;
 use cloister_models::{
-    Event, GeneratePool, GenerateRequest, PoolOptions, Priority, Prompt, Registry, Sampling, Usage, cache_dir,
+    Event, GeneratePool, GenerateRequest, Instructions, PoolOptions, Priority, Prompt, Registry, Sampling, Usage, cache_dir,
     catalogue, fetch,
 };
 
@@ -35,6 +35,7 @@ struct Settings {
     answer: usize,
     rounds: usize,
     clients: usize,
+    instructions: Instructions,
     peer: Option<PathBuf>,
     evidence: Option<PathBuf>,
     temperature: f32,
@@ -49,6 +50,7 @@ impl Settings {
             answer: 64,
             rounds: 5,
             clients: 1,
+            instructions: Instructions::Best,
             peer: None,
             evidence: None,
             temperature: 0.0,
@@ -66,9 +68,20 @@ impl Settings {
                 "--peer" => settings.peer = Some(value.into()),
                 "--evidence" => settings.evidence = Some(value.into()),
                 "--temperature" => settings.temperature = value.parse()?,
+                "--instructions" => {
+                    settings.instructions = match value.as_str() {
+                        "best" => Instructions::Best,
+                        "avx512" => Instructions::Avx512,
+                        "avx2" => Instructions::Avx2,
+                        "portable" => Instructions::Portable,
+                        other => {
+                            return Err(format!("--instructions is best, avx512, avx2 or portable, not {other}").into());
+                        }
+                    }
+                }
                 _ => {
-                    let known = "--model, --threads, --prompt, --answer, --rounds, --clients, --peer, --evidence and \
-                        --temperature are";
+                    let known = "--model, --threads, --prompt, --answer, --rounds, --clients, --instructions, --peer, \
+                        --evidence and --temperature are";
                     return Err(format!("{name} is not known; {known}").into());
                 }
             }
@@ -193,6 +206,7 @@ fn main() -> Result<(), Failure> {
     let begun = Instant::now();
     let options = PoolOptions {
         threads: settings.threads,
+        instructions: settings.instructions,
         sequences: settings.clients.max(1),
         guesses: false,
         ..PoolOptions::default()

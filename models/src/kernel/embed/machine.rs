@@ -22,7 +22,7 @@ pub(super) const PANEL: usize = 32;
 pub(super) struct Block(pub(super) [[i8; 64]; 2]);
 
 /// The most rows that [`Machine::dot`] takes.
-pub(super) const MOST_ROWS: usize = 12;
+pub(super) const MOST_ROWS: usize = 16;
 /// Sums of products, by row and output.
 type Sums = [[[i32; 16]; 2]; MOST_ROWS];
 /// What comes out, by row and output.
@@ -88,8 +88,10 @@ pub(super) trait Machine: Copy + Send + Sync {
     type Floats: Copy;
     /// Four activations, rounded to 8 bits without a sign, as the product takes them.
     type Quad: Copy + Default + Send + Sync;
-    /// Rows that the integer product takes at a time; between two quads of one row lie so many others.
+    /// Rows that the integer product takes at a time.
     const TILE: usize;
+    /// Whether the quads of one row of a group lie one after the other; else those of one place in all rows of the tile.
+    const ROWS_FIRST: bool = false;
     /// Whether there are registers for eight rows of two times sixteen floats.
     const WIDE: bool;
 

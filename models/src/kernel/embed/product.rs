@@ -19,7 +19,7 @@ struct Product<'a> {
 
 /// Rows rounded to integers.
 struct Rounded<M: Machine> {
-    /// By tile, quad and row.
+    /// By tile, group, and quad and row, or row and quad ([`Machine::ROWS_FIRST`]).
     quads: Vec<M::Quad>,
     /// By row and group.
     ranges: Vec<Range>,
@@ -52,7 +52,8 @@ fn round<M: Machine>(m: M, rows: &[Line], width: usize) -> Rounded<M> {
     let mut quads = vec![M::Quad::default(); count.div_ceil(M::TILE) * length * M::TILE];
     let mut ranges = vec![Range::default(); count * groups];
     for (at, (row, ranges)) in rows.chunks_exact(width).zip(ranges.chunks_exact_mut(groups)).enumerate() {
-        let tile = &mut quads[at / M::TILE * length * M::TILE..][at % M::TILE..];
+        let tile = &mut quads[at / M::TILE * length * M::TILE..];
+        let row_of_tile = at % M::TILE;
         for (group, (lines, range)) in row.chunks(GROUP_LINES).zip(ranges).enumerate() {
             let (mut top, mut least) = (m.load(&lines[0]), m.load(&lines[0]));
             for line in lines {
@@ -65,8 +66,14 @@ fn round<M: Machine>(m: M, rows: &[Line], width: usize) -> Rounded<M> {
             let (inverse, least) = (m.splat(inverse), m.splat(bottom));
             for (line, numbers) in lines.iter().enumerate() {
                 let all = m.quads(m.mul(m.sub(m.load(numbers), least), inverse));
-                let to = &mut tile[(group * GROUP_QUADS + line * 4) * M::TILE..];
-                for (to, quad) in to.iter_mut().step_by(M::TILE).zip(all) {
+                // A group's quads, of which the last group may have fewer.
+                let (first, across) = (group * GROUP_QUADS * M::TILE, lines.len() * 4);
+                let (from, step) = if M::ROWS_FIRST {
+                    (first + row_of_tile * across + line * 4, 1)
+                } else {
+                    (first + line * 4 * M::TILE + row_of_tile, M::TILE)
+                };
+                for (to, quad) in tile[from..].iter_mut().step_by(step).zip(all) {
                     *to = quad;
                 }
             }

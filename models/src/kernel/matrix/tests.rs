@@ -83,7 +83,9 @@ fn shape(format: Format, dice: &mut Dice) -> (usize, usize, usize) {
         32 => 32 * (1 + dice.below(9)),
         _ => 256 * (1 + dice.below(3)),
     };
-    (inputs, 1 + dice.below(70), [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 21][dice.below(11)])
+    // Fewer than two dozen rows are multiplied from the packed quants, more from quants taken apart, whole tiles of sixteen and the rest.
+    let rows = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 21, 25, 31, 32, 48, 53];
+    (inputs, 1 + dice.below(70), rows[dice.below(rows.len())])
 }
 
 #[test]
@@ -169,10 +171,10 @@ fn a_row_does_not_depend_on_the_rows_beside_it_nor_on_the_matrices_nor_on_the_th
         let bytes = random(format, inputs, outputs, &mut dice);
         for path in Path::available() {
             let packed = Matrix::pack(format, &bytes, (inputs, outputs), path, &team).unwrap();
-            let (input, values) = activations(path, &team, inputs, 19, 7);
-            let mut all = vec![0.0; 19 * 2 * outputs];
+            let (input, values) = activations(path, &team, inputs, 39, 7);
+            let mut all = vec![0.0; 39 * 2 * outputs];
             assert!(Matrix::multiply(&[&packed, &packed], &team, &input, &mut all, false));
-            for rows in [1, 2, 3, 5, 19] {
+            for rows in [1, 2, 3, 5, 19, 26, 33, 39] {
                 let mut some = Activations::default();
                 some.fill(path, &alone, inputs, rows, |row, to| {
                     to.copy_from_slice(&values[row * inputs..(row + 1) * inputs])

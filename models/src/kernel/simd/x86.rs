@@ -17,6 +17,20 @@ pub(in super::super) struct Avx2;
 #[derive(Clone, Copy)]
 pub(in super::super) struct Avx512;
 
+impl Avx512 {
+    /// Sixteen sums out of those of low bytes and those of high bytes.
+    ///
+    /// # Safety
+    /// AVX-512 exists, and sixteen integers lie at each pointer.
+    #[inline(always)]
+    pub(in super::super) unsafe fn joined(low: *const i32, high: *const i32) -> __m512i {
+        unsafe {
+            let high = _mm512_slli_epi32::<8>(_mm512_loadu_si512(high.cast()));
+            _mm512_add_epi32(_mm512_loadu_si512(low.cast()), high)
+        }
+    }
+}
+
 /// Both halves through the same instruction.
 macro_rules! both {
     ($instruction:ident, $a:expr) => {{

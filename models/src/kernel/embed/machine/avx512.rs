@@ -1,14 +1,15 @@
-//! AVX-512 with VNNI: Intel since Cascade Lake (2019), AMD since Zen 4 (2022).
+//! AVX-512 with VNNI: Intel since Cascade Lake (2019), AMD since Zen 4 (2022); and with tiles (AMX): Intel since Sapphire Rapids (2023).
 
 use std::arch::x86_64::*;
 
 use super::{Block, Machine, Scaling, Values, Work};
+use crate::kernel::amx::{self, ROWS, Sums, Tiles};
 
-/// A processor with AVX-512 F, BW, DQ, VL and VNNI.
+/// A processor with AVX-512 F, BW, DQ, VL and VNNI; with `TILES` one that has tiles too, for the integer product.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Avx512(());
+pub(in super::super) struct Avx512<const TILES: bool>(Option<Tiles>);
 
-impl Avx512 {
+impl Avx512<false> {
     /// The proof that this processor has the instructions.
     pub(in super::super) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
@@ -18,19 +19,32 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma");
-        has.then_some(Self(()))
+        has.then_some(Self(None))
+    }
+}
+
+impl Avx512<true> {
+    /// The proof that this processor has the instructions, tiles among them, and that this process may use them.
+    pub(in super::super) fn detect() -> Option<Self> {
+        Avx512::<false>::detect().and(Tiles::detect()).map(|tiles| Self(Some(tiles)))
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-fn within<W: Work>(machine: Avx512, work: W) -> W::Out {
+fn within<W: Work, const TILES: bool>(machine: Avx512<TILES>, work: W) -> W::Out {
     work.run(machine)
 }
 
 /// Products of `ROWS` rows of a tile of 12 with a panel.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn tile<const ROWS: usize>(m: Avx512, tile: &[i32], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
+fn tile<const ROWS: usize, const TILES: bool>(
+    m: Avx512<TILES>,
+    tile: &[i32],
+    weights: &[Block],
+    scaling: Scaling<'_>,
+    values: &mut Values,
+) {
     let mut all = [[_mm512_setzero_si512(); 2]; ROWS];
     for (quads, block) in tile.as_chunks::<12>().0.iter().zip(weights) {
         // SAFETY: each half of a block is 64 bytes.
@@ -47,17 +61,59 @@ fn tile<const ROWS: usize>(m: Avx512, tile: &[i32], weights: &[Block], scaling: 
     }
 }
 
+/// Quads of a row that a tile takes.
+const STEP: usize = 16;
+/// Up to this many rows the vector product is done sooner than that of whole tiles.
+const FEW: usize = 3;
+
+/// Products of some rows of a tile of 16, each row's quads one after the other, with a panel. What does not fill a tile is left to the vectors.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn tiled<const TILES: bool>(
+    m: Avx512<TILES>,
+    rows: usize,
+    quads: &[i32],
+    weights: &[Block],
+    scaling: Scaling<'_>,
+    values: &mut Values,
+) {
+    let length = weights.len();
+    let steps = if rows > FEW && quads.len() >= ROWS * length { length / STEP } else { 0 };
+    let mut sums = Sums::ZERO;
+    if steps > 0 {
+        // SAFETY: `Machine::work` laid the tiles out; there are sixteen rows of `length` quads, and `length` blocks.
+        unsafe { amx::bytes(quads.as_ptr().cast(), length * 4, weights.as_ptr().cast(), steps, &mut sums) };
+    }
+    for (row, (quads, values)) in quads.chunks_exact(length.max(1)).zip(values).take(rows).enumerate() {
+        // SAFETY: each is sixteen integers.
+        let mut all = unsafe { [row, ROWS + row].map(|at| _mm512_loadu_si512(sums.0[at].as_ptr().cast())) };
+        for (quad, block) in quads.iter().zip(weights).skip(steps * STEP) {
+            let quad = _mm512_set1_epi32(*quad);
+            for (sum, half) in all.iter_mut().zip(&block.0) {
+                // SAFETY: each half of a block is 64 bytes.
+                *sum = _mm512_dpbusd_epi32(*sum, quad, unsafe { _mm512_loadu_si512(half.as_ptr().cast()) });
+            }
+        }
+        scaling.add(m, row, all.map(|sums| m.to_floats(sums)), values);
+    }
+}
+
 // SAFETY, for every block below: a value of `Avx512` is the proof that the instructions are there, and what is read or
 // written through a pointer is an array of just that length.
-impl Machine for Avx512 {
+impl<const TILES: bool> Machine for Avx512<TILES> {
     type Floats = __m512;
     type Quad = i32;
-    const TILE: usize = 12;
+    const TILE: usize = if TILES { ROWS } else { 12 };
+    const ROWS_FIRST: bool = TILES;
     const WIDE: bool = true;
 
     fn work<W: Work>(self, work: W) -> W::Out {
         // SAFETY: above.
-        unsafe { within(self, work) }
+        let work = || unsafe { within(self, work) };
+        match self.0 {
+            Some(tiles) => tiles.laid_out(64, work),
+            None => work(),
+        }
     }
 
     #[inline(always)]
@@ -178,19 +234,22 @@ impl Machine for Avx512 {
     fn dot(self, rows: usize, quads: &[i32], weights: &[Block], scaling: Scaling<'_>, values: &mut Values) {
         // SAFETY: above.
         unsafe {
+            if TILES {
+                return tiled(self, rows, quads, weights, scaling, values);
+            }
             match rows {
-                1 => tile::<1>(self, quads, weights, scaling, values),
-                2 => tile::<2>(self, quads, weights, scaling, values),
-                3 => tile::<3>(self, quads, weights, scaling, values),
-                4 => tile::<4>(self, quads, weights, scaling, values),
-                5 => tile::<5>(self, quads, weights, scaling, values),
-                6 => tile::<6>(self, quads, weights, scaling, values),
-                7 => tile::<7>(self, quads, weights, scaling, values),
-                8 => tile::<8>(self, quads, weights, scaling, values),
-                9 => tile::<9>(self, quads, weights, scaling, values),
-                10 => tile::<10>(self, quads, weights, scaling, values),
-                11 => tile::<11>(self, quads, weights, scaling, values),
-                _ => tile::<12>(self, quads, weights, scaling, values),
+                1 => tile::<1, TILES>(self, quads, weights, scaling, values),
+                2 => tile::<2, TILES>(self, quads, weights, scaling, values),
+                3 => tile::<3, TILES>(self, quads, weights, scaling, values),
+                4 => tile::<4, TILES>(self, quads, weights, scaling, values),
+                5 => tile::<5, TILES>(self, quads, weights, scaling, values),
+                6 => tile::<6, TILES>(self, quads, weights, scaling, values),
+                7 => tile::<7, TILES>(self, quads, weights, scaling, values),
+                8 => tile::<8, TILES>(self, quads, weights, scaling, values),
+                9 => tile::<9, TILES>(self, quads, weights, scaling, values),
+                10 => tile::<10, TILES>(self, quads, weights, scaling, values),
+                11 => tile::<11, TILES>(self, quads, weights, scaling, values),
+                _ => tile::<12, TILES>(self, quads, weights, scaling, values),
             }
         }
     }

@@ -1,0 +1,71 @@
+//! Sixteen rows at a time times one panel that was taken apart, on tiles.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "indices run to lengths that are constants of the types; the compiler unrolls and checks nothing at run time"
+)]
+
+use super::super::amx::{self, ROWS, Sums, Tiles};
+use super::super::simd::{Avx512, Simd};
+use super::{BLOCK, Panels, Plain, Scales, Wide};
+use super::Quants;
+
+/// Multiplies as many rows as make whole tiles; returns how many. The byte before the panel's quants is zero.
+///
+/// # Safety
+/// The processor has AVX-512, and the pointers of `work` are good for one panel that was taken apart and for the rows.
+pub(in super::super) unsafe fn tiled<const HALVES: bool>(tiles: Tiles, work: Panels) -> usize {
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+    unsafe fn within<const HALVES: bool>(work: Panels, rows: usize) {
+        for first in (0..rows).step_by(ROWS) {
+            // SAFETY: the caller's word.
+            unsafe { sixteen::<HALVES>(work, first) };
+        }
+    }
+    let rows = work.rows / ROWS * ROWS;
+    if rows > 0 {
+        // SAFETY: the caller's word. Half a block is 32 bytes of a row, a whole one 64.
+        tiles.laid_out(if HALVES { 32 } else { 64 }, || unsafe { within::<HALVES>(work, rows) });
+    }
+    rows
+}
+
+/// The steps of [`super::tile`], with the sums of a block's products from tiles. The next tiles' products are asked for before the last ones are
+/// scaled, so that the two units work at the same time.
+#[inline(always)]
+unsafe fn sixteen<const HALVES: bool>(work: Panels, first: usize) {
+    let parts = if HALVES { 2 } else { 1 };
+    let input = work.input;
+    let mut sums = [Sums::ZERO, Sums::ZERO];
+    // SAFETY: the caller's word: the panel has `blocks` blocks, the input sixteen rows from the first.
+    unsafe {
+        let mut totals = [Avx512::splat(0.0); ROWS];
+        let products = |step: usize, sums: &mut Sums| {
+            let rows = input.quants.add(first * input.stride + step * (BLOCK / parts));
+            amx::shorts(rows, 2 * input.stride, work.quants.add(step * (Wide::BYTES / parts)), sums);
+        };
+        products(0, &mut sums[0]);
+        for block in 0..work.blocks {
+            let scales = Plain::<HALVES>::read::<Avx512>(work.scales, block);
+            for (part, (scale, least)) in scales.into_iter().enumerate().take(parts) {
+                let step = block * parts + part;
+                if step + 1 < work.blocks * parts {
+                    products(step + 1, &mut sums[(step + 1) % 2]);
+                }
+                let found = &sums[step % 2].0;
+                let which = if HALVES { part } else { 2 };
+                for row in 0..ROWS {
+                    let at = (first + row) * input.stride / BLOCK + block;
+                    let sum = Avx512::joined(found[row].as_ptr(), found[ROWS + row].as_ptr());
+                    let by = Avx512::mul(scale, Avx512::splat(*input.scales.add(at)));
+                    totals[row] = Avx512::fma(Avx512::float(sum), by, totals[row]);
+                    let sum = input.sums.add(at).cast::<f32>().add(which);
+                    totals[row] = Avx512::fma(least, Avx512::splat(*sum), totals[row]);
+                }
+            }
+        }
+        for (row, total) in totals.into_iter().enumerate() {
+            work.out.write::<Avx512>(first + row, total);
+        }
+    }
+}
