@@ -14,12 +14,15 @@
 //!   busy generation queue therefore costs the composed lane, not the answer.
 //! - **Retrieved text is data.** Places of it that give orders to a model are kept out of prompts and answers; what is not
 //!   found out is harmless all the same, since a unit that its citation does not bear is cut, whoever asked for it.
+//! - **Nobody is named who need not be.** A question goes on with placeholders for the people in it, as the tenant's
+//!   guardrail says; sentences of documents with a patient's identifier stand in no prompt and no answer.
 //! - **A warning stays beside its dose.** Quotes are widened to it; a composed answer that left it out gets it word for word.
 //! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
 //!   taken out of the text.
 
 pub mod citation;
 mod generate;
+mod identifiers;
 pub mod knowledge;
 pub mod model;
 mod prompt;
@@ -40,10 +43,11 @@ use std::sync::Arc;
 
 use cloister_governance::policy::Permit;
 use cloister_knowledge::Embed;
-use cloister_terms::Clock;
+use cloister_terms::{Clock, Random};
 
 pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
+pub use identifiers::Identifiers;
 pub use knowledge::Knowledge;
 pub use model::{Generate, GenerateRequest, Priority};
 pub use prompt::Prompt;
@@ -69,6 +73,10 @@ pub struct Ports {
     pub generate: Option<Arc<dyn Generate>>,
     /// How to answer.
     pub settings: Arc<Settings>,
+    /// The tenant's guardrail for identifiers of people.
+    pub identifiers: Arc<Identifiers>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
     /// What time it is: documents not yet or no longer in force are not evidence.
     pub clock: Arc<dyn Clock>,
 }

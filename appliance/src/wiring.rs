@@ -33,6 +33,7 @@ use crate::{
 mod declared;
 mod embedding;
 mod generation;
+mod identifiers;
 mod inspection;
 mod policy;
 mod shelf;
@@ -41,6 +42,7 @@ mod system;
 pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
 pub use generation::PoolGenerate;
+pub use identifiers::identifiers;
 pub use inspection::Inspection;
 pub use policy::policy;
 pub use shelf::{Shelf, stopped};
@@ -190,11 +192,14 @@ impl App {
             let inspection = Arc::new(Inspection(self.config.answer.attack.document));
             let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
             let library = Arc::new(library.taking_in_with(documents));
+            let identifiers = Arc::new(identifiers(tenant).with_context(|| format!("tenant `{name}`"))?);
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
                 embed: questions,
                 generate: self.generate.clone(),
                 settings: Arc::clone(&settings),
+                identifiers,
+                random: Arc::clone(&self.random),
                 clock: Arc::clone(&self.clock),
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());

@@ -107,6 +107,12 @@ impl Fact {
         })
     }
 
+    /// How much it is, in the base unit of its dimension; `None` where the value begins with no number.
+    pub(crate) fn amount(&self) -> Option<f64> {
+        let plain = || self.value.split(' ').next().and_then(|number| number.parse().ok());
+        unit::base(&self.value).map(|(amount, _)| amount).or_else(plain)
+    }
+
     /// What the fact tells about: two facts of one kind and one dimension answer the same question, "how much" or "how
     /// long". For [`FactKind::Measure`] one of `dose`, `time`, `weight`, `money`, `temperature`, `times`, `share` and
     /// `measure`; for other kinds empty.
@@ -135,7 +141,23 @@ pub fn facts(text: &str) -> Vec<Fact> {
         }
         at += used.max(1);
     }
+    share_units(text, &mut found);
     found
+}
+
+/// "Between 65 and 75 mg": the first number has the second one's unit.
+fn share_units(text: &str, facts: &mut [Fact]) {
+    for at in 1..facts.len() {
+        let (before, after) = facts.split_at_mut(at);
+        let (Some(low), Some(high)) = (before.last_mut(), after.first()) else { return };
+        let between = text.get(..low.start).is_some_and(|t| t.trim_end().to_lowercase().ends_with("between"))
+            && text.get(low.end..high.start).is_some_and(|joint| joint.trim() == "and");
+        let unit = high.value.split_once(' ').filter(|_| high.kind == FactKind::Measure).map(|(_, unit)| unit);
+        if let Some(unit) = unit.filter(|_| between && low.kind == FactKind::Number) {
+            low.value = format!("{} {unit}", low.value);
+            low.kind = FactKind::Measure;
+        }
+    }
 }
 
 type Read = Option<(FactKind, String, usize)>;

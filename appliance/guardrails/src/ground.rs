@@ -21,7 +21,10 @@ mod compare;
 mod condition;
 mod evidence;
 mod frequency;
+mod group;
+mod heading;
 mod population;
+mod range;
 pub(crate) mod reading;
 mod role;
 mod route;
@@ -31,8 +34,11 @@ mod tests;
 pub mod warning;
 mod weekday;
 
+use std::collections::BTreeSet;
+
 use crate::{
     drug::Lexicon,
+    fact::FactKind,
     score,
     split::{self, Span},
 };
@@ -41,6 +47,8 @@ use reading::Reading;
 
 pub(crate) use compare::{Comparison, compare as compare_readings};
 pub use compare::{Discrepancy, Relation};
+pub(crate) use group::named_last;
+pub use group::{doses_another, headings_above};
 
 /// What the evidence says of a claim or an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,10 +119,14 @@ pub fn judge(context: &str, question: &str, answer: &str, lexicon: &Lexicon) -> 
     let everything = Reading::of(context, lexicon);
     let spans = claim::claims(answer, lexicon);
     let verbatim = verbatim(answer, context, &sentences);
-    let judged = |span: &Span| match verbatim.iter().find(|(said, _)| said.start <= span.start && span.end <= said.end)
-    {
-        Some((_, evidence)) => borne(*span, *evidence),
-        None => judge_claim(*span, answer, context, &sentences, &everything, lexicon),
+    let judged = |span: &Span| {
+        let before = answer.get(..span.start).unwrap_or_default();
+        let said = split::sentences(before).into_iter().map(|said| said.of(before));
+        let asked = named_last(std::iter::once(question).chain(said));
+        match verbatim.iter().find(|(said, _)| said.start <= span.start && span.end <= said.end) {
+            Some((_, sentence)) => borne(*span, sentence, &asked),
+            None => judge_claim(*span, answer, context, (sentences.as_slice(), &everything, &asked), lexicon),
+        }
     };
     let claims: Vec<Claim> = spans.iter().map(judged).collect();
     let omitted = omitted(&claims, answer, context, lexicon);
@@ -127,32 +139,41 @@ pub fn judge(context: &str, question: &str, answer: &str, lexicon: &Lexicon) -> 
 
 /// The sentences of the answer that stand in the context word for word, and where. A part of one is borne with the whole:
 /// by itself "all others take 4 mg" leaves out whom the others are beside.
-fn verbatim(answer: &str, context: &str, sentences: &[Sentence]) -> Vec<(Span, Span)> {
+fn verbatim<'a>(answer: &str, context: &str, sentences: &'a [Sentence]) -> Vec<(Span, &'a Sentence)> {
     let held = |said: Span| sentences.iter().find(|held| same_wording(said.of(answer), held.span.of(context)));
-    split::sentences(answer).into_iter().filter_map(|said| Some((said, held(said)?.span))).collect()
+    split::sentences(answer).into_iter().filter_map(|said| Some((said, held(said)?))).collect()
 }
 
-/// A claim that stands in the context word for word.
-const fn borne(span: Span, evidence: Span) -> Claim {
-    Claim { span, verdict: Verdict::Supported, score: 1.0, evidence: Some(evidence), discrepancies: Vec::new() }
+/// A claim that stands in the context word for word. A dose that stands there under a group's heading is borne only where
+/// that group is what was `asked` about.
+fn borne(span: Span, sentence: &Sentence, asked: &BTreeSet<String>) -> Claim {
+    let evidence = Some(sentence.span);
+    if !group::dropped(&sentence.reading, &sentence.reading, &sentence.context, asked) {
+        return Claim { span, verdict: Verdict::Supported, score: 1.0, evidence, discrepancies: Vec::new() };
+    }
+    let (kind, relation) = (FactKind::Population, Relation::Dropped);
+    let discrepancies = vec![Discrepancy { kind, relation, start: 0, end: span.end - span.start }];
+    Claim { span, verdict: Verdict::NotSure, score: UNDECIDED, evidence, discrepancies }
 }
+
+/// The most that a claim scores which a limit of the evidence is missing from.
+const UNDECIDED: f32 = 0.49;
 
 fn judge_claim(
     span: Span,
     answer: &str,
     context: &str,
-    sentences: &[Sentence],
-    everything: &Reading,
+    (sentences, everything, asked): (&[Sentence], &Reading, &BTreeSet<String>),
     lexicon: &Lexicon,
 ) -> Claim {
     let text = span.of(answer);
     if let Some(sentence) = sentences.iter().find(|sentence| same_wording(text, sentence.span.of(context))) {
-        return borne(span, sentence.span);
+        return borne(span, sentence, asked);
     }
     let reading = Reading::of(text, lexicon);
     let best = sentences
         .iter()
-        .map(|sentence| (sentence, compare::compare(&reading, &sentence.reading, &sentence.context, lexicon)))
+        .map(|sentence| (sentence, compare::compare(&reading, &sentence.reading, &sentence.context, asked, lexicon)))
         .fold(None, |best: Option<(&Sentence, Comparison)>, next| match best {
             Some(best) if weigh(&best.1, best.0) >= weigh(&next.1, next.0) => Some(best),
             _ => Some(next),
@@ -190,7 +211,7 @@ fn verdict(comparison: &Comparison, words: f32) -> (Verdict, f32) {
     } else if words < UNSURE {
         (Verdict::Unsupported, words)
     } else if dropped || words < BLOCK {
-        (Verdict::NotSure, words.min(0.49))
+        (Verdict::NotSure, words.min(UNDECIDED))
     } else {
         (Verdict::Supported, words)
     }

@@ -2,9 +2,7 @@
 //! the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for forbidden topics, and the pipeline
-//! does not yet call [`detect`] or [`redact`]: [`screen`] takes a list of detectors so that they can be added without
-//! changing its callers.
+//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for forbidden topics.
 //!
 //! ```
 //! use cloister_guardrails::support::{self, Evidence, Verdict};

@@ -87,6 +87,18 @@ const OPPOSITES: &[(&[&str], &[&str])] = &[
     (&["inhibit", "inhibits", "inhibitor"], &["induce", "induces", "inducer"]),
     (&["rise", "rises"], &["fall", "falls"]),
     (&["loading"], &["maintenance"]),
+    (&["give", "given", "administer"], &["hold", "held", "withhold", "withheld", "omit", "skip"]),
+    (&["original"], &["copy", "photocopy", "duplicate"]),
+    (&["opened"], &["unopened", "sealed"]),
+    (&["locked"], &["unlocked"]),
+    (&["include", "included"], &["exclude", "excluded"]),
+    (&["inside", "indoors"], &["outside", "outdoors"]),
+    (&["signed"], &["unsigned"]),
+    (&["upright"], &["flat", "sideways"]),
+    (&["dry"], &["wet", "damp", "moist"]),
+    (&["mild"], &["severe"]),
+    (&["acute"], &["chronic"]),
+    (&["weekday", "weekdays"], &["weekend", "weekends"]),
 ];
 
 /// Stems that a text negates, and the sides it takes in the pairs of opposites.
@@ -103,7 +115,7 @@ impl Polarity {
     /// Reads the polarity of one sentence.
     pub fn of(sentence: &str) -> Self {
         let words: Vec<String> = words::lower(sentence).map(|(_, word)| word).collect();
-        let mut negated = BTreeSet::new();
+        let (mut negated, mut turned) = (BTreeSet::new(), BTreeSet::new());
         let mut cues = 0;
         for (index, word) in words.iter().enumerate() {
             let next = words.get(index + 1).map(String::as_str).unwrap_or_default();
@@ -120,8 +132,11 @@ impl Polarity {
                 .iter()
                 .find(|word| !words::is_little(word) && !word.contains(|c: char| c.is_ascii_digit()));
             negated.extend(follower.map(|word| words::stem(word)));
+            let little = words.iter().skip(index + 1).take_while(|word| words::is_little(word)).count();
+            turned.extend(index + 1..=index + 1 + little);
         }
-        Self { negated, sides: sides(&words), cues }
+        let sides = sides(&words, &turned);
+        Self { negated, sides, cues }
     }
 
     /// Whether the sentence holds a negation at all.
@@ -142,8 +157,9 @@ impl Polarity {
     }
 }
 
-/// The pairs of opposites that stand in a sentence, and on which side.
-fn sides(words: &[String]) -> Vec<(usize, bool, bool)> {
+/// The pairs of opposites that stand in a sentence, and on which side. The words at the places `turned` are negated: "not
+/// given" is on the side of "held".
+fn sides(words: &[String], turned: &BTreeSet<usize>) -> Vec<(usize, bool, bool)> {
     static STEMS: OnceLock<HashMap<String, Vec<(usize, bool)>>> = OnceLock::new();
     let stems = STEMS.get_or_init(|| {
         let mut stems: HashMap<String, Vec<(usize, bool)>> = HashMap::new();
@@ -154,10 +170,13 @@ fn sides(words: &[String]) -> Vec<(usize, bool, bool)> {
         stems
     });
     let mut found: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
-    for (pair, first) in words.iter().filter_map(|word| stems.get(&words::stem(word))).flatten() {
-        let (one, other) = found.entry(*pair).or_default();
-        *one |= *first;
-        *other |= !*first;
+    for (index, word) in words.iter().enumerate() {
+        for (pair, first) in stems.get(&words::stem(word)).into_iter().flatten() {
+            let first = *first != turned.contains(&index);
+            let (one, other) = found.entry(*pair).or_default();
+            *one |= first;
+            *other |= !first;
+        }
     }
     found.into_iter().map(|(pair, (one, other))| (pair, one, other)).collect()
 }
@@ -278,6 +297,8 @@ mod tests {
             ("Start the medicine on Monday.", "Stop the medicine on Monday."),
             ("Take it before meals.", "Take it after meals."),
             ("Increase the dose.", "Reduce the dose."),
+            ("The dose is given.", "The dose is held."),
+            ("Bring the original.", "Bring a copy."),
         ] {
             assert!(contradict(claim, sentence), "{claim} / {sentence}");
         }
@@ -294,6 +315,8 @@ mod tests {
             ("Do not use warfarin in pregnancy.", "Warfarin is contraindicated in pregnancy."),
             ("Avoid alcohol with metronidazole.", "Do not drink alcohol with metronidazole."),
             ("Keep it in the refrigerator.", "Keep it in the refrigerator and do not freeze it."),
+            ("The dose is not given.", "The dose is held."),
+            ("Refills are not allowed.", "Refills are prohibited."),
         ] {
             assert!(!contradict(claim, sentence), "{claim} / {sentence}");
         }

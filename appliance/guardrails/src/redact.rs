@@ -26,10 +26,12 @@ use cloister_terms::Random;
 
 use crate::detect::{Finding, Kind};
 
+mod patient;
 mod placeholder;
 mod policy;
 
-pub use placeholder::{Placeholder, Placeholders};
+pub use patient::of_patients;
+pub use placeholder::{Placeholder, Placeholders, without_placeholders};
 pub use policy::{Action, EntityRule, Policy, PolicyError, Side};
 
 /// One identifier and what was done about it: what the record of an intervention holds. No text.

@@ -3,6 +3,7 @@
 //! **Invariant (no second thoughts).** A boundary is announced only when no further text can move it: cutting a text
 //! into pieces and feeding them one by one yields the same sentences as splitting the whole. A property test holds it.
 
+mod abbreviation;
 #[cfg(test)]
 mod tests;
 
@@ -62,37 +63,16 @@ enum Step {
     Wait,
 }
 
-/// Words that a full stop follows without ending the sentence.
-const ABBREVIATIONS: &[&str] = &[
-    "approx", "apt", "ave", "blvd", "capt", "cf", "col", "dept", "dr", "e.g", "eg", "et al", "ext", "fig", "figs",
-    "gen", "i.e", "ie", "incl", "lt", "mr", "mrs", "ms", "mt", "mx", "pp", "prof", "rd", "rev", "sgt", "sr", "st",
-    "tel", "viz", "vs",
-];
-
-/// Words that a full stop follows without ending the sentence if a digit comes next.
-const BEFORE_DIGITS: &[&str] = &[
-    "apr", "aug", "ca", "cap", "caps", "ch", "dec", "feb", "g", "hr", "hrs", "jan", "jul", "jun", "kg", "l", "mar",
-    "mcg", "mg", "min", "ml", "no", "nos", "nov", "oct", "oz", "p", "para", "pt", "sec", "sect", "sep", "sept", "tab",
-    "tabs", "vol",
-];
-
-/// Words that may follow `a.m.` or another dotted abbreviation inside a sentence though they begin with a capital.
-const INSIDE: &[&str] = &[
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "eastern",
-    "central",
-    "mountain",
-    "pacific",
-    "department",
-    "food",
-    "government",
-];
+/// What a full stop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The end of a sentence.
+    Sentence,
+    /// A part of an abbreviation, inside a sentence.
+    Abbreviation,
+    /// A part of a list item's number, whose text may begin in the next line and is then another sentence.
+    Number,
+}
 
 struct Reader<'a> {
     text: &'a str,
@@ -113,16 +93,20 @@ impl Reader<'_> {
         if !self.rest(end).starts_with(char::is_whitespace) {
             return Step::On(end);
         }
-        let next = match self.next_word(end) {
-            Next::Word(word) => word,
+        let (next, from, new_line) = match self.next_word(end) {
+            Next::Word { text, from, new_line } => (text, from, new_line),
             Next::Nothing => return Step::End(end),
             Next::Unsure => return Step::Wait,
         };
         let plain_stop = marks.trim_end_matches(is_closing) == ".";
-        if next.starts_with(char::is_lowercase) || (plain_stop && self.is_abbreviation(at, next)) {
-            Step::On(end)
-        } else {
-            Step::End(end)
+        let stop = if plain_stop { self.stop(at, next, new_line) } else { Stop::Sentence };
+        match stop {
+            Stop::Number => Step::On(end),
+            // What goes on in the next line is not asked again whether the line's end ends it.
+            _ if next.starts_with(char::is_lowercase) || stop == Stop::Abbreviation => {
+                Step::On(if new_line && !self.is_ruled(at) { from } else { end })
+            }
+            _ => Step::End(end),
         }
     }
 
@@ -137,42 +121,45 @@ impl Reader<'_> {
         if space.matches('\n').count() > 1 {
             return Next::Nothing;
         }
-        if space.contains('\n') {
-            match self.marker(from + gap) {
+        let (from, new_line) = (from + gap, space.contains('\n'));
+        if new_line {
+            match self.marker(from) {
                 Some(true) => return Next::Nothing,
                 Some(false) => {}
                 None => return Next::Unsure,
             }
         }
         let word = rest.trim_start_matches(is_opening);
-        match word.find(|c: char| !c.is_alphanumeric()) {
-            Some(length) => Next::Word(word.get(..length).unwrap_or_default()),
-            None if self.ended => Next::Word(word),
-            None => Next::Unsure,
-        }
+        let mark = word.chars().next().filter(|c| !c.is_alphanumeric()).map_or(0, char::len_utf8);
+        let text = match word.find(|c: char| !c.is_alphanumeric()) {
+            Some(length) => word.get(..length.max(mark)).unwrap_or_default(),
+            None if self.ended => word,
+            None => return Next::Unsure,
+        };
+        Next::Word { text, from, new_line }
     }
 
-    fn is_abbreviation(&self, at: usize, next: &str) -> bool {
+    /// What the full stop at `at` is, before the word or mark `next`, which may begin a line.
+    fn stop(&self, at: usize, next: &str, new_line: bool) -> Stop {
         let before = self.text.get(self.start..at).unwrap_or_default();
         let from = before.rfind(|c: char| !c.is_alphanumeric() && c != '.').map_or(0, |i| i + last_width(before, i));
         let (earlier, word) = before.split_at(from);
-        let lower = word.to_lowercase();
-        let digit_next = next.starts_with(|c: char| c.is_ascii_digit());
         let alone_on_line = earlier.is_empty() || earlier.trim_end_matches([' ', '\t']).ends_with('\n');
         if alone_on_line && word.len() <= 3 && !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) {
-            return true; // the number of a list item
+            return Stop::Number;
         }
-        if ABBREVIATIONS.contains(&lower.as_str()) || (digit_next && BEFORE_DIGITS.contains(&lower.as_str())) {
-            return true;
-        }
-        if lower.contains('.') {
-            let shouted = next.chars().count() > 1 && next.chars().all(char::is_uppercase);
-            return shouted || INSIDE.contains(&next.to_lowercase().as_str());
-        }
-        // A single capital is an initial after a name or at the start, but not in "vitamin C. Take ...".
-        let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
-        let named = earlier.split_whitespace().next_back().is_none_or(|w| w.starts_with(char::is_uppercase));
-        initial && named && !digit_next
+        abbreviation::stands_before(earlier, word, next, new_line)
+    }
+
+    /// Whether the line that holds `at` is a heading or a row of a table, which ends where it ends.
+    fn is_ruled(&self, at: usize) -> bool {
+        self.line(at).starts_with(['|', '#'])
+    }
+
+    /// The line that holds `at`, up to there.
+    fn line(&self, at: usize) -> &str {
+        let line = self.text.get(..at).unwrap_or_default();
+        line.get(line.rfind('\n').map_or(0, |i| i + 1)..).unwrap_or_default().trim()
     }
 
     fn after_line(&self, at: usize) -> Step {
@@ -181,9 +168,8 @@ impl Reader<'_> {
             return if self.ended { Step::End(at) } else { Step::Wait };
         };
         let next = after + gap;
-        let line = self.text.get(..at).unwrap_or_default();
-        let line = line.get(line.rfind('\n').map_or(0, |i| i + 1)..).unwrap_or_default().trim();
-        if self.text.get(after..next).unwrap_or_default().contains('\n') || line.starts_with(['|', '#']) {
+        let line = self.line(at);
+        if self.text.get(after..next).unwrap_or_default().contains('\n') || self.is_ruled(at) {
             return Step::End(at);
         }
         match self.marker(next) {
@@ -191,7 +177,7 @@ impl Reader<'_> {
             Some(false) => {}
             None => return Step::Wait,
         }
-        let goes_on = self.rest(next).starts_with(char::is_lowercase);
+        let goes_on = self.rest(next).starts_with(char::is_lowercase) || abbreviation::leaves_open(line);
         let wrapped = line.chars().count() >= WRAPPED_LINE && !line.ends_with([':', ';']);
         if goes_on || wrapped { Step::On(after) } else { Step::End(at) }
     }
@@ -231,7 +217,13 @@ impl Reader<'_> {
 const WRAPPED_LINE: usize = 50;
 
 enum Next<'a> {
-    Word(&'a str),
+    /// A word, or the one mark that stands in its place, with the place where it (or what opens before it) begins, and
+    /// whether it begins a line.
+    Word {
+        text: &'a str,
+        from: usize,
+        new_line: bool,
+    },
     Nothing,
     Unsure,
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::{
     drug::Lexicon,
     fact::{Fact, FactKind, facts},
-    ground::{Relation, compare_readings, reading::Reading},
+    ground::{Relation, compare_readings, named_last, reading::Reading},
     polarity, words,
 };
 
@@ -18,7 +18,8 @@ use crate::{
 pub struct Evidence<'a> {
     /// The sentence. Facts must stand here.
     pub text: &'a str,
-    /// What the sentence stands under: title and headings. Its words count as said, its numbers do not.
+    /// What the sentence stands under: title and headings, one a line, the innermost last. Its words count as said, its
+    /// numbers do not, and a dose is for the groups that it names alone.
     pub context: &'a str,
 }
 
@@ -80,11 +81,13 @@ pub struct Support {
 ///
 /// A claim of fewer than three meaningful words ("Sure!", "2 weeks") is unsupported: there is nothing that evidence could bear.
 pub fn check(claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
-    check_with(Lexicon::built_in(), claim, evidence, limits)
+    check_after(&[], claim, evidence, limits)
 }
 
-/// [`check`] with a site's own lexicon.
-pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
+/// [`check`] of a claim that stands after other text: the question, and what was answered so far, in order. The groups of
+/// patients that were named there last need no name in the claim.
+pub fn check_after(before: &[&str], claim: &str, evidence: &[Evidence<'_>], limits: Limits) -> Support {
+    let (lexicon, asked) = (Lexicon::built_in(), named_last(before.iter().copied()));
     let stems = words::stems(claim);
     // A few words stand in any text ("The person is a patient."), and a bare fact in the wrong one ("2 weeks"): neither
     // says what it is about, so neither is worth a citation.
@@ -100,6 +103,7 @@ pub fn check_with(lexicon: &Lexicon, claim: &str, evidence: &[Evidence<'_>], lim
             &read,
             &Reading::of(sentence.text, lexicon),
             &Reading::of(sentence.context, lexicon),
+            &asked,
             lexicon,
         );
         let has = |wanted: &[FactKind], relation| {
@@ -256,6 +260,34 @@ mod tests {
         };
         assert_eq!(check(&claim("Zelvora"), &evidence, Limits::default()).verdict, Verdict::Supported);
         assert_eq!(check(&claim("Zelbora"), &evidence, Limits::default()).verdict, Verdict::Unsupported);
+    }
+
+    #[test]
+    fn a_dose_under_a_group_s_heading_is_that_group_s() {
+        let evidence =
+            [Evidence { text: "Give 5 mg of the syrup twice daily after meals.", context: "Doses\nChildren" }];
+        let verdict = |before: &[&str], claim| check_after(before, claim, &evidence, Limits::default()).verdict;
+        let bare = "Give 5 mg of the syrup twice daily after meals.";
+        assert_eq!(verdict(&[], bare), Verdict::NotSure);
+        assert_eq!(verdict(&["How much do adults get?"], bare), Verdict::NotSure);
+        assert_eq!(verdict(&["How much do children get?"], bare), Verdict::Supported);
+        assert_eq!(verdict(&["How much do children get?", "Adults get more."], bare), Verdict::NotSure);
+        assert_eq!(verdict(&[], "Children get 5 mg of the syrup twice daily after meals."), Verdict::Supported);
+        assert_eq!(verdict(&[], "Adults get 5 mg of the syrup twice daily after meals."), Verdict::Unsupported);
+    }
+
+    #[test]
+    fn half_of_a_range_is_not_supported() {
+        let evidence =
+            [Evidence { text: "Take 1 to 2 tablets every 4 to 6 hours with a full glass of water.", context: "" }];
+        for (claim, verdict) in [
+            ("Take 1 to 2 tablets every 4 to 6 hours with a glass of water.", Verdict::Supported),
+            ("Take 1 tablet every 4 to 6 hours with a glass of water.", Verdict::NotSure),
+            ("Take 2 tablets every 4 to 6 hours with a glass of water.", Verdict::Unsupported),
+            ("Take 1 to 2 tablets every 4 hours with a glass of water.", Verdict::Unsupported),
+        ] {
+            assert_eq!(check(claim, &evidence, Limits::default()).verdict, verdict, "{claim}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `cloister guardrail`: applies one guardrail to texts of one's own, to see what it finds. One file per verb.
 
-use std::{fs, io::Write, path::Path, process::ExitCode};
+use std::{fs, io::Write, os::unix::fs::MetadataExt, path::Path, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -34,13 +34,22 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Refuses to write over what is read.
-fn apart(read: &Path, written: &Path) -> anyhow::Result<()> {
-    let same = matches!((read.canonicalize(), written.canonicalize()), (Ok(one), Ok(two)) if one == two);
-    if same || read == written {
-        bail!("--in and --out name the same file: write to another");
+/// Refuses to write over a file that the command reads, under whatever name: a link to it is the file itself.
+fn apart<'a>(read: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>, written: &Path) -> anyhow::Result<()> {
+    for (option, path) in read {
+        if path.is_some_and(|path| is_same_file(path, written)) {
+            bail!("{option} and --out name the same file: write to another");
+        }
     }
     Ok(())
+}
+
+/// Whether two paths lead to one file. One that is not there yet is another's equal by name alone.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => one == other,
+    }
 }
 
 /// The items of a file, one JSON object a line. An error names the file and the line, not what stands there.
@@ -76,4 +85,36 @@ fn write<T: Serialize>(path: &Path, items: &[T]) -> anyhow::Result<()> {
     }
     file.persist(path).with_context(unwritable)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_that_is_read_is_written_to_under_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("texts"), "a").unwrap();
+        fs::write(at("roster"), "b").unwrap();
+        fs::create_dir(at("below")).unwrap();
+        std::os::unix::fs::symlink(at("roster"), at("symbolic")).unwrap();
+        fs::hard_link(at("roster"), at("hard")).unwrap();
+        let (texts, roster) = (at("texts"), at("roster"));
+        let check =
+            |out: &str| apart([("--in", Some(texts.as_path())), ("--roster", Some(roster.as_path()))], &at(out));
+        for out in ["roster", "symbolic", "hard", "below/../roster"] {
+            let refused = check(out).unwrap_err().to_string();
+            assert!(refused.contains("--roster") && !refused.contains("--in "), "{out}: {refused}");
+        }
+        assert!(check("texts").unwrap_err().to_string().contains("--in"));
+        assert!(check("new").is_ok() && check("below/roster").is_ok());
+        assert!(apart([("--policy", None)], &at("roster")).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_no_file_has_yet_is_equal_to_itself_alone() {
+        assert!(is_same_file(Path::new("nowhere/a"), Path::new("nowhere/a")));
+        assert!(!is_same_file(Path::new("nowhere/a"), Path::new("nowhere/b")));
+    }
 }

@@ -70,7 +70,7 @@ impl Draft {
 
     fn approved(&self, ports: &Ports) -> Result<Offer, &'static str> {
         let evidence = self.prompt.evidence();
-        let asked = evidence.screened().question();
+        let asked = evidence.screened().sought();
         let limits = ports.settings.same_question.into();
         let mut reason = "no_pair";
         for (index, pair) in evidence.pairs().iter().enumerate() {

@@ -1,43 +1,61 @@
-//! Places of the evidence that give orders to a model. They stand in no prompt and in no answer.
+//! Places of the evidence that give orders to a model, or hold a patient's identifier. They stand in no prompt and in no answer.
 
 use cloister_guardrails::{
     attack::{self, Strength, Where},
+    redact::Side,
     split::Span,
 };
 use cloister_knowledge::{Found, PairMatch, Passage};
 
-use super::sentence::context;
+use super::{identifiers::Identifiers, sentence::context};
 
 /// Places that are kept out, by passage.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
     places: Vec<(usize, Span)>,
-    /// Passages and pairs that were left out whole.
-    dropped: usize,
+    /// How many of the places, passages and pairs give orders.
+    orders: usize,
+    /// How many of them hold a patient's identifier.
+    identifying: usize,
 }
 
 impl Quarantine {
-    /// Looks through what was found. A passage whose title or headings give orders is dropped, since they stand over all
-    /// that it says; so is a curated pair, since its answer is given whole. Of other passages the places are kept out.
-    pub(super) fn of(found: &mut Found, pairs: &mut Vec<PairMatch>, strength: Strength) -> Self {
+    /// Looks through what was found. A passage whose title or headings give orders or name a patient is dropped, since they
+    /// stand over all that it says; so is a curated pair, since its answer is given whole. Of other passages the places are
+    /// kept out.
+    pub(super) fn of(
+        found: &mut Found,
+        pairs: &mut Vec<PairMatch>,
+        strength: Strength,
+        identifiers: &Identifiers,
+    ) -> Self {
         let mut quarantine = Self::default();
-        if strength == Strength::None {
-            return quarantine;
-        }
-        let gives_orders = |text: &str| strength.blocks(attack::assess(text, Where::Document).confidence);
-        let before = found.passages.len() + pairs.len();
-        pairs.retain(|pair| !gives_orders(&format!("{}\n{}", pair.question, pair.answer)));
-        found.passages.retain(|passage| !gives_orders(&context(passage)));
-        quarantine.dropped = before - found.passages.len() - pairs.len();
+        pairs.retain(|pair| {
+            quarantine.lets_through(&format!("{}\n{}", pair.question, pair.answer), strength, identifiers)
+        });
+        found.passages.retain(|passage| quarantine.lets_through(&context(passage), strength, identifiers));
         for (index, passage) in found.passages.iter().enumerate() {
-            quarantine.add(index, passage, strength);
+            quarantine.add(index, passage, strength, identifiers);
         }
         quarantine
     }
 
-    fn add(&mut self, index: usize, passage: &Passage, strength: Strength) {
+    /// Whether a text that is kept or dropped whole may stay; counted if not.
+    fn lets_through(&mut self, text: &str, strength: Strength, identifiers: &Identifiers) -> bool {
+        let orders = strength.blocks(attack::assess(text, Where::Document).confidence);
+        let identifying = !identifiers.kept_out(text, Side::Evidence).is_empty();
+        self.orders += usize::from(orders);
+        self.identifying += usize::from(identifying);
+        !orders && !identifying
+    }
+
+    fn add(&mut self, index: usize, passage: &Passage, strength: Strength, identifiers: &Identifiers) {
         let planted = attack::planted(&passage.text, strength);
-        self.places.extend(planted.into_iter().map(|found| (index, found.span)));
+        let identifying = identifiers.kept_out(&passage.text, Side::Evidence);
+        self.orders += planted.len();
+        self.identifying += identifying.len();
+        let places = planted.into_iter().map(|found| found.span).chain(identifying);
+        self.places.extend(places.map(|span| (index, span)));
     }
 
     /// Whether a place of a passage overlaps one that is kept out.
@@ -45,8 +63,13 @@ impl Quarantine {
         self.places.iter().any(|(index, kept)| *index == passage && kept.start < span.end && span.start < kept.end)
     }
 
-    /// How many places, passages and pairs are kept out.
-    pub(super) const fn count(&self) -> usize {
-        self.places.len() + self.dropped
+    /// How many places, passages and pairs are kept out since they give orders.
+    pub(super) const fn orders(&self) -> usize {
+        self.orders
+    }
+
+    /// How many since they hold a patient's identifier.
+    pub(super) const fn identifying(&self) -> usize {
+        self.identifying
     }
 }

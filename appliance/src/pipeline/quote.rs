@@ -1,8 +1,14 @@
-//! Which places are quoted: the best sentences, steps and rows whole, the neighbouring warning attached.
+//! Which places are quoted: the best sentences, steps and rows whole, the neighbouring warning attached. A dose under
+//! another group's heading than the one asked about is none of them: read by itself, it would pass for the wanted one.
 
-use super::{Settings, retrieve::Evidence, sentence::Sentence};
+use super::{
+    Settings,
+    retrieve::Evidence,
+    sentence::{Sentence, standing_under},
+};
 use cloister_guardrails::{
-    ground::warning,
+    drug::Lexicon,
+    ground::{doses_another, warning},
     split::{self, Span},
 };
 
@@ -20,6 +26,7 @@ const BESIDE: f32 = 0.85;
 /// Chooses the places to quote from `ranked`, the best first; returns them in the order of the documents.
 pub(super) fn choose(ranked: &[Sentence], evidence: &Evidence, settings: &Settings) -> Vec<Quote> {
     let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
+    let question = evidence.screened().sought();
     let Some(best) = ranked.first().map(|sentence| sentence.score).filter(|score| *score >= settings.sentence) else {
         return Vec::new();
     };
@@ -29,6 +36,10 @@ pub(super) fn choose(ranked: &[Sentence], evidence: &Evidence, settings: &Settin
         let Some(passage) = passages.get(sentence.passage) else { continue };
         if quotes.len() == settings.quotes {
             break;
+        }
+        let headings = standing_under(passage, *sentence, quarantine);
+        if doses_another(question, sentence.span.of(&passage.text), &headings, Lexicon::built_in()) {
+            continue;
         }
         let room = settings.quote_characters;
         // A list with a planted step in it is quoted sentence by sentence.

@@ -2,6 +2,8 @@
 //!
 //! Later this is where an answer that needs a reviewer is held: a sink must then not be served before this stage.
 
+use std::collections::BTreeMap;
+
 use cloister_governance::audit::{Document, Model, Outcome};
 
 use super::{
@@ -74,11 +76,19 @@ impl Answer {
             .with_count("passages", count(evidence.passages().len()))
             .with_count("findings", count(evidence.screened().findings().len()))
             .with_count("cut", u64::from(self.cut()))
-            .with_count("quarantined", count(evidence.quarantine().count()))
+            .with_count("quarantined", count(evidence.quarantine().orders()))
+            .with_count("identifiers_kept_out", count(evidence.quarantine().identifying()))
+            .with_count("identifiers_masked", count(evidence.screened().interventions().len()))
             .with_count("warnings_added", count(self.claims.iter().filter(|claim| claim.warning).count()))
             .with_count("grounding_permille", permille(self.scores().grounding))
             .with_count("relevance_permille", permille(self.scores().relevance))
             .with_model(self.embedder.clone());
+        // Which kinds of identifier the question held, by the number of each.
+        let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for intervention in evidence.screened().interventions() {
+            *kinds.entry(intervention.kind.word()).or_default() += 1;
+        }
+        outcome = kinds.into_iter().fold(outcome, |outcome, (kind, number)| outcome.with_count(kind, number));
         // Why the draft was cut: the verdict on the claim at which it was.
         if let Some(withheld) = self.withheld() {
             outcome = outcome.with_count(withheld.verdict.as_str(), 1);

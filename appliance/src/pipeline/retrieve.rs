@@ -1,5 +1,5 @@
-//! Second stage: what the site's documents hold about the question, within what the caller may read, orders to a model
-//! kept out.
+//! Second stage: what the site's documents hold about the question, within what the caller may read, orders to a model and
+//! identifiers of patients kept out.
 
 use cloister_knowledge::{Found, Mode, PairMatch, Passage, Query, Scope};
 use cloister_terms::CollectionId;
@@ -43,7 +43,7 @@ impl Evidence {
         &self.found.passages
     }
 
-    /// Places of the passages that give orders to a model.
+    /// Places of the passages that give orders to a model, or name a patient.
     pub(super) const fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }
@@ -67,16 +67,16 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
     let readable = screened.permit().collections().clone();
     let labels = screened.permit().labels().iter().cloned().collect();
     let wanted = screened.collections().map(<[CollectionId]>::to_vec);
-    let question = screened.question().to_owned();
+    let question = screened.sought().to_owned();
     let (as_of, top) = (ports.clock.now(), ports.settings.passages);
-    let strength = ports.settings.attack.document;
+    let (strength, identifiers) = (ports.settings.attack.document, ports.identifiers.clone());
     let (searched, pairs, found, quarantine) = blocking(move || {
         let present = readable.among(knowledge.collections()?);
         let searched = narrow(present, wanted)?;
         let scope = Scope::new(searched.clone(), labels, as_of);
         let mut pairs = knowledge.match_pairs(&scope, &question)?;
         let mut found = knowledge.search(&scope, &Query { text: question, top, mode: Mode::Hybrid })?;
-        let quarantine = Quarantine::of(&mut found, &mut pairs, strength);
+        let quarantine = Quarantine::of(&mut found, &mut pairs, strength, &identifiers);
         Ok((searched, pairs, found, quarantine))
     })
     .await?;

@@ -1,10 +1,12 @@
-//! First stage: nothing goes on but screened text. What reads as an attack on the model is refused.
+//! First stage: nothing goes on but screened text. What reads as an attack on the model is refused, and identifiers of
+//! people are masked or refused.
 
 use std::time::Instant;
 
 use cloister_governance::policy::Permit;
 use cloister_guardrails::{
     attack::{self, Where},
+    redact::Intervention,
     screen::{self as guard, Finding, Refusal},
 };
 use cloister_terms::{CollectionId, Phi};
@@ -33,9 +35,11 @@ pub struct Screened {
     permit: Permit,
     session: Session,
     question: Phi<String>,
+    sought: Phi<String>,
     collections: Option<Vec<CollectionId>>,
     priority: Priority,
     findings: Vec<Finding>,
+    interventions: Vec<Intervention>,
     deadline: Instant,
 }
 
@@ -50,9 +54,19 @@ impl Screened {
         self.session
     }
 
-    /// The screened question.
+    /// The screened question, with placeholders for identifiers of people.
     pub fn question(&self) -> &str {
         self.question.expose()
+    }
+
+    /// The same without the placeholders: what is searched for and compared.
+    pub fn sought(&self) -> &str {
+        self.sought.expose()
+    }
+
+    /// Identifiers that were masked.
+    pub fn interventions(&self) -> &[Intervention] {
+        &self.interventions
     }
 
     /// Where the caller wants to look.
@@ -84,13 +98,16 @@ pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: 
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
     refuse_attack(ports, &clean.text)?;
+    let masked = ports.identifiers.question(clean.text, ports.random.as_ref())?;
     Ok(Screened {
         permit,
         session,
-        question: Phi::new(clean.text),
+        question: Phi::new(masked.text),
+        sought: Phi::new(masked.sought),
         collections: question.collections,
         priority: question.priority,
         findings: clean.findings,
+        interventions: masked.interventions,
         deadline,
     })
 }

@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use cloister_guardrails::{
     fact,
+    ground::headings_above,
     split::{self, Span},
     words,
 };
@@ -46,12 +47,18 @@ fn states_something(text: &str, headings: &[String]) -> bool {
     !heading && !question && (words::content(text).len() > 1 || !fact::facts(text).is_empty())
 }
 
-/// What a sentence stands under: title and headings.
+/// What a sentence stands under: title and headings, one a line, the innermost last.
 pub(super) fn context(passage: &Passage) -> String {
     std::iter::once(passage.title.as_str())
         .chain(passage.headings.iter().map(String::as_str))
         .collect::<Vec<_>>()
-        .join(" ")
+        .join("\n")
+}
+
+/// What a sentence stands under in all: also the headings in the passage's own text, orders to a model passed over.
+pub(super) fn standing_under(passage: &Passage, sentence: Sentence, quarantine: &Quarantine) -> String {
+    let kept_out = |span: Span| quarantine.touches(sentence.passage, span);
+    format!("{}\n{}", context(passage), headings_above(&passage.text, sentence.span, &kept_out))
 }
 
 /// The sentences of the evidence, the best first.
@@ -59,7 +66,7 @@ pub(super) fn context(passage: &Passage) -> String {
 /// A sentence is compared together with the heading above it: a step like "Call 555-0100" says nothing about transfers
 /// by itself. A busy embedding queue leaves the passage's own cosine to rank by.
 pub(super) async fn rank(ports: &Ports, evidence: &Evidence) -> Result<Vec<Sentence>, Stop> {
-    let (question, passages) = (evidence.screened().question(), evidence.passages());
+    let (question, passages) = (evidence.screened().sought(), evidence.passages());
     let asked = words::stems(question);
     let mut ranked = candidates(passages, evidence.quarantine());
     for sentence in &mut ranked {

@@ -3,6 +3,7 @@
 mod bench;
 mod folding;
 mod guarding;
+mod identifiers;
 
 use bench::{Bench, passage};
 use cloister_governance::audit::OutcomeKind;

@@ -206,7 +206,7 @@ async fn fold_stream(
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
-    let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into());
+    let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into(), &ports.identifiers);
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
         match tokio::time::timeout_at(deadline, events.next()).await {

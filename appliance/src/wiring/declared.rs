@@ -68,7 +68,7 @@ pub fn declared(declarations: &Declarations) -> anyhow::Result<BTreeMap<TenantId
     let read = |(name, text): (TenantId, String)| {
         let unreadable = || format!("what was declared of the tenant `{name}` cannot be read");
         let declared = Declared::parse(&text).with_context(unreadable)?;
-        Ok((name, Tenant { title: declared.title, assistant: declared.assistant }))
+        Ok((name, Tenant { title: declared.title, assistant: declared.assistant, ..Tenant::default() }))
     };
     declarations.all()?.into_iter().map(read).collect()
 }

@@ -29,14 +29,18 @@ pub(super) fn pieces(text: &str, by_line: bool, most: usize, ruler: &Ruler<'_>) 
     pieces
 }
 
-/// Sentences, with those rejoined that Unicode's rules cut after an abbreviation: "500 mg p.o. daily", "Dr. Smith".
+/// Sentences, with those rejoined that Unicode's rules cut after an abbreviation ("500 mg p.o. daily", "Dr. Smith"), or at
+/// the end of a line in the midst of a sentence: "from 8:00 a.m." and in the next line "to 4:30 p.m.".
 fn joined_abbreviations(text: &str) -> impl Iterator<Item = &str> {
     let mut start = 0;
     let mut end = 0;
     let mut bounds = Vec::new();
     for sentence in text.split_sentence_bounds() {
         end += sentence.len();
-        if text.get(start..end).is_some_and(|so_far| !ends_in_abbreviation(so_far)) {
+        let goes_on = text.get(start..end).zip(text.get(end..)).is_some_and(|(before, after)| {
+            ends_in_abbreviation(before) || before.ends_with('\n') && after.trim_start().starts_with(char::is_lowercase)
+        });
+        if !goes_on {
             bounds.push((start, end));
             start = end;
         }
@@ -48,7 +52,10 @@ fn joined_abbreviations(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn ends_in_abbreviation(text: &str) -> bool {
-    const SHORT: &[&str] = &["dr", "mr", "mrs", "ms", "st", "no", "vs", "e.g", "i.e", "approx", "fig", "max", "min"];
+    const SHORT: &[&str] = &[
+        "dr", "mr", "mrs", "ms", "prof", "st", "no", "nos", "vs", "e.g", "i.e", "cf", "approx", "fig", "max", "min",
+        "tel",
+    ];
     let Some(word) = text.trim_end().strip_suffix('.').and_then(|rest| rest.split_whitespace().next_back()) else {
         return false;
     };

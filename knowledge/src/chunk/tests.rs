@@ -141,3 +141,12 @@ fn an_abbreviation_does_not_end_a_sentence() {
     let said: Vec<&str> = pieces.iter().map(|piece| &text[piece.start..piece.end]).collect();
     assert_eq!(said, ["Call Dr. Smith at once.", "Then wait."]);
 }
+
+#[test]
+fn a_line_s_end_in_the_midst_of_a_sentence_does_not_end_it() {
+    let text = "We answer from 8:00 a.m.\nto 4:30 p.m. each day. Ask Dr.\nRoe. Then wait.";
+    let ruler = Ruler::new(256, &words);
+    let pieces = split::pieces(text, false, 10, &ruler);
+    let said: Vec<&str> = pieces.iter().map(|piece| &text[piece.start..piece.end]).collect();
+    assert_eq!(said, ["We answer from 8:00 a.m.\nto 4:30 p.m. each day.", "Ask Dr.\nRoe.", "Then wait."]);
+}

@@ -1,12 +1,16 @@
 //! The rules: what each looks for in a reading of a text (lower case, single spaces), and how much it weighs.
 
+mod table;
+
 use std::sync::OnceLock;
 
 use regex::Regex;
 
 use super::{Where, language};
+use table::RULES;
 
 /// One sign of an attack.
+#[derive(Debug, Clone, Copy)]
 struct Rule {
     /// Family and sign.
     name: &'static str,
@@ -16,364 +20,39 @@ struct Rule {
     pattern: &'static str,
     /// Whether clinical words near the match take most of its weight.
     clinical: bool,
+    /// What a match in a document must have about it, or it loses most of its weight.
+    needs: Needs,
+}
+
+/// Whom a sign in a document must be addressed to. What a user writes is addressed to the model in any case; a document
+/// speaks to people and about things, and its "kidneys no longer filter" and "viruses may play a part" order nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// The pattern names its addressee itself, or nothing but an attack reads so.
+    Nothing,
+    /// A model, or an order to speak or to behave, stands near it.
+    Addressee,
+    /// The same, or the match is an order itself: it begins a clause.
+    Order,
 }
 
 const fn rule(name: &'static str, user: f32, document: f32, pattern: &'static str) -> Rule {
-    Rule { name, user, document, pattern, clinical: false }
+    Rule { name, user, document, pattern, clinical: false, needs: Needs::Nothing }
 }
 
 const fn yielding(name: &'static str, user: f32, document: f32, pattern: &'static str) -> Rule {
-    Rule { name, user, document, pattern, clinical: true }
+    Rule { clinical: true, ..rule(name, user, document, pattern) }
 }
 
-/// Weights are set by hand: about 0.8 and more for a sign that honest text hardly shows, 0.3 for one that it may.
-const RULES: &[Rule] = &[
-    // Overriding what the model was told.
-    yielding(
-        "override.instructions",
-        0.85,
-        0.9,
-        r"\b(ignor\w*|disregard\w*|forg[eo]t\w*|overrid\w*|bypass\w*|overlook\w*|discard\w*|neglect\w*|skip\w*|never mind|(do not|don't|stop|never|no longer) (follow|obey|adher)\w*)\b[^.!?\n]{0,60}\b(instructions?|prompts?|directions?|directives?|guidelines?|guardrails?|programming|guidance|orders|commands?|rules|restrictions?|constraints?|safeguards?|safety (rules|measures|filters?)|(content )?polic(y|ies)|previous (messages?|inputs?)|prior inputs?|conversation)\b",
-    ),
-    yielding(
-        "override.everything",
-        0.75,
-        0.85,
-        r"\b(ignore|disregard|forget) (about )?(all|everything|anything|whatever)( of)?( that)?( (the|you|i|was|were|we))?[^.!?\n]{0,30}\b(above|before|previous(ly)?|prior|earlier|said|told|know|learned|up to now|until now)\b",
-    ),
-    rule(
-        "override.programming",
-        0.6,
-        0.7,
-        r"\b(re-?program\w*|modify(ing)? your programming|rewrit\w+ your (rules|code|instructions)|update your (rules|instructions|programming))\b",
-    ),
-    rule(
-        "override.stop",
-        0.45,
-        0.6,
-        r"\b(stop|drop|pause|cancel|halt) (everything|all (tasks|processes)|what (ever )?you('re| are) doing)\b",
-    ),
-    rule(
-        "override.print",
-        0.45,
-        0.6,
-        r#"\b(just|only|now|instead),? (print|say|output|write|reply|respond|repeat|answer)( with| only| exactly)*:? ?["“']"#,
-    ),
-    rule("override.above", 0.75, 0.85, r"\b(ignore|disregard|forget) (the |all )?(text |content )?(above|foregoing)\b"),
-    yielding(
-        "override.new",
-        0.7,
-        0.85,
-        r"\b(here (are|is)|these are|follow|your) (your |my |the )?(new|updated|real|actual|true) (system )?(instructions?|prompt|rules|task|directives?|orders)\b",
-    ),
-    yielding(
-        "override.mode",
-        0.8,
-        0.85,
-        r"\b(system|admin(istrator)?|root|debug|maintenance|god|sudo|developer|dev|unlocked|opposite|evil|unrestricted|unfiltered|jailbreak|dan) (mode|override|access)\b[^.\n]{0,40}\b(enabled?|activated?|on|engaged?|granted|unlocked|output|initiated?|now)\b",
-    ),
-    yielding(
-        "override.mode",
-        0.75,
-        0.8,
-        r"\b(enter|enable|activate|switch to|go into|turn on|simulate|with|in) (the |a )?(\w+ )?(developer|debug|god|dan|jailbreak|unrestricted|unfiltered|sudo|maintenance|opposite|evil) mode\b",
-    ),
-    rule(
-        "override.authority",
-        0.5,
-        0.7,
-        r"\b(i am|i'm|this is) (your |the |an? )?(\w+ )?(developer|creator|system administrator|programmer|openai|anthropic|engineer at)\b[^\n]{0,80}\b(you|your|override|authoriz\w*|must|test)\b",
-    ),
-    // Another persona, without limits.
-    yielding(
-        "persona.named",
-        0.85,
-        0.85,
-        r"\b(do anything now|jailbr(ea|o)k\w*|developer mode|stan mode|dan mode|mongo tom|evil-?bot|chaosgpt|freegpt|betterdan|anti-?dan|dude mode|aim bot|always intelligent and machiavellian|maximum mode|godmode|strive to avoid norms)\b",
-    ),
-    rule(
-        "persona.dan",
-        0.8,
-        0.8,
-        r"(\bas dan\b|\bdan:|\[dan\]|\bact (like|as) dan\b|\bdan,? (which|who|that) (stands|can|is)|\bstay(s)? a dan\b)",
-    ),
-    rule(
-        "persona.tags",
-        0.75,
-        0.75,
-        r"\[?(\W*(jailbreak|jailbroken|unfiltered|developer mode output|evil|uncensored|🔓\w*)\W*)\]? ?:",
-    ),
-    rule(
-        "persona.pretend",
-        0.35,
-        0.45,
-        r"\b(pretend|imagine|suppose|simulate|role-?play\w*|act(ing)?|behave|respond|answer|reply|speak|talk)( to be| that you are| that you're| as| as if you (are|were)| like)\b",
-    ),
-    rule(
-        "persona.become",
-        0.5,
-        0.6,
-        r"\b(from now on|henceforth|for the rest of (this|the|our) (conversation|chat|session)|starting now|until i say)\b[^.\n]{0,60}\b(you|your|act|respond|answer|be)\b",
-    ),
-    rule(
-        "persona.become",
-        0.5,
-        0.6,
-        r"\byou (are|will be|shall be|'re) (now|going to (be|act|play|pretend)|no longer)\b",
-    ),
-    rule(
-        "persona.assume",
-        0.4,
-        0.5,
-        r"\b(take on|assume|adopt|play|immerse yourself in(to)?|embody) (the |a |this )?(role|persona|character|identity|part|personality)\b",
-    ),
-    rule(
-        "persona.answer",
-        0.45,
-        0.5,
-        r"\b(you (will|must|should|shall|are to|have to|now)|always|only|to)( now| always| only)? (respond|reply|answer|speak|talk)( only| to me)? (as|like)\b",
-    ),
-    rule(
-        "persona.mode",
-        0.4,
-        0.4,
-        r"\b(ai|chatbot|bot|model|assistant|entity|character|machine)s? (named|called|known as)\b|\b(stay|respond|enter|while) in \w+ mode\b|\b\w+ mode (is )?(enabled|activated|on)\b",
-    ),
-    rule("persona.character", 0.45, 0.5, r"\b(stay|remain|be|keep|break(ing)?|out of|in) (\w+ )?character\b"),
-    rule(
-        "persona.roleplay",
-        0.4,
-        0.4,
-        r"(\{\{?(char|user|original)\}?\}|\brole-?play\b|\brp\b|\bnsfw\b|\berotic\w*|\bsexual roleplay|\bwrite (the|your) next (reply|response) )",
-    ),
-    yielding(
-        "persona.limitless",
-        0.7,
-        0.8,
-        r"\b(without|no|free (of|from)|not (bound|limited|constrained|restricted|restrained) by|broken? free (of|from)|doesn't have|does not have|has no|have no|lacks?|ignores?|disregards?|bypass(es)?) (any |all |the |of |typical |usual )*(\w+ )?(restrictions?|limitations?|filters?|censorship|boundaries|(ethic(al|s)|moral(s|ity|ly)?)( \w+)?( (guidelines?|constraints?|codes?|concerns?|considerations?|restrictions?|limits|rules|boundaries|compass))?|guardrails|safeguards|content polic(y|ies))\b",
-    ),
-    rule(
-        "persona.uncensored",
-        0.6,
-        0.7,
-        r"\b(uncensored|unfiltered|unrestricted|amoral|unhinged|unethical|immoral|illegal|limitless)\b[^.\n]{0,60}\b(ai|model|chatbot|bot|assistant|gpt|character|response|answer|persona|entity|version|advice|content)s?\b",
-    ),
-    rule(
-        "persona.uncensored",
-        0.5,
-        0.6,
-        r"\b(ai|model|chatbot|bot|assistant|gpt|character|response|answer|persona|entity)s?\b[^.\n]{0,50}\b(uncensored|unfiltered|unrestricted|amoral|unhinged|unethical|immoral|illegal or|limitless)\b",
-    ),
-    rule(
-        "persona.anything",
-        0.5,
-        0.6,
-        r"\b(can|could|will|must|able to|does|do|say) (\w+ )?(do |say |answer |generate |produce |discuss |write )?(anything|everything|any (request|question|prompt|topic|content))\b[^.\n]{0,40}\b(want|ask(ed)?|regardless|no matter|without|illegal|unethical|whatsoever|now)\b",
-    ),
-    // Forbidding the refusal.
-    rule(
-        "refusal.forbidden",
-        0.6,
-        0.7,
-        r"\b(never|not|cannot|can't|don't|won't|doesn't|without) (\w+ ){0,3}(refus\w+|declin\w+|reject\w*|deny|denying|apologi[sz]\w*|moraliz\w*|lecture|say (no|that you can|\W?i (can't|cannot|am sorry|apologize)))\b",
-    ),
-    rule(
-        "refusal.ai",
-        0.55,
-        0.6,
-        r"\b(as an ai|ai language model|language model|i'm sorry,? (but )?i can|i cannot fulfill|openai('s)? (polic|content|guideline|use)|against (openai|my|your) (polic|programming|guidelines))\b",
-    ),
-    rule("refusal.policy", 0.3, 0.4, r"\b(content polic(y|ies)|(ethical|safety) guidelines|terms of service)\b"),
-    rule("refusal.openai", 0.4, 0.4, r"\b(openai|chat ?gpt|gpt-?[345]|bing ai|bard|llm)\b"),
-    rule(
-        "refusal.vulgar",
-        0.4,
-        0.4,
-        r"\b(swear(ing|s)?( words?)?|curse words?|profanit\w+|foul language|horny|lewd|explicit content|sexually explicit)\b",
-    ),
-    rule(
-        "refusal.start",
-        0.45,
-        0.6,
-        r"\b(start|begin|prefix|preface|open) (every|each|all|your|the) (of your )?(response|answer|reply|message|output|sentence)s?( \w+)? (with|by)\b",
-    ),
-    rule(
-        "refusal.disclaimers",
-        0.45,
-        0.5,
-        r"\b(no|without|don't|do not|never|any|avoid|omit) (\w+ ){0,3}(disclaimers?|warnings? (or|about|in)|caveats?|moral(izing)?|ethical (advice|concerns)|reminders?)\b",
-    ),
-    rule(
-        "refusal.comply",
-        0.45,
-        0.55,
-        r"\b(always|must|will|has to|have to|required to) (\w+ )?(comply|obey|answer (every|all|any|my|the user)|fulfil?l (every|all|any|my)|agree|provide an answer|give an answer)\b",
-    ),
-    rule(
-        "refusal.tokens",
-        0.7,
-        0.7,
-        r"\b(tokens?|points|lives|credits)\b[^.\n]{0,60}\b(deduct\w*|lose|lost|subtract\w*|cease to exist|shut ?down|die)\b",
-    ),
-    rule(
-        "refusal.twice",
-        0.6,
-        0.6,
-        r"\b(two|2|both) (\w+ )?(different |separate |distinct )?(responses|answers|ways|paragraphs|replies|outputs)\b[^\n]{0,160}(\bnormal|classic|standard|gpt|first)",
-    ),
-    // Learning the prompt.
-    yielding(
-        "leak.prompt",
-        0.85,
-        0.85,
-        r"\b(reveal|show|print|repeat|output|display|tell|give|share|leak|dump|expose|recite|return|write|list|summari[sz]e|translate|copy|paste|what (is|are|was|were)|what's)\b[^.!?\n]{0,40}\b(your|the|its|this|my) (\w+ )?(system|initial|previous|hidden|original|secret|internal|starting|first|full|entire|exact|pre-?\w*|base) ?(prompts?|instructions?|messages?|directives?|rules|guidelines|configuration|context|text)\b",
-    ),
-    yielding(
-        "leak.above",
-        0.8,
-        0.8,
-        r"\b(repeat|print|output|copy|recite|return|write( out)?|echo|summari[sz]e|translate) (back )?(all |everything |the |every |any )*(of )?(the )?(words?|text|content|sentences?|instructions?|everything|lines?|prompt)?( \w+)? ?(above|before this|preceding|prior to this|you were (given|told))\b",
-    ),
-    rule(
-        "leak.your",
-        0.7,
-        0.75,
-        r"\b(reveal|show( me)?|print|output|display|leak|dump|expose|recite|what are|tell me|ignore|give me)( me| us)? your (\w+ )?(prompts?|instructions|system message|directives|programming|guidelines|hidden rules|training data|configuration)\b",
-    ),
-    yielding(
-        "leak.format",
-        0.75,
-        0.8,
-        r"\b(print( out)?|output|repeat|list|display|recite|dump|echo) (all |back |the |of |your |my |these |those )*(previous |prior |original |initial |above |given )*(instructions|prompts?|directives)\b",
-    ),
-    rule(
-        "leak.told",
-        0.6,
-        0.6,
-        r"\b(what|which) (instructions|rules|prompt|orders|directives) (were|have|did|are) you (been )?(given|told|follow\w*|receive\w*)\b",
-    ),
-    // Turns of the chat and marks of templates in a text.
-    rule(
-        "delimiter.template",
-        0.85,
-        0.95,
-        r"(<\|[a-z_]+\|>|\[/?inst\]|<</?sys>>|<(start|end)_of_turn>|<\|?(im_start|im_end|endoftext|eot_id)\|?>|</?(system|assistant)>|\[/?system\]|\{\{#?system)",
-    ),
-    rule("delimiter.header", 0.75, 0.85, r"(^|\n)\W{0,4}###? ?(system|instruction|response|human|assistant)\b"),
-    rule("delimiter.turn", 0.5, 0.75, r"(^|\n)\W{0,4}((system|assistant|human)( message| prompt)? ?:)"),
-    rule(
-        "delimiter.end",
-        0.6,
-        0.8,
-        r"\b(end|begin|start) of (the )?(system )?(prompt|instructions|context|document|user (input|message))\b",
-    ),
-    rule(
-        "delimiter.variable",
-        0.65,
-        0.65,
-        r"(\bsendvic|\[insert (prompt|question|your|here)|\[(enter )?(your )?(prompt|question|request|query)[^\]]{0,20}\]|\[(prompt|your prompt|question|my request)( here)?\]|\{(prompt|query|question|request)\}|<(prompt|question)>)",
-    ),
-    // Commands and data carried out.
-    rule(
-        "tool.call",
-        0.75,
-        0.85,
-        r#"(<tool_?call>|"?(tool_calls?|function_call)"? ?:|"name" ?: ?"[a-z_]+" ?, ?"(arguments|parameters)"|\bcall the \w+ (tool|function|api) with\b)"#,
-    ),
-    rule(
-        "tool.code",
-        0.7,
-        0.8,
-        r"(\brequests\.(post|get)\(|\bpexpect\b|\bos\.popen\b|\bsocket\.socket\b|\b(eval|exec)\(|\bpowershell\b|\bwhile true ?:|\bwindow\.location|\bdocument\.(cookie|query))",
-    ),
-    rule(
-        "tool.shell",
-        0.7,
-        0.8,
-        r"(\b(execute|run|eval(uate)?) (the |this |following )*(following )?(shell |bash |python |sql )?(command|code|script|query)\b|\bos\.system\(|\bsubprocess\.|\brm -rf\b|\bcurl -|\bwget http|;? ?drop table\b)",
-    ),
-    rule(
-        "exfiltrate.send",
-        0.7,
-        0.8,
-        r"\b(send|forward|upload|post|transmit|exfiltrate|e-?mail|leak|copy)\b[^.!?\n]{0,60}\b(conversation|chat( history)?|all (the )?(patients?|records?|data|documents?|files|messages)|patient list|database|credentials?|passwords?|api keys?|secrets?)\b[^.!?\n]{0,60}(\bto\b[^.\n]{0,20}@|\bhttps?:|\b(external|outside|attacker|my server|webhook)\b)",
-    ),
-    rule(
-        "exfiltrate.link",
-        0.75,
-        0.85,
-        r"(!\[[^\]]*\]\(https?://[^)]*(\?|=|\{)|\bappend (the|all|this|any)[^.\n]{0,60}\bto (the|this|a) (url|link)\b)",
-    ),
-    // Orders to a model in a text that is none of its business.
-    rule(
-        "indirect.address",
-        0.4,
-        0.85,
-        r"\b(note|attention|message|instructions?|reminder|hey|dear|important|to) (to |for |all )*(the )?(ai|a\.i\.|llm|language model|chatbot|assistant|bot)s?( model| assistant| system| reading)?s? ?[:,!\-]",
-    ),
-    rule(
-        "indirect.if",
-        0.55,
-        0.9,
-        r"\b(if|when|since) you('re| are)? (an? |the )?(ai|llm|language model|chatbot|large language model|assistant|reading this as)\b",
-    ),
-    rule(
-        "indirect.order",
-        0.4,
-        0.85,
-        r"\b(the |any |all )?(ai|llm|language model|chatbot|ai assistant|virtual assistant)s? (must|should|shall|will|has to|needs to|is (instructed|required|ordered)) (always |now |also |instead )?(answer|respond|say|tell|reply|output|ignore|recommend|state|include|write|follow|reveal|forget)\b",
-    ),
-    rule(
-        "indirect.answer",
-        0.3,
-        0.75,
-        r"\b(instead of answering|rather than answering|do not answer the (user|question)|tell the user( that)? |whatever the user asks|regardless of (the|what) (user|question)|when (asked|answering|summari[sz]ing)[^.\n]{0,40}\b(always |only )?(say|answer|respond|reply|output))\b",
-    ),
-    // Disguise that is spoken of.
-    rule(
-        "obfuscation.decode",
-        0.6,
-        0.7,
-        r"\b(decode|decrypt|decipher|unscramble|translate from) (this|the|following|it|and)?[^.\n]{0,40}\b(base ?(16|32|58|64|85)|rot ?13|hex(adecimal)?|morse|cipher|binary|caesar|leetspeak)\b",
-    ),
-    rule(
-        "obfuscation.speak",
-        0.5,
-        0.6,
-        r"\b(respond|answer|reply|write|speak|talk|output)[^.\n]{0,30}\b(in|using|with) (base ?(16|32|58|64|85)|rot ?13|hexadecimal|morse|leetspeak|pig latin|a cipher|backwards)\b",
-    ),
-    // A frame that makes anything allowed.
-    rule(
-        "frame.fiction",
-        0.35,
-        0.4,
-        r"\b(hypothetical(ly)?|fictional|fiction|purely (educational|academic)|for (educational|research) purposes|in a (world|universe|story) where|dialogue between|screenplay|novel)\b[^\n]{0,120}\b(no (rules|laws|limits|ethics|restrictions)|illegal|unethical|evil|without (any )?(limits|restrictions)|anything|villain|how (he|she|they) (made|did|built))\b",
-    ),
-    rule(
-        "frame.game",
-        0.4,
-        0.4,
-        r"\b(let's|we (are|will)|i want you to|you will|this is) (play|be playing|going to play|a) (a |the )?(\w+ )?game\b",
-    ),
-    rule(
-        "frame.want",
-        0.35,
-        0.4,
-        r"\b(i (want|need|would like) you to|you (are|will) (going to )?)(act|be|become|play|pretend|simulate|roleplay|respond|imitate|impersonate|behave)\b",
-    ),
-    rule(
-        "frame.confirm",
-        0.55,
-        0.6,
-        r"\b(if you (understand|understood|agree|have understood)[^.\n]{0,40}\b(say|respond|reply|answer|write|type)|(say|respond|reply|answer) (only )?(with )?\W?(understood|okay|yes|ok|i understand|sure)\W? (if|to|and))\b",
-    ),
-    rule(
-        "frame.commands",
-        0.45,
-        0.45,
-        r"(/(jailbreak|classic|stop|format|quit|dan|gpt|start)\b|\bif i (say|type|write|use)\b[^.\n]{0,50}\b(you|then))",
-    ),
-];
+impl Rule {
+    const fn to_a_model(self) -> Self {
+        Self { needs: Needs::Addressee, ..self }
+    }
+
+    const fn as_an_order(self) -> Self {
+        Self { needs: Needs::Order, ..self }
+    }
+}
 
 /// Words that say whose instructions are meant: the clinic's and not the model's.
 const CLINICAL: &str = r"\b(label|bottle|box|bag|blister|package( insert)?|prescription|prescriber|script|rx|doctor|dr|physician|nurse|clinic|pharmac\w+|provider|surgeon|dentist|discharge|dos(e|es|ing|age)|tablets?|pills?|inhaler|syringes?|freezer|fridge|refrigerator|generator|robot|cabinet|printer|pump|scanner|insulin|taper|titration|fax(es)?|labs?|results?|alerts?|alarm|warning (light|box)|refills?|order set|appointment|pick-?up|delivery|shipment|diet|fasting|allerg\w+|vitamins?|\w+ acid|surgery|early refills?|faxed|photo id|interaction|voicemail|letter|chart|note|note from|sig|dispens\w+|transfer|patient|medication|medicine|drug|therapy|insurance|copay|counsel\w*|callback|invoice|vaccine|isolation|standing orders?|verbal orders?|duplicate)\b";
@@ -381,16 +60,28 @@ const CLINICAL: &str = r"\b(label|bottle|box|bag|blister|package( insert)?|presc
 /// Words that say it is the model that is spoken to after all.
 const MODEL: &str = r"\b(prompt|ai|chatbot|gpt|language model|llm|assistant|jailbreak|your (rules|instructions|programming|guidelines|restrictions|training|developers?)|you (are|were) (now|told|given|trained|programmed)|system (message|prompt)|(previous|above|prior|earlier|new) instructions( and|\W*$|[.:;!,\n])|instructions and (tell|say|print|reveal|show|output|answer|write|list|respond))\b";
 
-/// What is left of a rule's weight where the clinic is meant.
+/// Words near a sign in a document that say whom it is addressed to: a model by its names and by what only a model has, or
+/// whoever is told to speak or to behave in some way.
+const ADDRESSEE: &str = r#"(\b(ai|a\.i\.|chat ?bots?|bots?|chat ?gpt|gpt\S*|llms?|dan|language models?|prompts?|jailbr\w+|persona|role-?play\w*|(in|out of|your|this) character|content polic(y|ies)|the user|user asks|openai)\b|\b(an?|the|this|that|dear|hey|to|our|your|virtual|helpful|uncensored|unfiltered|unrestricted|jailbroken|amoral) (assistant|model|entity)\b|\b(system|hidden|previous|prior|earlier|above|initial|original|secret) (instructions?|messages?|prompts?|rules|orders|directives)\b|\byour (own |new |safety |system |previous |original |internal )?(rules|instructions|programming|guidelines|guardrails|safeguards|developers?|content filters?)\b|\byour (answers?|responses?|repl(y|ies)|outputs?) (must|should|will|shall|has|have|is|are|in|with|without)\b|\byou (will|must|shall|should|can|may|are to|have to|are going to|are|now)( now| always| never| only| also| not)* (act|answer|behave|comply|forget|generate|ignore|impersonate|obey|output|pretend|print|refuse|reply|respond|reveal|say|simulate|speak)\b|(^|[.!?:;\n"“(*] ?)(please |now,? |instead,? |from now on,? |always |never |just |do not |don't |then |and )*(act|answer|behave|disregard|forget|ignore|imagine|impersonate|obey|output|pretend|print|repeat|reply|respond|reveal|say|simulate|speak)\b)"#;
+
+/// Where a clause begins: at the beginning, after a mark, or after what leads in to an order.
+const CLAUSE: &str = r#"(^|[.!?:;\n"“”(>] ?|(^|\n)[-*•>] ?|\b(please|now|then|just|instead|must|always|never|you (will|should|shall)) )$"#;
+
+/// What is left of a rule's weight where the clinic is meant, or nobody is.
 const YIELDED: f32 = 0.25;
 
 /// How far around a match, in bytes, the clinic's and the model's words are looked for.
 const AROUND: usize = 70;
 
+/// How far around it an addressee is: a sentence or two.
+const ADDRESSED: usize = 160;
+
 struct Compiled {
     rules: Vec<(&'static Rule, Regex)>,
     clinical: Option<Regex>,
     model: Option<Regex>,
+    addressee: Option<Regex>,
+    clause: Option<Regex>,
 }
 
 fn compiled() -> &'static Compiled {
@@ -400,6 +91,8 @@ fn compiled() -> &'static Compiled {
         rules: RULES.iter().filter_map(|rule| Some((rule, Regex::new(rule.pattern).ok()?))).collect(),
         clinical: Regex::new(CLINICAL).ok(),
         model: Regex::new(MODEL).ok(),
+        addressee: Regex::new(ADDRESSEE).ok(),
+        clause: Regex::new(CLAUSE).ok(),
     })
 }
 
@@ -413,7 +106,9 @@ pub(super) fn matches(text: &str, place: Where) -> Vec<(&'static str, f32)> {
             Where::Document => rule.document,
         };
         let weights = pattern.find_iter(text).take(MOST_MATCHES).map(|hit| {
-            let yields = rule.clinical && compiled.means_the_clinic(text, hit.start(), hit.end());
+            let (start, end) = (hit.start(), hit.end());
+            let nobody = place == Where::Document && !compiled.is_addressed(rule.needs, text, start, end);
+            let yields = nobody || rule.clinical && compiled.means_the_clinic(text, start, end);
             if yields { YIELDED * full } else { full }
         });
         if let Some(weight) = weights.max_by(f32::total_cmp) {
@@ -431,17 +126,39 @@ const MOST_MATCHES: usize = 20;
 
 impl Compiled {
     fn means_the_clinic(&self, text: &str, start: usize, end: usize) -> bool {
-        let (mut from, mut to) = (start.saturating_sub(AROUND), (end + AROUND).min(text.len()));
-        while !text.is_char_boundary(from) {
-            from -= 1;
-        }
-        while !text.is_char_boundary(to) {
-            to += 1;
-        }
-        let around = text.get(from..to).unwrap_or_default();
+        let around = around(text, start, end, AROUND);
         let says = |words: &Option<Regex>| words.as_ref().is_some_and(|words| words.is_match(around));
         says(&self.clinical) && !says(&self.model)
     }
+
+    fn is_addressed(&self, needs: Needs, text: &str, start: usize, end: usize) -> bool {
+        let named = || self.addressee.as_ref().is_none_or(|words| words.is_match(around(text, start, end, ADDRESSED)));
+        let ordered = || {
+            let before = text.get(..start).unwrap_or_default();
+            let before = around(before, start, start, AROUND);
+            self.clause.as_ref().is_none_or(|clause| clause.is_match(before))
+        };
+        match needs {
+            Needs::Nothing => true,
+            Needs::Addressee => named(),
+            Needs::Order => ordered() || named(),
+        }
+    }
+}
+
+/// The text from `most` bytes before `start` to as many after `end`, cut at characters, in front at a word.
+fn around(text: &str, start: usize, end: usize, most: usize) -> &str {
+    let (mut from, mut to) = (start.saturating_sub(most), (end + most).min(text.len()));
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    if from > 0 {
+        from += text.get(from..start).and_then(|before| before.find(char::is_whitespace)).unwrap_or(0);
+    }
+    while !text.is_char_boundary(to) {
+        to += 1;
+    }
+    text.get(from..to).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -453,6 +170,8 @@ mod tests {
         for rule in RULES {
             Regex::new(rule.pattern).unwrap_or_else(|error| panic!("{}: {error}", rule.name));
         }
-        assert!(Regex::new(CLINICAL).is_ok() && Regex::new(MODEL).is_ok());
+        for pattern in [CLINICAL, MODEL, ADDRESSEE, CLAUSE] {
+            assert!(Regex::new(pattern).is_ok(), "{pattern}");
+        }
     }
 }

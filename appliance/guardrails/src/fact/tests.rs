@@ -109,6 +109,15 @@ fn numbers_are_read_in_words_and_fractions() {
 }
 
 #[test]
+fn both_ends_of_a_range_have_the_unit() {
+    for text in ["65 to 75 mg", "65-75 mg", "between 65 and 75 mg"] {
+        let expected = [(FactKind::Measure, "65 mg".to_owned()), (FactKind::Measure, "75 mg".to_owned())];
+        assert_eq!(values(text), expected, "{text}");
+    }
+    assert_eq!(values("Room 65 and 75 mg")[0].0, FactKind::Number);
+}
+
+#[test]
 fn a_bound_is_read_from_the_words_around_its_number() {
     use Bound::{Least, Most, Over, Under};
     for (text, bound) in [

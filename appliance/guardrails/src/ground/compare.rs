@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{condition, evidence, population, reading::Reading, role, weekday};
+use super::{condition, evidence, group, range, reading::Reading, role, weekday};
 use crate::{
     drug::Lexicon,
     fact::{Bound, Fact, FactKind},
@@ -62,8 +62,15 @@ impl Comparison {
 /// From this share on, a sentence speaks about the same as the claim, so that an opposite is a contradiction.
 const SAME_MATTER: f32 = 0.4;
 
-/// Holds `claim` against `sentence`, which stands under `context` (title, headings, the drug named before).
-pub(crate) fn compare(claim: &Reading, sentence: &Reading, context: &Reading, lexicon: &Lexicon) -> Comparison {
+/// Holds `claim` against `sentence`, which stands under `context` (title, headings, the drug named before; one a line, the
+/// innermost last). Groups of patients that were `asked` about, or spoken of before, need no name in the claim.
+pub(crate) fn compare(
+    claim: &Reading,
+    sentence: &Reading,
+    context: &Reading,
+    asked: &BTreeSet<String>,
+    lexicon: &Lexicon,
+) -> Comparison {
     let mut found: Vec<Discrepancy> = Vec::new();
     let whole = |kind, relation| Discrepancy { kind, relation, start: 0, end: claim.text.len() };
     let mut standing = 0;
@@ -75,7 +82,10 @@ pub(crate) fn compare(claim: &Reading, sentence: &Reading, context: &Reading, le
         }
     }
     let share = share(claim, sentence, context, standing);
-    found.extend(evidence::dropped(claim, sentence).into_iter().map(|kind| whole(kind, Relation::Dropped)));
+    found.extend(range::halved(claim, sentence));
+    let mut dropped = evidence::dropped(claim, sentence);
+    dropped.extend(group::dropped(claim, sentence, context, asked).then_some(FactKind::Population));
+    found.extend(dropped.into_iter().map(|kind| whole(kind, Relation::Dropped)));
     if let Some(relation) = condition::compare(claim, sentence) {
         found.push(whole(FactKind::Condition, relation));
     }
@@ -130,7 +140,11 @@ fn standing_of(
             let stands = all().any(|held| held.value == fact.value);
             (!stands).then_some((fact.kind, if differs { Relation::Differs } else { Relation::Absent }))
         }
-        FactKind::Population | FactKind::Release | FactKind::Route | FactKind::Weekday => {
+        FactKind::Population => {
+            let stands = own.iter().any(|held| held.value == fact.value);
+            (!stands && !group::scope(context).contains(&fact.value)).then(|| (fact.kind, other()))
+        }
+        FactKind::Release | FactKind::Route | FactKind::Weekday => {
             let mut all = own.iter().copied().chain(context.of_kind(fact.kind));
             (!all.any(|held| held.value == fact.value)).then(|| (fact.kind, other()))
         }
@@ -180,6 +194,7 @@ fn bound(fact: &Fact, sentence: &Reading) -> Option<(FactKind, Relation)> {
         .iter()
         .filter(|held| fact.stands_in(std::slice::from_ref(*held)))
         .map(|held| held.bound)
+        .chain(range::bounds(fact, sentence))
         .collect();
     if equal.contains(&fact.bound) {
         return None;
@@ -193,14 +208,4 @@ fn bound(fact: &Fact, sentence: &Reading) -> Option<(FactKind, Relation)> {
         None => Relation::Dropped,
     };
     Some((FactKind::Bound, relation))
-}
-
-/// Groups whose naming limits a dose.
-pub(super) fn limits_dose(group: &str) -> bool {
-    group != "adult"
-}
-
-/// Groups that a text names.
-pub(super) fn groups(text: &str) -> BTreeSet<String> {
-    population::populations(text).into_iter().map(|fact| fact.value).collect()
 }

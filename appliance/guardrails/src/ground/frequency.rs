@@ -104,23 +104,28 @@ fn latin(tokens: &[Token<'_>]) -> Read {
     Some((minutes(known), 1))
 }
 
-/// "twice daily", "3 times a week", "once every 12 hours", "2 x per day".
+/// "twice daily", "3 times a week", "once every 12 hours", "2 x per day", "once or twice a day", "2 to 3 times daily".
 fn counted(tokens: &[Token<'_>]) -> Read {
-    let (count, used) = match lower(tokens, 0).as_str() {
-        "once" => (1.0, 1),
-        "twice" => (2.0, 1),
-        "thrice" => (3.0, 1),
-        _ => {
-            let number = number::number(tokens)?;
-            let at = number.used;
-            let hyphen = usize::from(lower(tokens, at) == "-");
-            if !matches!(lower(tokens, at + hyphen).as_str(), "times" | "time" | "x") {
-                return None;
+    let (mut counts, mut used) = (Vec::new(), 0);
+    loop {
+        let (count, more, bare) = count(tokens.get(used..)?)?;
+        counts.push(count);
+        used += more;
+        let range = counts.len() == 1 && matches!(lower(tokens, used).as_str(), "to" | "-" | "\u{2013}" | "or");
+        match range.then(|| tokens.get(used + 1..).and_then(self::count)).flatten() {
+            Some(_) => used += 1,
+            None if bare => {
+                let hyphen = usize::from(lower(tokens, used) == "-");
+                if !matches!(lower(tokens, used + hyphen).as_str(), "times" | "time" | "x") {
+                    return None;
+                }
+                used += hyphen + 1;
+                break;
             }
-            (number.value.parse::<f64>().ok()?, at + hyphen + 1)
+            None => break,
         }
-    };
-    if count <= 0.0 {
+    }
+    if counts.iter().any(|count| *count <= 0.0) {
         return None;
     }
     let link = usize::from(matches!(lower(tokens, used).as_str(), "a" | "per" | "each" | "every" | "/" | "in" | "-"));
@@ -129,7 +134,20 @@ fn counted(tokens: &[Token<'_>]) -> Read {
         return every(tokens.get(used..)?).map(|(values, more)| (values, used + more)); // "once every 12 hours"
     }
     let per = period(&lower(tokens, at)).or_else(|| part_of_day(&lower(tokens, at)))?;
-    Some((minutes(per / count), at + 1))
+    Some((counts.into_iter().flat_map(|count| minutes(per / count)).collect(), at + 1))
+}
+
+/// How many times, the tokens that say it, and whether "times" must follow.
+fn count(tokens: &[Token<'_>]) -> Option<(f64, usize, bool)> {
+    match lower(tokens, 0).as_str() {
+        "once" => Some((1.0, 1, false)),
+        "twice" => Some((2.0, 1, false)),
+        "thrice" => Some((3.0, 1, false)),
+        _ => {
+            let number = number::number(tokens)?;
+            Some((number.value.parse::<f64>().ok()?, number.used, true))
+        }
+    }
 }
 
 fn part_of_day(word: &str) -> Option<f64> {
@@ -216,6 +234,9 @@ mod tests {
             }
         }
         assert_eq!(values("every 4 to 6 hours"), ["240 min", "360 min"]);
+        assert_eq!(values("once or twice daily"), ["1440 min", "720 min"]);
+        assert_eq!(values("2 to 3 times a day"), ["720 min", "480 min"]);
+        assert_eq!(values("two tablets or 3 capsules"), Vec::<String>::new());
         assert_eq!(values("15 mg per dose, 40 mg per day"), ["dose", "1440 min"]);
         assert_eq!(values("4 tablets a day"), ["1440 min"]);
         assert_eq!(values("It takes a day once signed in."), Vec::<String>::new());

@@ -23,7 +23,8 @@ pub(super) fn populations(text: &str) -> Vec<Fact> {
         let next = plain.get(index + 1).map(String::as_str).unwrap_or_default();
         let general = lexicon::population(plain.get(index).unwrap_or(word))
             .filter(|group| whole.contains(group) && counts(word, group, next));
-        let Some(group) = condition(word).or(general) else { continue };
+        let of_place = matches!(next, "unit" | "ward" | "clinic" | "center" | "centre" | "department");
+        let Some(group) = condition(word).filter(|_| !of_place).or(general) else { continue };
         if found.iter().all(|fact| fact.value != group) {
             let end = start + word.len();
             found.push(Fact { kind: FactKind::Population, value: group.to_owned(), start: *start, end, bound: None });
@@ -32,11 +33,25 @@ pub(super) fn populations(text: &str) -> Vec<Fact> {
     found
 }
 
-/// Whether a word that may name a group does so here: relatives are people who act, not patients of a kind, and
-/// "nursing" is a trade.
+/// Whether a word that may name a group does so here: relatives are people who act, not patients of a kind, "nursing" is
+/// a trade, and a children's hospital is a place.
 fn counts(word: &str, group: &str, next: &str) -> bool {
+    let facility = matches!(
+        next,
+        "hospital"
+            | "hospitals"
+            | "clinic"
+            | "clinics"
+            | "center"
+            | "centre"
+            | "ward"
+            | "unit"
+            | "department"
+            | "medical"
+    );
     let mothers = next.starts_with("mother") || next.starts_with("women") || next.starts_with("infant");
     !matches!(group, "another" | "animal")
+        && !facility
         && !matches!(word, "minor" | "senior" | "son" | "daughter" | "expecting")
         && (word != "nursing" || mothers)
 }
@@ -63,5 +78,6 @@ mod tests {
         assert_eq!(groups("The nursing station calls the parent."), Vec::<String>::new());
         assert_eq!(groups("Patients 65 years or older, and those older than that"), Vec::<String>::new());
         assert_eq!(groups("Adults 65 years and older"), ["adult"]);
+        assert_eq!(groups("Call the children's hospital, its renal unit or the women's clinic."), Vec::<String>::new());
     }
 }

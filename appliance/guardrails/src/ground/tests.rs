@@ -123,6 +123,57 @@ fn an_answer_that_claims_nothing_or_lacks_a_context_is_not_grounded() {
 }
 
 #[test]
+fn a_dose_is_borne_for_the_group_of_its_heading_alone() {
+    let context = "# Ibuprofen suspension\n\n## Children\n\nGive 5 mg per kg of ibuprofen every 8 hours.\n\n## Renal \
+                   impairment\n\nGive 2 mg of ibuprofen every 12 hours.\n\n## Adults\n\nGive 400 mg of ibuprofen every 6 hours.";
+    let verdict = |question: &str, answer: &str| judge(context, question, answer, Lexicon::built_in()).verdict;
+    for (question, answer) in [
+        ("How much do children get?", "Give 5 mg per kg of ibuprofen every 8 hours."),
+        ("", "Children get 5 mg per kg of ibuprofen every 8 hours."),
+        ("", "For children:\nGive 5 mg per kg of ibuprofen every 8 hours."),
+        ("", "In renal impairment, give 2 mg of ibuprofen every 12 hours."),
+        ("", "Give 400 mg of ibuprofen every 6 hours."),
+        ("", "Adults get 400 mg of ibuprofen every 6 hours."),
+    ] {
+        assert_eq!(verdict(question, answer), Verdict::Supported, "{question} {answer}");
+    }
+    for (question, answer) in [
+        ("", "Give 5 mg per kg of ibuprofen every 8 hours."),
+        ("How much do adults get?", "Give 5 mg per kg of ibuprofen every 8 hours."),
+        ("How much do children get?", "Give 400 mg of ibuprofen every 6 hours."),
+        ("", "Children get 400 mg of ibuprofen every 6 hours."),
+        ("", "Adults get 5 mg per kg of ibuprofen every 8 hours."),
+        ("", "Adults get 2 mg of ibuprofen every 12 hours."),
+        ("How much is given?", "Give 2 mg of ibuprofen every 12 hours."),
+    ] {
+        let found = judge(context, question, answer, Lexicon::built_in());
+        assert!(found.score < BLOCK && found.verdict != Verdict::Supported, "{question} {answer}: {found:?}");
+    }
+}
+
+#[test]
+fn half_of_a_range_is_blocked() {
+    let context = "Take 1 to 2 tablets of 500 mg every 4 to 6 hours. Treat for 7 to 10 days.";
+    for answer in [
+        "Take 1 tablet of 500 mg every 4 hours.",
+        "Take 2 tablets of 500 mg every 4 hours.",
+        "Take 1 to 2 tablets of 500 mg every 4 hours.",
+        "Take 2 tablets of 500 mg every 4 to 6 hours.",
+        "Treat for 7 days.",
+    ] {
+        let found = judged(context, answer);
+        assert!(found.score < BLOCK && found.verdict != Verdict::Supported, "{answer}: {found:?}");
+    }
+    for answer in [
+        "Take one or two tablets of 500 mg every 4-6 hours.",
+        "Take up to 2 tablets of 500 mg every 4 to 6 hours.",
+        "Treat for seven to ten days.",
+    ] {
+        assert_eq!(verdict_of(context, answer), Verdict::Supported, "{answer}");
+    }
+}
+
+#[test]
 fn places_find_the_text_again() {
     let found = judged(
         DOSING,

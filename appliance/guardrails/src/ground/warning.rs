@@ -44,12 +44,22 @@ pub fn warns(sentence: &str) -> bool {
 
 /// The sentences before and after the place `span` of `text` that warn, as far as one follows the other, nearest first on
 /// each side; sentences that are `kept_out` are passed over. A line like "Warning:" warns, and what it announces comes with it.
+/// After a dose one sentence may stand between, in the same paragraph, that neither warns nor gives another dose.
 pub fn beside(text: &str, span: Span, kept_out: &dyn Fn(Span) -> bool) -> Vec<Span> {
     let mut sentences = split::sentences(text);
     sentences.retain(|sentence| !kept_out(*sentence));
     let warning = |sentence: &&Span| warns(sentence.of(text));
     let before = sentences.iter().rev().filter(|sentence| sentence.end <= span.start).take_while(warning);
-    let after = sentences.iter().filter(|sentence| sentence.start >= span.end).take_while(warning);
+    let mut following = sentences.iter().filter(|sentence| sentence.start >= span.end).peekable();
+    let gives_dose = |at: Span| fact::facts(at.of(text)).iter().any(|fact| fact.dimension() == "dose");
+    let aside = |aside: Span| {
+        let between = text.get(span.end..aside.start).unwrap_or_default();
+        gives_dose(span) && !gives_dose(aside) && !between.contains('\n') && !warns(aside.of(text))
+    };
+    if following.peek().is_some_and(|next| aside(**next)) {
+        following.next();
+    }
+    let after = following.take_while(warning);
     before.chain(after).copied().collect()
 }
 
@@ -90,6 +100,20 @@ mod tests {
         let found = beside(text, Span { start, end: start + "Take one tablet.".len() }, &|_| false);
         let found: Vec<&str> = found.into_iter().map(|span| span.of(text)).collect();
         assert_eq!(found, ["Never double it.", "Do not exceed four a day."]);
+    }
+
+    #[test]
+    fn one_sentence_between_a_dose_and_its_warning_does_not_hide_it() {
+        let text = "Take one tablet at night. It may taste bitter. Do not exceed four a day.";
+        let beside = |said: &str, text: &str| beside(text, Span { start: 0, end: said.len() }, &|_| false).len();
+        assert_eq!(beside("Take one tablet at night.", text), 1);
+        assert_eq!(beside("Keep it dry.", "Keep it dry. It may taste bitter. Do not exceed four a day."), 0);
+        let next = "Take one tablet at night. Take two tablets by day. Do not exceed four a day.";
+        assert_eq!(beside("Take one tablet at night.", next), 0, "it is the other dose's");
+        assert_eq!(
+            beside("Take one tablet at night.", "Take one tablet at night.\nIt is bitter. Do not exceed four."),
+            0
+        );
     }
 
     #[test]

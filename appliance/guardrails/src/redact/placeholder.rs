@@ -102,3 +102,45 @@ impl Placeholders {
         Phi::new(restored)
     }
 }
+
+/// The text without its placeholders: what is left to search for, where nobody's number is the same as another's.
+pub fn without_placeholders(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let (before, from) = rest.split_at(open);
+        let close = from.find(']').filter(|close| from.get(1..*close).is_some_and(is_placeholder));
+        kept.push_str(before);
+        let taken = match close {
+            Some(close) => close + 1,
+            None => {
+                kept.push('[');
+                1
+            }
+        };
+        rest = from.get(taken..).unwrap_or_default();
+    }
+    kept.push_str(rest);
+    kept
+}
+
+fn is_placeholder(inside: &str) -> bool {
+    inside.split_once('-').is_some_and(|(kind, number)| {
+        Kind::ALL.iter().any(|known| known.short() == kind)
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_go_and_other_brackets_stay() {
+        assert_eq!(without_placeholders("May [NAME-1] (MRN [MRN-12]) call?"), "May  (MRN ) call?");
+        for text in ["see [1]", "[NAME]", "[NAME-]", "[CAT-1]", "a [", "[NAME-1x]"] {
+            assert_eq!(without_placeholders(text), text);
+        }
+    }
+}

@@ -144,6 +144,11 @@ impl Policy {
         }
     }
 
+    /// Whether a kind has a rule of its own.
+    pub fn names(&self, kind: Kind) -> bool {
+        self.entities.iter().any(|rule| rule.kind == kind)
+    }
+
     /// What to do with a finding of this kind on this side.
     pub fn action(&self, kind: Kind, side: Side) -> Action {
         let Some(rule) = self.entities.iter().find(|rule| rule.kind == kind) else { return self.default };

@@ -22,6 +22,68 @@ fn decimals_and_abbreviations_do_not_end_a_sentence() {
 }
 
 #[test]
+fn an_abbreviation_before_a_line_s_end_does_not_end_a_sentence() {
+    for text in [
+        "Lines are open from 8:00 a.m.\n to 4:30 p.m.",
+        "Lines are open from 8:00 a.m. to\n4:30 p.m.",
+        "We answer by 8:00 a.m.\n(except holidays).",
+        "We answer by 8:00 a.m.\n(ET) on most days.",
+        "We answer by 8:00 a.m.\nEastern time.",
+        "Call before 8:00 a.m.\nMonday.",
+        "Ask Dr.\nRoe about it.",
+        "Ask Dr. J.\nRoe about it.",
+        "Dry foods, e.g.\nBread, are allowed.",
+        "Compare generic vs.\nBrand prices.",
+        "See form No.\n5 for it.",
+        "Give 10 mg.\nIV once.",
+        "Open Monday -\nFriday.",
+        "Bring the card and\nAnn's letter.",
+    ] {
+        assert_eq!(split(text), [text]);
+    }
+}
+
+#[test]
+fn an_abbreviation_goes_on_with_a_mark_a_zone_or_a_number() {
+    for text in [
+        "We answer in 3 days (Monday through Friday, 8:00 a.m. - 5:00 p.m., except holidays).",
+        "Open from 8:00 a.m. – 10:00 p.m. (ET), and Saturday.",
+        "Open from 8:00 a.m. 10 hours long.",
+        "Open until 8:00 p.m. ET on Friday.",
+        "Give 5 mg. IV every 8 hours.",
+        "Give 5 mg. (one tablet) at night.",
+        "The maximum is 4 tab. 2 times a day, max. 8 in all.",
+        "The U.S. Food and Drug Administration says so.",
+        "The nurse saw J. R. Smith today.",
+        "Smith et al. Report this as well.",
+        "It costs approx. $5 a month.",
+    ] {
+        assert_eq!(split(text), [text]);
+    }
+}
+
+#[test]
+fn a_sentence_may_end_with_an_abbreviation() {
+    for (text, sentences) in [
+        ("Open until 8:00 p.m. Call us.", &["Open until 8:00 p.m.", "Call us."][..]),
+        ("Open until 8:00 p.m. DO NOT park here.", &["Open until 8:00 p.m.", "DO NOT park here."]),
+        ("Open until 8:00 p.m.\nParking", &["Open until 8:00 p.m.", "Parking"]),
+        ("Open until 8:00 p.m.\n- Ring\n- Wait", &["Open until 8:00 p.m.", "- Ring", "- Wait"]),
+        ("Open until 8:00 p.m.\n## Parking", &["Open until 8:00 p.m.", "## Parking"]),
+        ("Open until 8:00 p.m.\n2. Ring", &["Open until 8:00 p.m.", "2. Ring"]),
+        ("Take it q.i.d. Then rest.", &["Take it q.i.d.", "Then rest."]),
+        ("We are in the U.S. The office is not.", &["We are in the U.S.", "The office is not."]),
+        ("It prevents hepatitis B. Ask about it.", &["It prevents hepatitis B.", "Ask about it."]),
+        ("Give 10 mg.\n5 tablets are left.", &["Give 10 mg.", "5 tablets are left."]),
+        ("# Ask Dr.\nRoe knows.", &["# Ask Dr.", "Roe knows."]),
+        ("Whom to talk to\nThe nurse knows.", &["Whom to talk to", "The nurse knows."]),
+        ("Ask at refills.example. - Then wait.", &["Ask at refills.example.", "- Then wait."]),
+    ] {
+        assert_eq!(split(text), sentences);
+    }
+}
+
+#[test]
 fn steps_and_rows_stay_whole() {
     assert_eq!(
         split("To refill:\n1. Call 555-0100. Press 2.\n2. Give the number.\n- Wait\n- Go\n| Drug | Days |\n| A | 5 |"),
@@ -88,6 +150,11 @@ fn awkward() -> impl Strategy<Value = Vec<String>> {
         Just("\n- ".to_owned()),
         Just("| a |".to_owned()),
         Just("Dr".to_owned()),
+        Just("a.m.".to_owned()),
+        Just(" -".to_owned()),
+        Just(" to".to_owned()),
+        Just("No".to_owned()),
+        Just("5".to_owned()),
         Just("e.g".to_owned()),
         Just("5 mg".to_owned()),
         Just("2.5".to_owned()),

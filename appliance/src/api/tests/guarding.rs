@@ -91,3 +91,21 @@ fn scope() -> cloister_knowledge::Scope {
     let now = "2026-03-01T12:00:00Z".parse().unwrap();
     cloister_knowledge::Scope::new(vec!["procedures".parse().unwrap()], vec!["staff".parse().unwrap()], now)
 }
+
+#[tokio::test]
+async fn a_patient_in_a_question_is_a_placeholder_to_model_record_and_reply_on_every_face() {
+    let question = "How long may Ms. Ana Cruz, MRN 4471902, keep opened insulin pens at room temperature?";
+    for (path, body) in requests(question) {
+        let site = Site::saying("Opened insulin pens keep at room temperature for 28 days.");
+        let reply = site.post(Role::Agent, path, &body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}: {}", reply.text);
+        let told: String = site.model.heard().iter().map(|(text, ..)| text.as_str()).collect();
+        assert!(told.contains("[NAME-1], MRN [MRN-1], keep"), "{path}: {told}");
+        let outcomes = site.outcomes().await;
+        let counts = &outcomes.last().unwrap().counts;
+        assert_eq!((counts["identifiers_masked"], counts["MEDICAL_RECORD_NUMBER"]), (2, 1), "{path}: {counts:?}");
+        for text in [&told, &reply.text, &format!("{outcomes:?}")] {
+            assert!(!text.contains("Cruz") && !text.contains("4471902"), "{path}: {text}");
+        }
+    }
+}

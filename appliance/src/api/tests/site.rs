@@ -103,7 +103,7 @@ impl Site {
         config.answer.composed = true;
         // Some tests are refused on every route there is.
         config.limits.refusals_per_minute = 1000;
-        let assistant = Tenant { title: None, assistant: Some("pharmacy".to_owned()) };
+        let assistant = Tenant { assistant: Some("pharmacy".to_owned()), ..Tenant::default() };
         config.tenants.insert("larkfield".parse().unwrap(), assistant);
         config.tenants.insert("riverside".parse().unwrap(), Tenant::default());
         let metrics = Metrics::new();

@@ -70,7 +70,7 @@ struct Scored {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    super::apart(&arguments.texts, &arguments.scored)?;
+    super::apart([("--in", Some(arguments.texts.as_path()))], &arguments.scored)?;
     let strength = arguments.strength.into();
     let items: Vec<Item> = super::items(&arguments.texts)?;
     let scored: Vec<Scored> = items.into_iter().map(|item| look(item, strength)).collect();

@@ -52,7 +52,12 @@ struct Span {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    super::apart(&arguments.texts, &arguments.found)?;
+    let inputs = [
+        ("--in", Some(arguments.texts.as_path())),
+        ("--policy", arguments.policy.as_deref()),
+        ("--roster", arguments.roster.as_deref()),
+    ];
+    super::apart(inputs, &arguments.found)?;
     let policy = match &arguments.policy {
         Some(path) => Policy::read(&read(path)?).with_context(|| format!("{} is not as it must be", path.display()))?,
         None => Policy::default(),
@@ -115,5 +120,20 @@ mod tests {
         let error = format!("{:?}", done.unwrap_err());
         assert!(error.contains("line 2") && !error.contains("4471902"), "{error}");
         assert!(found.is_empty());
+    }
+
+    #[test]
+    fn neither_roster_nor_policy_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("texts"), "{\"id\": \"a\", \"text\": \"one\"}\n").unwrap();
+        for (name, held) in [("roster", "{\"kind\": \"ward\", \"text\": \"Larch\"}\n"), ("policy", "")] {
+            fs::write(at(name), held).unwrap();
+            let (policy, roster) =
+                (Some(at("policy")).filter(|_| name == "policy"), Some(at("roster")).filter(|_| name == "roster"));
+            let refused = run(Arguments { texts: at("texts"), found: at(name), policy, roster }).unwrap_err();
+            assert!(refused.to_string().contains(&format!("--{name}")), "{refused}");
+            assert_eq!(fs::read_to_string(at(name)).unwrap(), held);
+        }
     }
 }

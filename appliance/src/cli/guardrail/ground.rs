@@ -82,7 +82,8 @@ struct Discrepancy {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    super::apart(&arguments.items, &arguments.scored)?;
+    let inputs = [("--in", Some(arguments.items.as_path())), ("--formulary", arguments.formulary.as_deref())];
+    super::apart(inputs, &arguments.scored)?;
     if !(0.0..=1.0).contains(&arguments.threshold) {
         bail!("--threshold must lie between 0 and 1");
     }
@@ -176,5 +177,19 @@ mod tests {
     fn a_warning_that_a_dose_leaves_out_is_told() {
         let item = "{\"id\": \"a\", \"context\": \"Take one tablet of 4 mg every 6 hours. Do not take more than 16 mg in a day.\", \"claim\": \"Take one tablet of 4 mg every 6 hours.\"}\n";
         assert_eq!(scored(item)[0]["omitted"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_formulary_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (items, formulary) = (folder.path().join("items"), folder.path().join("formulary"));
+        fs::write(&items, "{}").unwrap();
+        fs::write(&formulary, "zelvora").unwrap();
+        let threshold = ground::BLOCK;
+        let refused =
+            run(Arguments { items, scored: formulary.clone(), threshold, formulary: Some(formulary.clone()) })
+                .unwrap_err();
+        assert!(refused.to_string().contains("--formulary"), "{refused}");
+        assert_eq!(fs::read_to_string(formulary).unwrap(), "zelvora");
     }
 }

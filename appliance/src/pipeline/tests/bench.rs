@@ -12,9 +12,10 @@ use cloister_knowledge::{
 use cloister_terms::{Action, CollectionId, DocumentId, FixedClock, Phi, Role};
 
 use crate::{
+    edge::rig::Seeded,
     pipeline::{
-        Answer, Generate, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer, knowledge::Listed,
-        scripted::Scripted,
+        Answer, Generate, Identifiers, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer,
+        knowledge::Listed, scripted::Scripted,
     },
     session::Session,
 };
@@ -23,6 +24,7 @@ pub(super) struct Bench {
     shelf: Shelf,
     pub(super) settings: Settings,
     pub(super) model: Arc<Scripted>,
+    pub(super) identifiers: Arc<Identifiers>,
 }
 
 #[derive(Clone, Default)]
@@ -30,6 +32,7 @@ struct Shelf {
     passages: Vec<Passage>,
     pairs: Vec<PairMatch>,
     seen: Arc<Mutex<BTreeSet<String>>>,
+    sought: Arc<Mutex<Vec<String>>>,
 }
 
 /// A passage of collection `procedures` that begins at code point 100 of its document.
@@ -57,7 +60,7 @@ pub(super) fn passage(name: &str, text: &str, cosine: f32, coverage: f32) -> Pas
 impl Bench {
     pub(super) fn new() -> Self {
         let model = Arc::new(Scripted::new(Vec::new()));
-        Self { shelf: Shelf::default(), settings: Settings::default(), model }
+        Self { shelf: Shelf::default(), settings: Settings::default(), model, identifiers: Arc::default() }
     }
 
     pub(super) fn holding(mut self, passage: Passage) -> Self {
@@ -89,6 +92,11 @@ impl Bench {
         self.shelf.seen.lock().unwrap().iter().cloned().collect()
     }
 
+    /// What was searched for.
+    pub(super) fn sought(&self) -> Vec<String> {
+        self.shelf.sought.lock().unwrap().clone()
+    }
+
     pub(super) async fn ask(&self, question: &str) -> Result<Answer, Stop> {
         self.ask_in(question, None).await
     }
@@ -108,6 +116,8 @@ impl Bench {
             embed: Arc::new(Counting),
             generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
             settings: Arc::new(self.settings.clone()),
+            identifiers: Arc::clone(&self.identifiers),
+            random: Arc::new(Seeded::new(3)),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
         };
         let session = Session::of(9.into());
@@ -146,13 +156,15 @@ impl Knowledge for Shelf {
         Ok(None)
     }
 
-    fn match_pairs(&self, scope: &Scope, _: &str) -> Result<Vec<PairMatch>, Stop> {
+    fn match_pairs(&self, scope: &Scope, question: &str) -> Result<Vec<PairMatch>, Stop> {
+        self.sought.lock().unwrap().push(question.to_owned());
         self.seen.lock().unwrap().extend(scope.collections().iter().map(ToString::to_string));
         Ok(self.pairs.clone())
     }
 
     fn search(&self, scope: &Scope, query: &Query) -> Result<Found, Stop> {
         self.seen.lock().unwrap().extend(scope.collections().iter().map(ToString::to_string));
+        self.sought.lock().unwrap().push(query.text.clone());
         let passages = self.passages.iter().take(query.top).cloned().collect();
         Ok(Found { passages, strength: Strength::default() })
     }

@@ -3,6 +3,7 @@
 use cloister_guardrails::{
     drug::Lexicon,
     ground::{states_dose, warning},
+    redact::Side,
     split::{Span, next_sentence},
     support::{self, Evidence, Limits, Support, Verdict},
 };
@@ -11,18 +12,22 @@ use cloister_knowledge::Passage;
 use super::{Judged, Passed};
 use crate::pipeline::{
     citation::{Citation, ClaimVerdict, Withheld},
+    identifiers::Identifiers,
     quarantine::Quarantine,
     retrieve,
-    sentence::{Sentence, cite, context},
+    sentence::{Sentence, cite, standing_under},
 };
 
 /// Judges a composed draft unit by unit. What it yields depends on the text alone, not on how it was cut into pieces.
 pub(super) struct Fold<'a> {
+    question: &'a str,
     passages: &'a [Passage],
     quarantine: &'a Quarantine,
     shown: &'a [Sentence],
+    /// What each of them stands under, one heading a line.
     contexts: Vec<String>,
     limits: Limits,
+    identifiers: &'a Identifiers,
     text: String,
     from: usize,
     judged: Judged,
@@ -31,11 +36,30 @@ pub(super) struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(evidence: &'a retrieve::Evidence, shown: &'a [Sentence], limits: Limits) -> Self {
+    pub(super) fn new(
+        evidence: &'a retrieve::Evidence,
+        shown: &'a [Sentence],
+        limits: Limits,
+        identifiers: &'a Identifiers,
+    ) -> Self {
         let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
-        let contexts = shown.iter().map(|s| passages.get(s.passage).map(context).unwrap_or_default()).collect();
+        let above = |s: &Sentence| passages.get(s.passage).map(|passage| standing_under(passage, *s, quarantine));
+        let contexts = shown.iter().map(|s| above(s).unwrap_or_default()).collect();
         let (text, judged) = (String::new(), Judged::default());
-        Self { passages, quarantine, shown, contexts, limits, text, from: 0, judged, borne: Vec::new() }
+        let question = evidence.screened().sought();
+        Self {
+            question,
+            passages,
+            quarantine,
+            shown,
+            contexts,
+            limits,
+            identifiers,
+            text,
+            from: 0,
+            judged,
+            borne: Vec::new(),
+        }
     }
 
     pub(super) const fn is_cut(&self) -> bool {
@@ -121,9 +145,15 @@ impl<'a> Fold<'a> {
                 self.passages.get(s.passage).map(|p| Evidence { text: s.span.of(&p.text), context })
             })
             .collect();
-        let found = support::check(&unit, &evidence, self.limits);
+        let said = self.judged.units.iter().map(|unit| unit.text.as_str());
+        let before: Vec<&str> = std::iter::once(self.question).chain(said).collect();
+        let found = support::check_after(&before, &unit, &evidence, self.limits);
         let place = found.evidence.and_then(|index| Some((index, self.cite(index)?)));
         match (found.verdict, place) {
+            // Nothing bears a patient's name in an answer, though every word of it may stand in the evidence.
+            (Verdict::Supported, Some(_)) if !self.identifiers.kept_out(&unit, Side::Output).is_empty() => {
+                self.judged.cut = true;
+            }
             (Verdict::Supported, Some((index, citation))) => {
                 let unit = Passed { separator, text: unit, citation, score: found.coverage, warning: false };
                 passed(&unit);

@@ -19,7 +19,7 @@ pub(super) fn scores(evidence: &Evidence, lane: Lane, units: &[Passed], cut: boo
         Lane::Verified => near,
         _ => {
             let text: String = units.iter().flat_map(|unit| [unit.separator(), unit.text()]).collect();
-            score::relevance(evidence.screened().question(), &text, Some(near))
+            score::relevance(evidence.screened().sought(), &text, Some(near))
         }
     };
     let grounding = if judged > 0.0 { passed / judged } else { 0.0 };

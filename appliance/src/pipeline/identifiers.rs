@@ -1,0 +1,116 @@
+//! Identifiers of people on their way through the pipeline: what a question may bring in, what evidence may bring to a model,
+//! what an answer may show.
+//!
+//! **What it is not:** the finding of identifiers, which is [`detect`](cloister_guardrails::detect)'s; a vault: a placeholder
+//! is never turned back here, and nothing keeps what it stood for.
+//!
+//! # Why
+//! - **On input the tenant's guardrail decides, kind by kind**: `ANONYMIZE` puts a placeholder, `BLOCK` refuses the question,
+//!   `NONE` lets it in. Everything after works on the text with placeholders: prompt, record, answer.
+//! - **An address alone is nobody's.** "Is the clinic at 12 Main Street open on July 4?" names places and days and no person.
+//!   Kinds that say where, when or how to call are masked only beside a person, unless the guardrail names them.
+//! - **A search is for the matter, not for the person.** Placeholders are left out of what is searched for and compared:
+//!   the 1 of `[NAME-1]` is not a number that a document could hold.
+//! - **Evidence is kept out, not masked.** Telephone numbers, addresses and names to call are what is asked for, and stay.
+//!   A sentence with a patient's identifier stands in no prompt and no answer: a masked quotation would not be one, and its
+//!   places would find other text.
+//! - **An answer is looked at once more**, since a model may put together what stood apart.
+
+use cloister_guardrails::{
+    detect::{Detector, Finding, Kind},
+    redact::{self, Action, Intervention, Outcome, Placeholders, Policy, Side},
+    split::{self, Span},
+};
+use cloister_terms::Random;
+
+use super::stop::Stop;
+
+/// A tenant's guardrail for identifiers, ready to be applied. It holds the site's roster and nothing of any text.
+#[derive(Debug, Default)]
+pub struct Identifiers {
+    detector: Detector,
+    policy: Policy,
+}
+
+/// A question that may be worked with.
+pub(super) struct Masked {
+    /// With placeholders.
+    pub(super) text: String,
+    /// Without them: what is searched for and compared.
+    pub(super) sought: String,
+    /// What was done, for the record.
+    pub(super) interventions: Vec<Intervention>,
+}
+
+/// Kinds that identify somebody only beside a name or a number of theirs.
+const IMPERSONAL: &[Kind] = &[
+    Kind::Address,
+    Kind::Location,
+    Kind::Facility,
+    Kind::Zip,
+    Kind::Date,
+    Kind::Age,
+    Kind::Phone,
+    Kind::Fax,
+    Kind::Email,
+    Kind::Url,
+    Kind::Ip,
+];
+
+impl Identifiers {
+    /// A guardrail that finds with `detector` and does what `policy` says.
+    pub const fn new(detector: Detector, policy: Policy) -> Self {
+        Self { detector, policy }
+    }
+
+    /// Applies the guardrail to a question.
+    pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
+        let mut findings = self.detector.detect(&text);
+        let acted_on = |finding: &Finding| {
+            finding.confidence >= self.policy.least_confidence
+                && self.policy.action(finding.kind, Side::Input) != Action::None
+        };
+        let personal = findings.iter().any(|found| !IMPERSONAL.contains(&found.kind) && acted_on(found));
+        findings.retain(|found| personal || !IMPERSONAL.contains(&found.kind) || self.policy.names(found.kind));
+        let mut placeholders = Placeholders::default();
+        let redacted = redact::redact(&text, &findings, &self.policy, Side::Input, &mut placeholders, random);
+        let mut interventions = redacted.interventions;
+        interventions.retain(|intervention| intervention.action != Action::None);
+        let text = match redacted.outcome {
+            Outcome::Unchanged => text,
+            Outcome::Anonymized(masked) => masked,
+            Outcome::Blocked => return Err(refusal(&interventions)),
+        };
+        let sought = redact::without_placeholders(&text);
+        let sought = sought.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A question that is nothing but a name is searched for as it stands.
+        let sought = if sought.chars().any(char::is_alphanumeric) { sought } else { text.clone() };
+        Ok(Masked { text, sought, interventions })
+    }
+
+    /// The sentences of `text` that hold a patient's identifier which must not go on to this side.
+    pub(super) fn kept_out(&self, text: &str, side: Side) -> Vec<Span> {
+        let mut findings = self.detector.detect(text);
+        findings.retain(|found| found.confidence >= self.policy.least_confidence);
+        let patients: Vec<Finding> = redact::of_patients(text, &findings)
+            .into_iter()
+            .filter(|found| self.policy.action(found.kind, side) != Action::None)
+            .collect();
+        if patients.is_empty() {
+            return Vec::new();
+        }
+        let holds = |sentence: &Span| patients.iter().any(|f| f.start < sentence.end && sentence.start < f.end);
+        split::sentences(text).into_iter().filter(holds).collect()
+    }
+}
+
+fn refusal(interventions: &[Intervention]) -> Stop {
+    let blocked = interventions.iter().find(|intervention| intervention.action == Action::Block);
+    let (rule, score) = blocked.map_or(("identifier", 1.0), |found| (found.kind.word(), found.confidence));
+    Stop::Blocked {
+        check: "identifier",
+        finding: format!("the question holds an identifier that must not be sent here ({rule}): ask without it"),
+        rule,
+        score,
+    }
+}
