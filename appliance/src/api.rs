@@ -50,11 +50,12 @@ pub fn every_route() -> Routes<Arc<App>> {
     routes().merge(health::routes())
 }
 
-/// Every route of the faces, with its action. A chat is one of two, by the model that it names.
+/// Every route of the faces, with its action. A chat is one of two, by the model that it names; the reading of a capture by
+/// whether it is to be raw.
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
-        Ask, BreakGlass, Embed, EndSession, Generate, ListCollections, ListModels, ReadAudit, ReadDocument, Rerank,
-        ReviewBreakGlass, Search, SignIn, SignOut,
+        Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels, ReadAudit, ReadCapture,
+        ReadDocument, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn, SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()
@@ -73,6 +74,8 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
         .route(Post, "/knowledgebases/{id}/retrieve", Search, aws::retrieve::retrieve)
         .route(Get, "/api/audit/records", ReadAudit, native::records::list)
+        .route(Get, "/api/captures", ListCaptures, native::captures::list)
+        .route(Get, "/api/captures/{capture}", [ReadCapture, ReadRawCapture], native::captures::read)
         .route(Post, "/api/sign-in", SignIn, native::sign_in::sign_in)
         .route(Get, "/api/sign-in", SignIn, native::sign_in::show)
         .route(Post, "/api/sign-out", SignOut, native::sign_in::sign_out)

@@ -14,6 +14,7 @@ mod ask;
 mod audit;
 mod backup;
 mod break_glass;
+mod capture;
 mod config;
 mod demo;
 mod doctor;
@@ -70,6 +71,8 @@ enum Noun {
     Backup(backup::Arguments),
     /// Search, verify, prove or export the audit log
     Audit(audit::Arguments),
+    /// List, show or purge sealed captures of questions and answers
+    Capture(capture::Arguments),
     /// List, show, sign off or end emergency accesses
     BreakGlass(break_glass::Arguments),
     /// Check, try and explain who may do what
@@ -120,6 +123,7 @@ pub fn run_serving(arguments: impl IntoIterator<Item = OsString>, routes: fn() -
         Noun::Backup(arguments) => backup::run(arguments),
         Noun::Tenant(arguments) => tenant::run(arguments),
         Noun::Audit(arguments) => audit::run(arguments),
+        Noun::Capture(arguments) => capture::run(arguments),
         Noun::BreakGlass(arguments) => break_glass::run(arguments),
         Noun::Policy(arguments) => policy::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),

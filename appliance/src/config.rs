@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Settings;
 
 mod audit;
-mod break_glass;
 mod belongings;
+mod break_glass;
+mod captures;
 mod client_certificates;
 mod complaint;
 mod load;
@@ -31,8 +32,9 @@ mod site;
 mod tenants;
 
 pub use audit::Audit;
-pub use break_glass::BreakGlass;
 pub use belongings::Belonging;
+pub use break_glass::BreakGlass;
+pub use captures::{Captures, Mode as CaptureMode};
 pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use load::Loaded;
@@ -146,6 +148,7 @@ impl Config {
             .or_else(|| self.oidc.as_ref().and_then(Oidc::contradiction))
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
             .or_else(|| self.audit.contradiction())
+            .or_else(|| self.tenants.values().find_map(Tenant::contradiction))
     }
 }
 

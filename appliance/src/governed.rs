@@ -191,6 +191,7 @@ fn intent(caller: &Caller, call: &Call, basis: &Basis) -> Intent {
         collections,
         session: call.session.or_else(|| caller.context().and_then(Context::session)),
         emergency: call.emergency.or_else(|| principal.emergency.as_ref().map(|emergency| emergency.id)),
+        capture: call.resource.capture(),
         request: caller.request_id(),
         policy: basis.set().to_owned(),
         policies: basis.policies().to_vec(),

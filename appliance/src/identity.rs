@@ -185,6 +185,7 @@ impl Identity {
             collections: Vec::new(),
             session: None,
             emergency: who.emergency.as_ref().map(|emergency| emergency.id),
+            capture: None,
             request: context.request_id(),
             policy: decision.basis().set().to_owned(),
             policies: decision.basis().policies().to_vec(),

@@ -3,8 +3,8 @@
 //! Each stage takes the value before it by value and its output owns it; only the stage's own module can make its
 //! output. So skipping a stage does not compile, and the last one holds the whole chain for the record.
 //!
-//! **What it is not:** it authenticates nobody and writes no audit entry; `governed` does both around it. It keeps no
-//! text after the answer is given.
+//! **What it is not:** it authenticates nobody and writes no audit entry; `governed` does both around it. Of what was said
+//! it keeps nothing but the sealed capture that the tenant asks for.
 //!
 //! # Why
 //! - **The verdict is a fold over units.** A unit is a sentence, a step or a curated answer. A unit is released as
@@ -17,9 +17,12 @@
 //! - **Nobody is named who need not be.** A question goes on with placeholders for the people in it, as the tenant's
 //!   guardrail says; sentences of documents with a patient's identifier stand in no prompt and no answer.
 //! - **A warning stays beside its dose.** Quotes are widened to it; a composed answer that left it out gets it word for word.
+//! - **Answer and outcome come together**, in an [`Answered`] that only the capturing stage makes: no face can hand out an
+//!   answer, or record a refusal, past the tenant's capture of it.
 //! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
 //!   taken out of the text.
 
+mod capture;
 pub mod citation;
 mod generate;
 mod identifiers;
@@ -43,8 +46,9 @@ use std::sync::Arc;
 
 use cloister_governance::policy::Permit;
 use cloister_knowledge::Embed;
-use cloister_terms::{Clock, Random};
+use cloister_terms::{Clock, Random, RequestId};
 
+pub use capture::Answered;
 pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
 pub use identifiers::Identifiers;
@@ -60,7 +64,7 @@ pub use verify::{Passed, Silent, Sink, Verdict};
 
 pub(crate) use sentence::cosine;
 
-use crate::session::Session;
+use crate::{capture::Recorder, session::Session};
 
 /// What the pipeline works with. Cheap to clone.
 #[derive(Clone)]
@@ -79,24 +83,28 @@ pub struct Ports {
     pub random: Arc<dyn Random>,
     /// What time it is: documents not yet or no longer in force are not evidence.
     pub clock: Arc<dyn Clock>,
+    /// Seals what was asked and what came of it.
+    pub recorder: Recorder,
 }
 
 /// Answers a question. What has passed every check goes to `sink` unit by unit; the same units make up the answer.
 ///
 /// Dropping the future ends the generation within one step of the model.
 ///
-/// # Errors
-/// [`Stop`] when the question is refused or something that the answer needs fails. Finding nothing is no error.
+/// What comes back is the answer, or a [`Stop`] when the question is refused or something that the answer needs fails, and
+/// the outcome to record before either is told. Finding nothing is no early end.
 pub async fn answer(
     ports: &Ports,
     permit: Permit,
-    session: Session,
+    (session, request): (Session, RequestId),
     question: Question,
     sink: &mut dyn Sink,
-) -> Result<Answer, Stop> {
+) -> Answered {
+    let asked = capture::Asked::of(ports, &permit, (session, request), &question);
     let walked = walk(ports, permit, session, question, sink);
     // Dropped at the end of the time, whatever it waits for: a queue, a search, a model.
-    tokio::time::timeout(ports.settings.time(), walked).await.unwrap_or_else(|_| Err(Failure::Deadline.into()))
+    let timed = tokio::time::timeout(ports.settings.time(), walked).await;
+    capture::capture(ports, asked, timed.unwrap_or_else(|_| Err(Failure::Deadline.into()))).await
 }
 
 async fn walk(

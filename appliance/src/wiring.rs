@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use cloister_governance::{
     accounts::Accounts,
     audit::Log,
+    captures::Captures,
     declarations::Declarations,
     keys::{KeyError, MasterKey},
     store::Store,
@@ -19,6 +20,7 @@ use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry};
 use cloister_terms::{Clock, Random, TenantId};
 
 use crate::{
+    capture::{Means, Recorder, redaction::redacted},
     config::Config,
     edge::{
         health::{Check, Readiness},
@@ -26,7 +28,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{Generate, Ports, Stop, model},
+    pipeline::{Generate, Identifiers, Ports, Stop, model},
     session::Sessions,
 };
 
@@ -145,6 +147,8 @@ pub struct Tenant {
     pub library: Arc<Library>,
     /// What its answers are made with.
     pub ports: Ports,
+    /// What is kept, sealed, of its questions and answers.
+    pub captures: Captures,
 }
 
 impl App {
@@ -193,6 +197,9 @@ impl App {
             let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
             let library = Arc::new(library.taking_in_with(documents));
             let identifiers = Arc::new(identifiers(tenant).with_context(|| format!("tenant `{name}`"))?);
+            let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
+            let refused = || format!("the tenant `{name}` requires captures, and they cannot be written");
+            let recorder = Recorder::of(&captures, tenant.captures, self.means(&identifiers)).with_context(refused)?;
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
                 embed: questions,
@@ -201,9 +208,10 @@ impl App {
                 identifiers,
                 random: Arc::clone(&self.random),
                 clock: Arc::clone(&self.clock),
+                recorder,
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            self.tenants.insert(name.clone(), Tenant { assistant, library, ports });
+            self.tenants.insert(name.clone(), Tenant { assistant, library, ports, captures });
         }
         Ok(())
     }
@@ -224,6 +232,17 @@ impl App {
         Arc::new(PoolEmbed::new(pools.embed.pool().of_tenant(salt).with_priority(priority), BATCH_PATIENCE))
     }
 
+    /// What seals captures, with a tenant's own roster and patterns.
+    fn means(&self, identifiers: &Arc<Identifiers>) -> Means {
+        let identifiers = Arc::clone(identifiers);
+        Means {
+            redact: Arc::new(move |content, random: &dyn Random| redacted(content, identifiers.detector(), random)),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            metrics: self.metrics.clone(),
+        }
+    }
+
     /// What answers a tenant's questions.
     ///
     /// # Errors
@@ -231,6 +250,21 @@ impl App {
     pub fn ports(&self, tenant: &TenantId) -> Result<&Ports, Stop> {
         let found = self.tenants.get(tenant).map(|tenant| &tenant.ports);
         found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
+    }
+
+    /// The captures of a tenant.
+    ///
+    /// # Errors
+    /// [`Stop`] when this machine has no such tenant.
+    pub fn captures(&self, tenant: &TenantId) -> Result<&Captures, Stop> {
+        let found = self.tenants.get(tenant).map(|tenant| &tenant.captures);
+        found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
+    }
+
+    /// What seals the captures of a tenant; nothing is sealed for an account without one.
+    pub fn recorder(&self, tenant: Option<&TenantId>) -> Recorder {
+        let found = tenant.and_then(|tenant| self.tenants.get(tenant));
+        found.map_or_else(Recorder::off, |tenant| tenant.ports.recorder.clone())
     }
 }
 
@@ -277,13 +311,15 @@ pub fn master_key(config: &Config) -> Result<MasterKey, KeyError> {
     MasterKey::of_site(credentials.as_deref(), &config.master_key())
 }
 
-/// Sees to it that a tenant has its database.
+/// Sees to it that a tenant has its database, and with a new one that of its captures: recovery bundles that are written
+/// from then on hold both keys.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn tenant_database(store: &Store, tenant: &TenantId) -> anyhow::Result<()> {
     if !store.tenants()?.contains(tenant) {
         store.create_tenant(tenant)?;
+        store.captures(tenant)?;
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ struct Bench {
 impl Bench {
     fn search(library: &Library, number: usize) -> Fallible<usize> {
         let text = format!("how to label insulin on shelf {number}");
-        let scope = Scope::new(vec!["procedures".parse()?], vec!["all".parse()?], Timestamp::now());
+        let scope = Scope::new(vec!["procedures".parse()?], vec!["staff".parse()?], Timestamp::now());
         Ok(library.search(&scope, &Query { text, top: 10, mode: Mode::Hybrid })?.passages.len())
     }
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use cloister_models::{
-    Event, GeneratePool, GenerateRequest, Generation, PoolOptions, Prompt, Registry, Sampling, Verified, cache_dir,
-    catalogue, fetch,
+    Event, GeneratePool, GenerateRequest, Generation, PoolOptions, Priority, Prompt, Registry, Sampling, Verified,
+    cache_dir, catalogue, fetch,
 };
 
 use crate::Failure;
@@ -44,13 +44,12 @@ pub fn model(name: &str) -> Result<Verified, Failure> {
     Ok(registry.verify(name)?)
 }
 
-/// A pool with room for so many sequences of so many tokens.
+/// A pool of a model of the catalogue.
 ///
 /// # Errors
 /// As for [`model`], or where the machine cannot carry it.
-pub fn pool(name: &str, threads: usize, sequences: usize, context_tokens: usize) -> Result<GeneratePool, Failure> {
-    let options = PoolOptions { threads, sequences, context_tokens, ..PoolOptions::default() };
-    Ok(GeneratePool::start(model(name)?, &options)?)
+pub fn pool(name: &str, options: &PoolOptions) -> Result<GeneratePool, Failure> {
+    Ok(GeneratePool::start(model(name)?, options)?)
 }
 
 /// Asks and waits for the end. Exactly `tokens` tokens are generated, greedily.
@@ -61,7 +60,7 @@ pub fn ask(pool: &GeneratePool, prompt: Prompt, tokens: usize, salt: u64) -> Res
     let begun = Instant::now();
     let sampling = Sampling { max_tokens: tokens, ignore_eos: true, ..Sampling::default() };
     let deadline = begun + Duration::from_secs(3600);
-    let generation = pool.generate(GenerateRequest { prompt, sampling, deadline, salt })?;
+    let generation = pool.generate(GenerateRequest { prompt, sampling, deadline, salt, priority: Priority::Interactive })?;
     Ok(read(generation, begun)?)
 }
 

@@ -35,7 +35,8 @@
 //!
 //! A prompt is computed in parts as the scheduler cuts it: 128 tokens first, then as many as a step of the wanted length takes.
 //!
-//! What is not in it: the tokenizer, checks of the answer, retrieval, TLS, and other programs on the machine.
+//! What is not in it: guessed tokens (`PoolOptions::guesses`), which make answers faster that repeat their evidence; the tokenizer,
+//! checks of the answer, retrieval, TLS, and other programs on the machine.
 
 mod cost;
 mod forecast;

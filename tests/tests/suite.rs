@@ -18,6 +18,7 @@ mod suite {
     mod break_glass;
     mod backup;
     mod canaries;
+    mod captures;
     mod core_dumps;
     mod crash;
     mod demo;

@@ -1,4 +1,4 @@
-//! The room that decides and remembers: keys, the encrypted store, accounts, policy and the audit log.
+//! The room that decides and remembers: keys, the encrypted store, accounts, policy, the audit log and sealed captures.
 //!
 //! **What it is not:** it knows no HTTP and answers no question. It says who a caller is, whether an action may
 //! happen, and writes down that it did. The appliance's `governed` wrapper puts the three together for every route.
@@ -45,6 +45,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod captures;
 pub mod declarations;
 pub mod keys;
 pub mod policy;

@@ -162,7 +162,7 @@ impl fmt::Debug for Policy {
 /// Which of the forbidding policies speaks: those that are always there first, in this order.
 fn forbidden(principal: &Principal, action: Action, policies: &[String]) -> Denial {
     let has = |id: &str| policies.iter().any(|policy| policy == id);
-    if has("no-content-for-keepers") {
+    if has("no-content-for-keepers") || has("no-captures-for-keepers-of-the-machine") {
         Denial::Role { role: principal.role, action }
     } else if has("no-other-tenant") || has("no-tenant-for-the-tenantless") {
         Denial::Tenant

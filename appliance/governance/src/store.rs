@@ -9,6 +9,7 @@
 //!   audit/              its published tree          hashes and signatures only
 //!   tenants/NAME/       0700
 //!     tenant.db         documents, chunks, pairs    key: tenant/NAME/database
+//!     captures.db       sealed captures, if any     key: tenant/NAME/captures
 //!   store.lock          held by whoever has it open, alone by whoever encrypts a database anew
 //! ```
 
@@ -27,6 +28,7 @@ use rustix::fs::FlockOperation;
 use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, KeyringState, MasterKey, RingFile};
 
 mod backup;
+mod captures;
 mod database;
 mod error;
 mod generation;
@@ -58,6 +60,8 @@ struct Inner {
     audit_index: Database,
     /// The tenants' databases whose keys were unwrapped.
     tenants: Mutex<BTreeMap<TenantId, Database>>,
+    /// The same of their captures.
+    captures: Mutex<BTreeMap<TenantId, Database>>,
     /// How far they had come, kept by the audit log.
     watermarks: Arc<Watermarks>,
     /// Keys that were unwrapped before there was a log to record it.
@@ -115,6 +119,7 @@ impl Store {
             audit,
             audit_index,
             tenants: Mutex::default(),
+            captures: Mutex::default(),
             watermarks,
             unrecorded: Mutex::new(unrecorded),
             recorder: OnceLock::new(),
@@ -245,14 +250,19 @@ impl Store {
         self.0.ring.abandon(&self.0.master, |keyring| self.note(keyring.generation()))
     }
 
-    /// Gives a tenant a new data key and encrypts its database anew. Nobody else may have the store open.
+    /// Gives a tenant new data keys and encrypts its databases anew, its captures too. Nobody else may have the store open.
     pub fn replace_tenant_key(&self, tenant: &TenantId) -> Result<(), StoreError> {
-        let name = tenant_key(tenant);
+        let (name, captures) = (tenant_key(tenant), captures_key(tenant));
         // Its connections go with their holders; SQLite refuses below if there are any left.
-        self.0.watermarks.release(&name);
-        self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.forget(tenant);
         self.alone(|| {
-            self.change(|keyring| keyring.begin_replacing(&name, self.0.random.as_ref()))?;
+            self.change(|keyring| {
+                keyring.begin_replacing(&name, self.0.random.as_ref())?;
+                match keyring.made(&captures) {
+                    Some(true) => keyring.begin_replacing(&captures, self.0.random.as_ref()),
+                    _ => Ok(()),
+                }
+            })?;
             set_up::finish_replacing(&self.0.folder, &self.0.ring, &self.0.master)?;
             let generation = self.0.ring.read(&self.0.master, |keyring| Ok::<_, StoreError>(keyring.generation()))?;
             self.note(generation.unwrap_or(0))
@@ -264,6 +274,14 @@ impl Store {
         work: impl FnOnce(&mut crate::keys::Keyring) -> Result<T, KeyringError>,
     ) -> Result<T, StoreError> {
         self.0.ring.change(&self.0.master, work, |keyring| self.note(keyring.generation()))
+    }
+
+    /// Lets go of the databases of a tenant that were opened.
+    fn forget(&self, tenant: &TenantId) {
+        [tenant_key(tenant), captures_key(tenant)].iter().for_each(|name| self.0.watermarks.release(name));
+        for opened in [&self.0.tenants, &self.0.captures] {
+            opened.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        }
     }
 
     fn note(&self, generation: u64) -> Result<(), StoreError> {
@@ -292,15 +310,22 @@ fn tenant_key(tenant: &TenantId) -> KeyName {
     KeyName::tenant(tenant.clone(), KeyPurpose::Database)
 }
 
+fn captures_key(tenant: &TenantId) -> KeyName {
+    KeyName::tenant(tenant.clone(), KeyPurpose::Captures)
+}
+
 /// What a key encrypts.
 fn path_of(folder: &Path, name: &KeyName) -> PathBuf {
     match (name.of_tenant(), name.purpose()) {
+        (Some(tenant), KeyPurpose::Captures) => folder.join("tenants").join(tenant.as_str()).join("captures.db"),
         (Some(tenant), _) => folder.join("tenants").join(tenant.as_str()).join("tenant.db"),
         (None, KeyPurpose::Database) => folder.join("fleet.db"),
         (None, KeyPurpose::Audit) => folder.join("audit.db"),
         (None, KeyPurpose::AuditIndex) => folder.join("audit-index.db"),
         // No database, but the folder in which a backup is prepared.
         (None, KeyPurpose::Backup) => folder.join("backup"),
+        // Never made: captures are a tenant's.
+        (None, KeyPurpose::Captures) => folder.join("captures.db"),
     }
 }
 

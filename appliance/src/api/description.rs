@@ -34,6 +34,8 @@ use crate::pipeline::Stop;
         native::document::read,
         native::search::search,
         native::records::list,
+        native::captures::list,
+        native::captures::read,
         native::session::end,
         native::break_glass::open,
         native::break_glass::show,

@@ -1,8 +1,9 @@
 //! Our own face, under `/api`: answers with everything they rest on, search, what there is to search, the
-//! audit log, emergency access, and signing in.
+//! audit log, sealed captures, emergency access, and signing in.
 
 pub mod ask;
 pub mod break_glass;
+pub mod captures;
 pub mod collections;
 pub mod document;
 pub mod records;

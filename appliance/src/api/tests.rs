@@ -3,6 +3,7 @@
 
 mod aws;
 mod break_glass;
+mod captures;
 mod faces;
 mod guarding;
 mod limited_keys;

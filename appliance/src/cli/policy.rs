@@ -75,7 +75,7 @@ struct Asked {
     /// An action that the key which is shown is limited to; no limit if none is named
     #[arg(long = "key-action", value_name = "ACTION", value_parser = words::action)]
     key_actions: Vec<Action>,
-    /// To what: appliance, tenant:T, collection:T/C, document:T/C/ID, audit or audit:T
+    /// To what: appliance, tenant:T, collection:T/C, document:T/C/ID, capture:T/ID, audit or audit:T
     #[arg(long)]
     on: Resource,
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
     audit::{Log, Outcome},
-    policy::{Principal, Resource},
+    policy::{Permit, Principal, Resource},
     store::Store,
 };
 use cloister_knowledge::{Library, parse::Sandbox};
@@ -186,6 +186,17 @@ impl Desk {
     ) -> anyhow::Result<T> {
         let caller = self.caller(Role::Compliance, None);
         governed_blocking(&self.gate, &caller, Call::new(action, Resource::AuditLog(None)), |_| work())
+    }
+
+    /// The same for a tenant's captures, in the role of whoever reads them.
+    pub(super) fn govern_captures<T>(
+        &self,
+        action: Action,
+        resource: Resource,
+        work: impl FnOnce(Permit) -> anyhow::Result<(T, Outcome)>,
+    ) -> anyhow::Result<T> {
+        let caller = self.caller(Role::Compliance, None);
+        governed_blocking(&self.gate, &caller, Call::new(action, resource), work)
     }
 
     /// The same for emergency access, by whoever reviews it; about one of them where its id is named.

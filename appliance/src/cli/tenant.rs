@@ -5,6 +5,11 @@
 //! title = "Infusion clinic"
 //! assistant = "clinic"
 //!
+//! [captures]                # sealed captures of questions and answers; these are the defaults
+//! mode = "redacted"         # off, redacted, or raw: with patients' identifiers
+//! days = 30
+//! required = false          # whether an answer that cannot be captured is withheld
+//!
 //! [[collections]]
 //! id = "procedures"
 //! title = "Procedures"
@@ -29,8 +34,8 @@ use super::{
     table,
 };
 use crate::{
-    config::Tenant,
-    wiring::{Declared, declared},
+    config::{CaptureMode, Captures, Tenant},
+    wiring::{Declared, declared, tenant_database},
 };
 
 #[derive(Debug, Args)]
@@ -67,7 +72,16 @@ enum Verb {
 enum Step {
     Database,
     Collection(CollectionSpec),
+    Captures { from: Option<Captures>, to: Captures },
     Declaration,
+}
+
+impl Step {
+    /// Whether identifiers of patients will be kept from then on, and were not before.
+    fn turns_raw(&self) -> bool {
+        let raw = |captures: &Captures| captures.mode == CaptureMode::Raw;
+        matches!(self, Self::Captures { from, to } if raw(to) && !from.as_ref().is_some_and(raw))
+    }
 }
 
 impl fmt::Display for Step {
@@ -75,8 +89,26 @@ impl fmt::Display for Step {
         match self {
             Self::Database => f.write_str("make the tenant, with a data key and a database of its own"),
             Self::Collection(spec) => write!(f, "make the collection `{}`", spec.id),
-            Self::Declaration => f.write_str("note its title, its assistant and its collections"),
+            Self::Captures { to, .. } if self.turns_raw() => write!(
+                f,
+                "CAPTURE QUESTIONS, EVIDENCE AND ANSWERS RAW, WITH THE IDENTIFIERS OF PATIENTS, sealed, for {} days; nobody \
+                 reads them until a policy of the site's own permits `read_raw_capture`",
+                to.days
+            ),
+            Self::Captures { from, to } => {
+                let from = from.as_ref().map_or_else(String::new, |from| format!(", not {}", kept(from)));
+                write!(f, "keep captures of questions and answers {}{from}", kept(to))
+            }
+            Self::Declaration => f.write_str("note its title, its assistant, its captures and its collections"),
         }
+    }
+}
+
+fn kept(captures: &Captures) -> String {
+    let required = if captures.required { ", and give no answer without" } else { "" };
+    match captures.mode.form() {
+        None => "off".to_owned(),
+        Some(form) => format!("{form} for {} days{required}", captures.days),
     }
 }
 
@@ -129,7 +161,13 @@ fn plan(desk: &Desk, declared: &Declared) -> anyhow::Result<Vec<Step>> {
         steps.push(Step::Collection(CollectionSpec { id: wanted.id.clone(), title }));
     }
     let noted = Declarations::open(&desk.store.fleet())?.get(&declared.name)?;
-    if noted.as_deref().and_then(|noted| Declared::parse(noted).ok()).as_ref() != Some(declared) {
+    let noted = noted.as_deref().and_then(|noted| Declared::parse(noted).ok());
+    let (from, to) = (noted.as_ref().map(|noted| noted.captures), declared.captures);
+    // What a tenant without a word on captures gets is told of too: something is kept.
+    if from != Some(to) {
+        steps.push(Step::Captures { from, to });
+    }
+    if noted.as_ref() != Some(declared) {
         steps.push(Step::Declaration);
     }
     Ok(steps)
@@ -141,7 +179,9 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
         let steps = plan(desk, declared)?;
         for step in &steps {
             match step {
-                Step::Database => drop(desk.store.create_tenant(tenant)?),
+                Step::Database => tenant_database(&desk.store, tenant)?,
+                // It is in the declaration, which follows.
+                Step::Captures { .. } => {}
                 Step::Collection(spec) => drop(desk.library(tenant)?.create(spec.clone())?),
                 Step::Declaration => {
                     Declarations::open(&desk.store.fleet())?.put(tenant, &declared.text()?)?;
@@ -150,7 +190,9 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
             say(&format!("done: {step}"));
         }
         let count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
-        Ok((steps, Outcome::done().with_code("applied").with_count("steps", count)))
+        let outcome = Outcome::done().with_code("applied").with_count("steps", count);
+        let raw = steps.iter().any(Step::turns_raw);
+        Ok((steps, if raw { outcome.with_count("captures_raw", 1) } else { outcome }))
     })?;
     say(if steps.is_empty() { "nothing to do" } else { "a running server has it at its next start" });
     Ok(())
@@ -196,4 +238,27 @@ fn list(desk: &Desk) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(from: Option<CaptureMode>, to: CaptureMode) -> Step {
+        let of = |mode| Captures { mode, days: 9, required: false };
+        Step::Captures { from: from.map(of), to: of(to) }
+    }
+
+    #[test]
+    fn a_plan_says_loudly_that_captures_become_raw_and_only_then() {
+        let (off, redacted, raw) = (CaptureMode::Off, CaptureMode::Redacted, CaptureMode::Raw);
+        for from in [None, Some(off), Some(redacted)] {
+            let said = step(from, raw).to_string();
+            assert!(said.contains("RAW, WITH THE IDENTIFIERS OF PATIENTS") && said.contains("9 days"), "{said}");
+        }
+        for quiet in [step(None, redacted), step(Some(raw), redacted), step(Some(raw), off), step(Some(raw), raw)] {
+            assert!(!quiet.turns_raw() && !quiet.to_string().contains("RAW"), "{quiet}");
+        }
+        assert_eq!(step(Some(raw), off).to_string(), "keep captures of questions and answers off, not raw for 9 days");
+    }
 }

@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ClientCertificates, Config, Oidc, Policy, Tls};
+use super::{ClientCertificates, Config, Oidc, Policy, Tenant, Tls};
 
 /// A file or a folder of the site's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Belonging {
     /// The key of the configuration that names it, and its name in a backup. The local certificate authority, which no key
     /// names, is `tls`.
-    pub key: &'static str,
+    pub key: String,
     /// Where it is.
     pub path: PathBuf,
     /// Whether it is a folder, of which every file belongs to the site.
@@ -33,6 +33,7 @@ impl Config {
             tls: Tls { certificate, key, names: _ },
             limits: _,
             sign_in: _,
+            break_glass: _,
             session: _,
             oidc,
             client_certificates,
@@ -40,10 +41,10 @@ impl Config {
             answer: _,
             audit: _,
             policy: Policy { folder, shadow },
-            tenants: _,
+            tenants,
         } = self;
-        let file = |key, path: &PathBuf| Belonging { key, path: path.clone(), folder: false };
-        let whole = |key, path: &PathBuf| Belonging { key, path: path.clone(), folder: true };
+        let file = |key: &str, path: &PathBuf| Belonging { key: key.to_owned(), path: path.clone(), folder: false };
+        let whole = |key: &str, path: &PathBuf| Belonging { key: key.to_owned(), path: path.clone(), folder: true };
         let mut found = vec![whole("tls", &self.tls_folder())];
         found.extend(certificate.as_ref().map(|path| file("tls.certificate", path)));
         found.extend(key.as_ref().map(|path| file("tls.key", path)));
@@ -52,6 +53,10 @@ impl Config {
         found.extend(client_certificates.as_ref().map(|c| file("client_certificates.authority", &authority(c))));
         found.extend(folder.as_ref().map(|path| whole("policy.folder", path)));
         found.extend(shadow.as_ref().map(|path| whole("policy.shadow", path)));
+        for (name, Tenant { title: _, assistant: _, guardrail, roster, captures: _ }) in tenants {
+            found.extend(guardrail.as_ref().map(|path| file(&format!("tenants.{name}.guardrail"), path)));
+            found.extend(roster.as_ref().map(|path| file(&format!("tenants.{name}.roster"), path)));
+        }
         found
     }
 
@@ -77,7 +82,7 @@ impl Belonging {
             return Ok(Vec::new());
         }
         if !self.folder {
-            return Ok(vec![(self.key.to_owned(), self.path.clone())]);
+            return Ok(vec![(self.key.clone(), self.path.clone())]);
         }
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
@@ -110,7 +115,8 @@ mod tests {
         let text = "[data]\nfolder = \"/d\"\n[keys]\nmaster = \"/k\"\n[models]\nfolder = \"/m\"\n\
             [tls]\ncertificate = \"/t/c\"\nkey = \"/t/k\"\n[policy]\nfolder = \"/p\"\nshadow = \"/s\"\n\
             [client_certificates]\nauthority = \"/c\"\n\
-            [oidc]\nissuer = \"i\"\naudience = \"a\"\nalgorithm = \"RS256\"\nkeys = \"/o\"\ngroups = []\n";
+            [oidc]\nissuer = \"i\"\naudience = \"a\"\nalgorithm = \"RS256\"\nkeys = \"/o\"\ngroups = []\n\
+            [tenants.ward]\nguardrail = \"/g\"\nroster = \"/r\"\n";
         fs::write(&file, text).unwrap();
         let loaded = Config::load(Some(&file), &[]).unwrap();
         let taken: Vec<Belonging> = loaded.config.belongings();
@@ -122,6 +128,7 @@ mod tests {
         assert_eq!(loaded.config.place_of("policy.folder/x.cedar"), Some("/p/x.cedar".into()));
         assert_eq!(loaded.config.place_of("tls/ca.pem"), Some("/d/tls/ca.pem".into()));
         assert_eq!(loaded.config.place_of("oidc.keys"), Some("/o".into()));
+        assert_eq!(loaded.config.place_of("tenants.ward.roster"), Some("/r".into()));
         for none in ["policy.folder", "oidc.keys/x", "policy", "cloister.toml", "guardrails/x"] {
             assert_eq!(loaded.config.place_of(none), None, "{none}");
         }
@@ -134,7 +141,7 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         fs::create_dir(folder.path().join(".git")).unwrap();
-        let belonging = |path: &Path, folder| Belonging { key: "policy.folder", path: path.to_owned(), folder };
+        let belonging = |path: &Path, folder| Belonging { key: "policy.folder".to_owned(), path: path.to_owned(), folder };
         let mut files = belonging(folder.path(), true).files().unwrap();
         files.sort();
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();

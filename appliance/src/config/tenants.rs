@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Captures, captures::Mode};
+
 /// `[tenants.NAME]`: a tenant. Its collections, accounts and documents live in its own database.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,4 +20,17 @@ pub struct Tenant {
     /// The file of its roster, one {"kind", "text"} a line: people and wards that are found wherever they stand. It is as
     /// secret as a patient's record. Default: none.
     pub roster: Option<PathBuf>,
+    /// What is kept, sealed, of its questions and answers.
+    pub captures: Captures,
+}
+
+impl Tenant {
+    /// Who opts in to raw captures is on record where the tenant's own file is applied; a change of this file is on none.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        (self.captures.mode == Mode::Raw).then_some((
+            "tenants",
+            "captures raw: that is for the tenant's own file to say, so that it is on record who wanted it; take the tenant \
+             out of here, and apply its file with `cloister tenant apply`",
+        ))
+    }
 }

@@ -131,3 +131,21 @@ fn the_packaged_file_holds_the_defaults() {
     let loaded = Config::load(Some(&packaged), &[]).unwrap();
     assert_eq!(loaded.config, Config::default());
 }
+
+#[test]
+fn a_tenants_captures_are_redacted_for_thirty_days_and_only_its_own_file_makes_them_raw() {
+    let (_folder, path) = file("[tenants.a]\n[tenants.b.captures]\nmode = \"off\"\ndays = 7\nrequired = true\n");
+    let tenants = Config::load(Some(&path), &[]).unwrap().config.tenants;
+    let of = |name: &str| tenants[&name.parse::<cloister_terms::TenantId>().unwrap()].captures;
+    assert_eq!(of("a"), Captures { mode: CaptureMode::Redacted, days: 30, required: false });
+    assert_eq!(of("b"), Captures { mode: CaptureMode::Off, days: 7, required: true });
+    let raw = complaint("[tenants.a.captures]\nmode = \"raw\"\n", &[]);
+    assert!(raw.to_string().contains("tenant apply"), "{raw}");
+    for (wrong, says) in
+        [("days = 0", "1 to 3650"), ("days = 4000", "1 to 3650"), ("mod = \"off\"", "mod"), ("mode = \"x\"", "x")]
+    {
+        let refused = complaint(&format!("[tenants.a.captures]\n{wrong}\n"), &[]);
+        assert!(refused.to_string().contains(says), "{refused}");
+        assert_eq!(refused.line(), Some(2), "{wrong}");
+    }
+}

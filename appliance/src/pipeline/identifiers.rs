@@ -18,6 +18,7 @@
 
 use cloister_guardrails::{
     detect::{Detector, Finding, Kind},
+    drug::{Lexicon, Mention},
     redact::{self, Action, Intervention, Outcome, Placeholders, Policy, Side},
     split::{self, Span},
 };
@@ -63,9 +64,14 @@ impl Identifiers {
         Self { detector, policy }
     }
 
+    /// What finds them, with the tenant's own roster and patterns.
+    pub const fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
     /// Applies the guardrail to a question.
     pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
-        let mut findings = self.detector.detect(&text);
+        let mut findings = self.detect(&text);
         let acted_on = |finding: &Finding| {
             finding.confidence >= self.policy.least_confidence
                 && self.policy.action(finding.kind, Side::Input) != Action::None
@@ -88,9 +94,19 @@ impl Identifiers {
         Ok(Masked { text, sought, interventions })
     }
 
+    /// What is found, but for medicines that are taken for names: "my daughter's Adderall" names no person.
+    fn detect(&self, text: &str) -> Vec<Finding> {
+        let mut findings = self.detector.detect(text);
+        let drugs = Lexicon::built_in().mentions(text);
+        let within = |found: &Finding, drug: &Mention| drug.start <= found.start && found.end <= drug.end;
+        let is_drug = |found: &Finding| drugs.iter().any(|drug| drug.known && within(found, drug));
+        findings.retain(|found| found.kind != Kind::Name || found.rule == "roster" || !is_drug(found));
+        findings
+    }
+
     /// The sentences of `text` that hold a patient's identifier which must not go on to this side.
     pub(super) fn kept_out(&self, text: &str, side: Side) -> Vec<Span> {
-        let mut findings = self.detector.detect(text);
+        let mut findings = self.detect(text);
         findings.retain(|found| found.confidence >= self.policy.least_confidence);
         let patients: Vec<Finding> = redact::of_patients(text, &findings)
             .into_iter()

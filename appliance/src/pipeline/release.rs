@@ -9,6 +9,7 @@ use cloister_governance::audit::{Document, Model, Outcome};
 use super::{
     Ports,
     citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld},
+    retrieve::Evidence,
     stop::permille,
     verify::Verdict,
 };
@@ -62,6 +63,11 @@ impl Answer {
     /// The interaction it belongs to.
     pub fn session(&self) -> Session {
         self.verdict.draft().prompt().evidence().screened().session()
+    }
+
+    /// What was found for the question.
+    pub(super) const fn evidence(&self) -> &Evidence {
+        self.verdict.draft().prompt().evidence()
     }
 
     /// What the audit log keeps: lane, counts, scores, documents and models. No text.

@@ -7,7 +7,7 @@ use cloister_governance::declarations::Declarations;
 use cloister_terms::{CollectionId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Tenant;
+use crate::config::{Captures, Tenant};
 
 /// What a tenant's file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Declared {
     pub title: Option<String>,
     /// The model name under which the OpenAI face offers its assistant. Default: its name.
     pub assistant: Option<String>,
+    /// What is kept, sealed, of its questions and answers.
+    #[serde(default)]
+    pub captures: Captures,
     /// The collections it has.
     #[serde(default)]
     pub collections: Vec<DeclaredCollection>,
@@ -68,7 +71,8 @@ pub fn declared(declarations: &Declarations) -> anyhow::Result<BTreeMap<TenantId
     let read = |(name, text): (TenantId, String)| {
         let unreadable = || format!("what was declared of the tenant `{name}` cannot be read");
         let declared = Declared::parse(&text).with_context(unreadable)?;
-        Ok((name, Tenant { title: declared.title, assistant: declared.assistant, ..Tenant::default() }))
+        let Declared { title, assistant, captures, .. } = declared;
+        Ok((name, Tenant { title, assistant, captures, ..Tenant::default() }))
     };
     declarations.all()?.into_iter().map(read).collect()
 }
@@ -76,6 +80,7 @@ pub fn declared(declarations: &Declarations) -> anyhow::Result<BTreeMap<TenantId
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::CaptureMode;
 
     #[test]
     fn a_file_reads_back_and_what_it_should_not_say_is_refused() {
@@ -83,10 +88,17 @@ mod tests {
         let declared = Declared::parse(text).unwrap();
         assert_eq!(Declared::parse(&declared.text().unwrap()).unwrap(), declared);
         assert_eq!(declared.collections.len(), 1);
+        assert_eq!(declared.captures, Captures::default());
+        let raw = Declared::parse(&format!("{text}[captures]\nmode = \"raw\"\ndays = 3\n")).unwrap();
+        assert_eq!((raw.captures.mode, raw.captures.days), (CaptureMode::Raw, 3));
+        assert_eq!(Declared::parse(&raw.text().unwrap()).unwrap(), raw);
         for (wrong, says) in [
             ("name = \"Clinic\"", "not a valid tenant name"),
             ("title = \"x\"", "name"),
             ("name = \"a\"\ncolour = \"blue\"", "colour"),
+            ("name = \"a\"\n[captures]\nmode = \"raw\"\nyears = 1", "years"),
+            ("name = \"a\"\n[captures]\nmode = \"loud\"", "loud"),
+            ("name = \"a\"\n[captures]\ndays = 0", "1 to 3650"),
             ("name = \"a\"\n[[collections]]\nid = \"p\"\n[[collections]]\nid = \"p\"", "twice"),
         ] {
             let error = format!("{:#}", Declared::parse(wrong).unwrap_err());

@@ -83,6 +83,14 @@ words!(
         ReadAudit = "read_audit",
         /// Make a checkpoint of the audit log, change its key, rebuild its index.
         ManageAudit = "manage_audit",
+        /// List the captures of a tenant: when, in which session, how it ended. No text.
+        ListCaptures = "list_captures",
+        /// Read a capture from which identifiers were taken out.
+        ReadCapture = "read_capture",
+        /// Read a capture as it was said, identifiers and all.
+        ReadRawCapture = "read_raw_capture",
+        /// Remove captures whose time is over.
+        ManageCaptures = "manage_captures",
         /// Show, replace, destroy or export the keys of the site.
         ManageKeys = "manage_keys",
         /// Stand up, list or destroy tenants.

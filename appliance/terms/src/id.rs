@@ -168,6 +168,10 @@ number!(
     /// One document, across its versions.
     DocumentId
 );
+number!(
+    /// One sealed capture: what was asked and what came of it.
+    CaptureId
+);
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use cloister_benches::machine::Machine;
 use cloister_benches::statistics::{Dice, mean, median};
 use cloister_benches::text;
 use cloister_models::plan::{Demand, Forecast, Outlook, Rates, Subject};
-use cloister_models::{Prompt, fit};
+use cloister_models::{PoolOptions, Prompt, fit};
 
 struct Settings {
     models: Vec<String>,
@@ -107,7 +107,10 @@ const CONTEXT: usize = 1536;
 
 fn measure(name: &str, settings: &Settings) -> Result<Measured, Failure> {
     let before = resident();
-    let pool = pool(name, settings.threads, settings.users + 2, CONTEXT)?;
+    // A plan does not count on guesses, which pay where an answer repeats its prompt.
+    let (threads, sequences) = (settings.threads, settings.users + 2);
+    let options = PoolOptions { threads, sequences, context_tokens: CONTEXT, guesses: false, ..PoolOptions::default() };
+    let pool = pool(name, &options)?;
     let prompt = |seed: u64| text::until(&mut Dice::new(seed), |text| pool.count_tokens(text) >= PROMPT);
     ask(&pool, Prompt::Text(prompt(999)), 4, 999)?;
     let (mut first, mut one, mut many, mut tokens) = (Vec::new(), Vec::new(), Vec::new(), 0);

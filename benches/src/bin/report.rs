@@ -132,7 +132,9 @@ fn workloads(settings: &Settings) -> Result<Vec<Workload>, Failure> {
     let mut workloads = Vec::new();
     if ["prompt", "generation", "grounded-answer"].into_iter().any(|name| settings.wants(name)) {
         let most = settings.clients.iter().copied().max().unwrap_or(1).max(1);
-        let pool = pool(&settings.model, settings.threads, most, 2048)?;
+        let (threads, sequences) = (settings.threads, most);
+        let options = PoolOptions { threads, sequences, context_tokens: 2048, ..PoolOptions::default() };
+        let pool = pool(&settings.model, &options)?;
         if settings.wants("prompt") {
             workloads.push(generate::prompt(pool.clone()));
         }

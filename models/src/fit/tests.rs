@@ -10,7 +10,8 @@ use crate::weights::GgufFile;
 fn file(kind: GgmlDType) -> Vec<u8> {
     let floats = Tensor::ones((512, 256), candle_core::DType::F32, &Device::Cpu).unwrap();
     let matrix = QTensor::quantize(&floats, kind).unwrap();
-    let vector = QTensor::quantize(&floats.get(0).unwrap(), GgmlDType::F32).unwrap();
+    let floats = Tensor::ones(256, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let vector = QTensor::quantize(&floats, GgmlDType::F32).unwrap();
     let architecture = gguf_file::Value::String("llama".to_owned());
     let mut out = std::io::Cursor::new(Vec::new());
     let values = [("general.architecture", &architecture)];

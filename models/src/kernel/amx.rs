@@ -27,11 +27,11 @@ impl Sums {
 
 /// The proof that this process may use tiles.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tiles(());
+pub(crate) struct Tiles(());
 
 impl Tiles {
     /// The proof, where the processor has tiles and the system lets this process have their state.
-    pub(super) fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         static FOUND: OnceLock<bool> = OnceLock::new();
         FOUND.get_or_init(|| processor_has_them() && system_allows_them()).then_some(Self(()))
     }
@@ -63,8 +63,9 @@ struct Layout {
 impl Layout {
     fn new(inner: u8) -> Self {
         let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
-        for (at, (bytes, count)) in [(64, 16), (64, 16), (u16::from(inner), 16), (64, inner / 4), (64, inner / 4)].into_iter().enumerate() {
-            (row_bytes[at], rows[at]) = (bytes, count);
+        let shapes = [(64, 16), (64, 16), (u16::from(inner), 16), (64, inner / 4), (64, inner / 4)];
+        for ((row_bytes, rows), shape) in row_bytes.iter_mut().zip(&mut rows).zip(shapes) {
+            (*row_bytes, *rows) = shape;
         }
         Self { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
     }

@@ -45,7 +45,6 @@ impl Path {
     }
 
     /// The best path that this processor can run.
-    #[cfg(test)]
     pub(crate) fn best() -> Self {
         Self::of(Instructions::Best)
     }
@@ -74,17 +73,6 @@ impl Path {
             Self::Avx512 => "avx512-vnni",
             #[cfg(target_arch = "x86_64")]
             Self::Amx(_) => "amx",
-        }
-    }
-
-    /// A name for measurements.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512-vnni",
         }
     }
 

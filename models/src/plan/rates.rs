@@ -275,7 +275,7 @@ fn layer(rates: &Rates) -> Result<f64, LoadError> {
     let mut took = Vec::new();
     for position in 0..STEPS {
         let begun = Instant::now();
-        model.step(&[Piece { blocks: &blocks, position, tokens: &[1], logits: true }], &mut logits)?;
+        model.step(&[Piece { blocks: &blocks, position, tokens: &[1], logits: 1 }], &mut logits)?;
         took.push(begun.elapsed().as_secs_f64());
     }
     took.sort_by(f64::total_cmp);

@@ -9,10 +9,13 @@
 //!   come about. Its length is any that it had since.
 //! - A folder has the names that were synced, and of the changes since then all up to one: file systems with a journal keep
 //!   the changes of names in order. A rename is one change.
+//! - A sync of a file keeps the name under which the file was made, with the changes of that folder before it: ext4 and XFS
+//!   make file and name in one transaction. SQLite relies on it where one connection made a write-ahead log and another
+//!   writes to it first. A link, a rename, a removal and a new folder take a sync of the folder that holds the name.
 //! - Folders go by themselves: a name in a new folder is there only if the folder's own name is.
 //!
 //! That is no file system in particular, but the worst of those that a hospital has: ext4 and XFS keep more, since a sync
-//! of a file takes along what went before it in their one journal.
+//! of a file takes along whatever went before it in their one journal.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -58,6 +61,8 @@ struct Content {
     pending: Vec<Change>,
     /// Changes that were synced so far.
     synced: usize,
+    /// The folder in which it was made, until it is synced.
+    made_in: Option<Id>,
 }
 
 enum Change {
@@ -75,6 +80,9 @@ struct Names {
 }
 
 enum Naming {
+    /// A new file or folder.
+    Make(OsString, Id),
+    /// One more name of a file.
     Add(OsString, Id),
     Remove(OsString),
     Move(OsString, OsString),
@@ -83,7 +91,7 @@ enum Naming {
 impl Naming {
     fn apply(&self, names: &mut BTreeMap<OsString, Id>) {
         match self {
-            Self::Add(name, id) => {
+            Self::Make(name, id) | Self::Add(name, id) => {
                 names.insert(name.clone(), *id);
             }
             Self::Remove(name) => {
@@ -163,7 +171,7 @@ impl Disk {
             Event::Folder { path } => {
                 let (folder, name) = self.folder_of(path);
                 let id = self.add(Node::Folder(Names::default()));
-                self.name(folder, Naming::Add(name, id));
+                self.name(folder, Naming::Make(name, id));
             }
         }
     }
@@ -172,8 +180,8 @@ impl Disk {
         let node = self.find(path).unwrap_or_else(|| {
             assert!(create, "{} was opened and is not there", path.display());
             let (folder, name) = self.folder_of(path);
-            let id = self.add(Node::File(Content::default()));
-            self.name(folder, Naming::Add(name, id));
+            let id = self.add(Node::File(Content { made_in: Some(folder), ..Content::default() }));
+            self.name(folder, Naming::Make(name, id));
             id
         });
         if truncate && self.file(node).length > 0 {
@@ -204,18 +212,21 @@ impl Disk {
     fn sync(&mut self, id: Id, covered: usize) {
         match &mut self.nodes[id] {
             Node::File(file) => {
+                let made_in = file.made_in.take();
                 let count = covered.saturating_sub(file.synced).min(file.pending.len());
                 file.synced += count;
                 for change in file.pending.drain(..count) {
                     change.apply(&mut file.kept);
                 }
+                if let Some(Node::Folder(names)) = made_in.map(|folder| &mut self.nodes[folder]) {
+                    let of_it = |naming: &Naming| matches!(naming, Naming::Make(_, made) if *made == id);
+                    let count = names.pending.iter().position(of_it).map_or(0, |at| at + 1);
+                    names.keep(count);
+                }
             }
             Node::Folder(names) => {
                 let count = covered.saturating_sub(names.synced).min(names.pending.len());
-                names.synced += count;
-                for naming in names.pending.drain(..count) {
-                    naming.apply(&mut names.kept);
-                }
+                names.keep(count);
             }
         }
     }
@@ -300,6 +311,14 @@ fn write(path: &Path, content: &[u8]) {
 }
 
 impl Names {
+    /// The first `count` of the changes are synced.
+    fn keep(&mut self, count: usize) {
+        self.synced += count;
+        for naming in self.pending.drain(..count) {
+            naming.apply(&mut self.kept);
+        }
+    }
+
     fn after_loss(&self, dice: &mut Dice) -> BTreeMap<OsString, Id> {
         let mut names = self.kept.clone();
         let count = match dice.of(3) {

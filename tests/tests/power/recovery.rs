@@ -120,7 +120,7 @@ impl Site {
         if let Some(file) = told.backup {
             let contents = self.store.verify_backup(&self.folder.join(file)).map_err(|error| error.to_string())?;
             let readable = |part: &String| !part.contains("tenants/");
-            if contents.unreadable.iter().any(readable) {
+            if contents.unreadable.keys().any(readable) {
                 return Err(format!("the backup does not open: {:?}", contents.unreadable));
             }
         }

@@ -20,7 +20,7 @@ use cloister_governance::{
     accounts::{AccountId, Accounts, NewAccount},
     audit::{Entry, Intent, Log, Outcome, Who},
     keys::MasterKey,
-    store::Store,
+    store::{Store, StoreError},
 };
 use cloister_knowledge::{
     CollectionSpec, Content, Embed, EmbedError, EmbedIdentity, Library, Progress, Submission,
@@ -113,6 +113,7 @@ pub(crate) fn intent(number: u128) -> Intent {
         tenant: None,
         collections: vec![collection()],
         session: None,
+        emergency: None,
         request: RequestId::from(number),
         policy: "built-in-1".to_owned(),
         policies: Vec::new(),
@@ -246,8 +247,9 @@ pub(crate) fn work(folder: &Path) {
     worker.store.replace_tenant_key(&tenant("a")).unwrap();
     say("rekeyed a");
     worker.ingest(&library(&worker.store, "a").unwrap(), "a", 8_000);
-    say(&format!("bundle {}", worker.store.export_bundle(2, 3).unwrap().label.bundle));
-    worker.store.destroy_tenant(&tenant("b")).unwrap();
+    let bundle = worker.store.issue_bundle((2, 3), None).unwrap().written().unwrap();
+    say(&format!("bundle {}", bundle.label.bundle));
+    worker.store.destroy_tenant(&tenant("b"), || Ok::<_, StoreError>(())).unwrap();
     say("destroyed b");
     worker.ingest(&library(&worker.store, "a").unwrap(), "a", 8_001);
     worker.log.checkpoint_blocking().unwrap();

@@ -1,5 +1,6 @@
 //! Patients' identifiers, sent in four encodings to every route and into every kind of refusal, time-out, panic and
-//! error, stand afterwards in no log, no metric, no record, no temporary file and nowhere in the bytes of the state folder.
+//! error, stand afterwards in no log, no metric, no record, no temporary file and nowhere in the bytes of the state folder,
+//! although the tenant captures every request and answer as it was said.
 
 use std::{
     collections::BTreeSet,
@@ -108,13 +109,12 @@ impl Run<'_> {
         let json = "Content-Type: application/json\r\n";
         let words = String::from_utf8_lossy(text).into_owned();
         let plain = |collection: &str| {
-            path.replace("{id}", collection).replace("{document}", &"0".repeat(32)).replace("{model}", "pharmacy")
+            let (path, none) = (path.replace("{id}", collection).replace("{model}", "pharmacy"), "0".repeat(32));
+            ["{document}", "{capture}", "{session}"].iter().fold(path, |path, place| path.replace(place, &none))
         };
         let known = plain("procedures");
-        let named = path
-            .replace("{id}", &escaped(text))
-            .replace("{document}", &escaped(text))
-            .replace("{model}", &escaped(text));
+        let places = ["{id}", "{document}", "{model}", "{capture}", "{session}"];
+        let named = places.iter().fold(path.to_owned(), |path, place| path.replace(place, &escaped(text)));
         // Rightly: only where a body is read; by those who may, and by one who may not.
         if method == "POST" {
             let brief: String =
@@ -261,12 +261,51 @@ fn fill(site: &Site) {
     let _two_are_refused = site.run(["kb", "ingest", "procedures", folder.path().to_str().unwrap()]);
 }
 
+/// Has the demo's tenant stand in a file of its own, which opts in to raw captures.
+fn capture_raw(site: &Site) {
+    let config = fs::read_to_string(site.config()).unwrap();
+    let (before, _) = config.split_once("[tenants.pharmacy]").unwrap();
+    fs::write(site.config(), before).unwrap();
+    let file = site.path().join("pharmacy.toml");
+    fs::write(&file, "name = \"pharmacy\"\nassistant = \"pharmacy\"\n[captures]\nmode = \"raw\"\n").unwrap();
+    let path = file.to_str().unwrap();
+    let planned = site.run(["tenant", "plan", path]);
+    let said = String::from_utf8_lossy(&planned.stdout).into_owned();
+    assert!(said.contains("RAW, WITH THE IDENTIFIERS OF PATIENTS"), "{said}");
+    let applied = site.run(["tenant", "apply", path]);
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+}
+
+/// The captures do hold what was sent: whoever a policy lets read them finds it, and nobody else.
+fn sealed_in_captures(site: &Site, canaries: &Canaries) {
+    let listed = site.run(["capture", "list", "--form", "raw", "--outcome", "done", "--limit", "500"]);
+    let list = String::from_utf8(listed.stdout).unwrap();
+    assert!(canaries.search("the list of captures", list.as_bytes()).is_empty(), "a list has text");
+    let ids: Vec<&str> = list.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(ids.len() > 100, "{} captures", ids.len());
+    let id = ids.last().unwrap();
+    let refused = site.run(["capture", "show", id, "--raw"]);
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let permit = "@id(\"raw\") @why(\"For a test.\")
+        permit(principal in Role::\"compliance\", action == Action::\"read_raw_capture\", resource);";
+    fs::write(folder.path().join("raw.cedar"), permit).unwrap();
+    let setting = format!("policy.folder={}", folder.path().display());
+    let found = ids.iter().rev().take(20).any(|id| {
+        let shown = site.run(["capture", "show", id, "--raw", "--set", setting.as_str()]);
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        !canaries.search("a capture", &shown.stdout).is_empty()
+    });
+    assert!(found, "no capture holds an identifier");
+}
+
 #[test]
 fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or_byte_of_the_state() {
     let canaries = Canaries::new();
     assert!(identifiers().len() >= 60 && canaries.forms() > 600);
     let site = program().site();
     fill(&site);
+    capture_raw(&site);
     let (temporary, trigger) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let panics = trigger.path().join("panic");
     let server = site.launch(
@@ -340,6 +379,7 @@ fn no_identifier_of_a_patient_is_left_in_any_log_metric_record_temporary_file_or
     assert!(records.status.success() && records.stdout.len() > 100_000, "{}", String::from_utf8_lossy(&records.stderr));
     leaks.extend(canaries.search("the audit log, unsealed", &records.stdout));
     leaks.extend(canaries.search("the log", &fs::read(&log).unwrap()));
+    sealed_in_captures(&site, &canaries);
     let (bytes, found) = canaries.search_folder(site.path());
     leaks.extend(found);
     let shown: BTreeSet<String> = leaks.iter().map(|leak| format!("{}: {}", leak.place, leak.what)).collect();

@@ -202,7 +202,8 @@ fn a_tenant_is_stood_up_from_one_file_and_served_beside_the_configured_one() {
     fs::write(&file, declared).unwrap();
     let file = file.display().to_string();
     let planned = run(&site, &["tenant", "plan", &file]);
-    assert_eq!(planned.lines().count(), 3, "{planned}");
+    assert_eq!(planned.lines().count(), 4, "{planned}");
+    assert!(planned.contains("captures of questions and answers redacted for 30 days"), "{planned}");
     assert!(!site.path().join("store/tenants/clinic").exists(), "a plan makes nothing");
     run(&site, &["tenant", "apply", &file]);
     assert_eq!(run(&site, &["tenant", "apply", &file]).trim(), "nothing to do");

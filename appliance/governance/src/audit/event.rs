@@ -124,6 +124,9 @@ const fn kind(action: Action) -> &'static str {
         | Action::ListCollections
         | Action::ReadDocument
         | Action::ReadAudit
+        | Action::ListCaptures
+        | Action::ReadCapture
+        | Action::ReadRawCapture
         | Action::ReadMetrics => "R",
         Action::ManageCollection
         | Action::ManageDocuments
@@ -165,6 +168,8 @@ fn entities(intent: &RecordedIntent, outcome: Option<&RecordedOutcome>) -> Vec<V
     entities.extend(intent.emergency.map(|emergency| identified("emergency", emergency.to_string())));
     entities.extend(intent.tenant.as_ref().map(|tenant| identified("tenant", tenant.to_string())));
     entities.extend(intent.collections.iter().map(|collection| identified("collection", collection.to_string())));
+    let captures = [intent.capture, outcome.and_then(|outcome| outcome.capture)];
+    entities.extend(captures.into_iter().flatten().map(|capture| identified("capture", capture.to_string())));
     for document in outcome.into_iter().flat_map(|outcome| &outcome.documents) {
         let mut entity = identified("document", format!("{}/{}", document.collection, document.document));
         put(&mut entity, "", "detail", json!([{ "type": "version", "valueString": document.version }]));

@@ -36,6 +36,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("policy", "the version of the set of policies that decided"),
     ("policies", "the ids of those of them that decided, as JSON"),
     ("emergency", "the emergency access that it was done under, opened, ended or reviewed"),
+    ("capture", "the capture that was to be read"),
     ("closed", "the number of the record that closed the entry; NULL while it is open"),
     ("closed_at", "when it was closed"),
     ("outcome", "how it ended"),
@@ -44,6 +45,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("documents", "the documents that were read or changed, as JSON"),
     ("models", "the models that took part, as JSON"),
     ("commitment", "the salted hash of what somebody said in words, for an emergency access"),
+    ("captured", "the capture that was made of it"),
 ];
 
 const STEPS: &[M<'static>] = &[
@@ -81,6 +83,18 @@ const STEPS: &[M<'static>] = &[
      CREATE INDEX entries_by_emergency ON entries (emergency) WHERE emergency IS NOT NULL;
      CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
          request, policy, policies, emergency, closed, closed_at, outcome, code, counts, documents, models, commitment
+         FROM entries;",
+    ),
+    M::up(
+        "DROP VIEW audit;
+     DELETE FROM entries;
+     UPDATE indexed SET through = 0;
+     ALTER TABLE entries ADD COLUMN capture TEXT;
+     ALTER TABLE entries ADD COLUMN captured TEXT;
+     CREATE INDEX entries_by_capture ON entries (capture) WHERE capture IS NOT NULL;
+     CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
+         request, policy, policies, emergency, capture, closed, closed_at, outcome, code, counts, documents, models,
+         commitment, captured
          FROM entries;",
     ),
 ];
@@ -213,6 +227,7 @@ fn opened(record: &Record, intent: &RecordedIntent) -> rusqlite::Result<Vec<Valu
         Value::Text(intent.policy.clone()),
         Value::Text(json(&intent.policies)?),
         text(intent.emergency.map(|emergency| emergency.to_string())),
+        text(intent.capture.map(|capture| capture.to_string())),
     ])
 }
 
@@ -227,6 +242,7 @@ fn closed(record: &Record, outcome: &RecordedOutcome) -> rusqlite::Result<Vec<Va
         Value::Text(json(&outcome.documents)?),
         Value::Text(json(&outcome.models)?),
         outcome.commitment.clone().map_or(Value::Null, Value::Text),
+        outcome.capture.map_or(Value::Null, |capture| Value::Text(capture.to_string())),
     ])
 }
 
@@ -235,14 +251,14 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
         Body::Intent(intent) => index
             .prepare_cached(
                 "INSERT INTO entries (sequence, at, entry, account, name, role, action, purpose, tenant, collections,
-                   session, request, policy, policies, emergency)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                   session, request, policy, policies, emergency, capture)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?
             .execute(params_from_iter(opened(record, intent)?))?,
         Body::Outcome(outcome) => index
             .prepare_cached(
                 "UPDATE entries SET closed = ?1, closed_at = ?2, outcome = ?3, code = ?4, counts = ?5, documents = ?6,
-                   models = ?7, commitment = ?8 WHERE entry = ?9",
+                   models = ?7, commitment = ?8, captured = ?9 WHERE entry = ?10",
             )?
             .execute(params_from_iter(
                 closed(record, outcome)?.into_iter().chain([Value::Text(record.entry.to_string())]),

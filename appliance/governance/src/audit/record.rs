@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use cloister_terms::{
-    Action, CollectionId, DocumentId, EmergencyId, EntryId, Purpose, Random, RequestId, Role, SessionId, TenantId,
+    Action, CaptureId, CollectionId, DocumentId, EmergencyId, EntryId, Purpose, Random, RequestId, Role, SessionId,
+    TenantId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,9 @@ pub struct Intent {
     /// The emergency access that it is done under, opens, ends or reviews.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emergency: Option<EmergencyId>,
+    /// The capture that is to be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureId>,
     /// The HTTP request or command.
     pub request: RequestId,
     /// The version of the set of policies that decides.
@@ -145,6 +149,9 @@ pub struct Outcome {
     /// this record, and tells nothing of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commitment: Option<String>,
+    /// The capture that was made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureId>,
     /// The checkpoint key that takes over after this record. The record holds its public half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_key: Option<NewKey>,
@@ -160,6 +167,7 @@ impl Outcome {
             documents: Vec::new(),
             models: Vec::new(),
             commitment: None,
+            capture: None,
             checkpoint_key: None,
         }
     }
@@ -208,6 +216,13 @@ impl Outcome {
     #[must_use]
     pub fn with_model(mut self, model: Model) -> Self {
         self.models.push(model);
+        self
+    }
+
+    /// Names the capture that was made of it.
+    #[must_use]
+    pub const fn with_capture(mut self, capture: CaptureId) -> Self {
+        self.capture = Some(capture);
         self
     }
 
@@ -313,6 +328,8 @@ pub struct RecordedIntent {
     pub session: Option<SessionId>,
     #[serde(default)]
     pub emergency: Option<EmergencyId>,
+    #[serde(default)]
+    pub capture: Option<CaptureId>,
     pub request: RequestId,
     pub policy: String,
     #[serde(default)]
@@ -335,6 +352,8 @@ pub struct RecordedOutcome {
     pub models: Vec<Model>,
     #[serde(default)]
     pub commitment: Option<String>,
+    #[serde(default)]
+    pub capture: Option<CaptureId>,
     #[serde(default)]
     pub checkpoint_key: Option<String>,
 }

@@ -39,6 +39,7 @@ pub(super) fn intent(request: u128) -> Intent {
         collections: Vec::new(),
         session: None,
         emergency: None,
+        capture: None,
         request: RequestId::from(request),
         policy: "built-in-1".to_owned(),
         policies: vec!["staff-ask-and-read".to_owned()],

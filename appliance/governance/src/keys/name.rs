@@ -16,10 +16,12 @@ pub enum KeyPurpose {
     AuditIndex,
     /// Backups of the store.
     Backup,
+    /// A tenant's captures of questions and answers.
+    Captures,
 }
 
 impl KeyPurpose {
-    const ALL: [Self; 4] = [Self::Database, Self::Audit, Self::AuditIndex, Self::Backup];
+    const ALL: [Self; 5] = [Self::Database, Self::Audit, Self::AuditIndex, Self::Backup, Self::Captures];
 
     /// The word that files, records and lists use.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl KeyPurpose {
             Self::Audit => "audit",
             Self::AuditIndex => "audit-index",
             Self::Backup => "backup",
+            Self::Captures => "captures",
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Model {
     tenant: EntityTypeName,
     collection: EntityTypeName,
     document: EntityTypeName,
+    capture: EntityTypeName,
     audit_log: EntityTypeName,
 }
 
@@ -71,6 +72,7 @@ impl Model {
             tenant: "Tenant".parse()?,
             collection: "Collection".parse()?,
             document: "Document".parse()?,
+            capture: "Capture".parse()?,
             audit_log: "AuditLog".parse()?,
         })
     }
@@ -82,6 +84,7 @@ impl Model {
             Resource::Tenant(_) => &self.tenant,
             Resource::Collection(..) => &self.collection,
             Resource::Document(..) => &self.document,
+            Resource::Capture(..) => &self.capture,
             Resource::AuditLog(_) => &self.audit_log,
         };
         let takes = self.schema.resources_for_action(&named(&self.action, action.as_str()));
@@ -158,6 +161,11 @@ impl Model {
                 let name = named(&self.document, &format!("{own}/{collection}/{document}"));
                 let (parent, mut entities) = self.resource(&Resource::Collection(own.clone(), collection.clone()))?;
                 entities.push(inside(&name, parent));
+                (name, entities)
+            }
+            Resource::Capture(own, capture) => {
+                let name = named(&self.capture, &format!("{own}/{capture}"));
+                let entities = vec![inside(&name, tenant(own)), Entity::with_uid(tenant(own))];
                 (name, entities)
             }
             // No tenant can be called `*`.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use cloister_terms::{CollectionId, DocumentId, TenantId};
+use cloister_terms::{CaptureId, CollectionId, DocumentId, TenantId};
 
 /// What the action touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Resource {
     Collection(TenantId, CollectionId),
     /// One document of a collection.
     Document(TenantId, CollectionId, DocumentId),
+    /// One sealed capture of a tenant.
+    Capture(TenantId, CaptureId),
     /// The audit log: a tenant's part of it, or the whole.
     AuditLog(Option<TenantId>),
 }
@@ -24,7 +26,10 @@ impl Resource {
     pub const fn tenant(&self) -> Option<&TenantId> {
         match self {
             Self::Appliance => None,
-            Self::Tenant(tenant) | Self::Collection(tenant, _) | Self::Document(tenant, _, _) => Some(tenant),
+            Self::Tenant(tenant)
+            | Self::Collection(tenant, _)
+            | Self::Document(tenant, _, _)
+            | Self::Capture(tenant, _) => Some(tenant),
             Self::AuditLog(tenant) => tenant.as_ref(),
         }
     }
@@ -32,14 +37,23 @@ impl Resource {
     /// The collection that it is, or is in.
     pub const fn collection(&self) -> Option<&CollectionId> {
         match self {
-            Self::Appliance | Self::Tenant(_) | Self::AuditLog(_) => None,
+            Self::Appliance | Self::Tenant(_) | Self::Capture(..) | Self::AuditLog(_) => None,
             Self::Collection(_, collection) | Self::Document(_, collection, _) => Some(collection),
+        }
+    }
+
+    /// The capture that it is.
+    pub const fn capture(&self) -> Option<CaptureId> {
+        match self {
+            Self::Capture(_, capture) => Some(*capture),
+            _ => None,
         }
     }
 }
 
 /// The word before the colon names the kind: `appliance`, `tenant:pharmacy`, `collection:pharmacy/procedures`,
-/// `document:pharmacy/procedures/ID`, `audit`, `audit:pharmacy`. What the command line and test cases write.
+/// `document:pharmacy/procedures/ID`, `capture:pharmacy/ID`, `audit`, `audit:pharmacy`. What the command line and test
+/// cases write.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,6 +61,7 @@ impl fmt::Display for Resource {
             Self::Tenant(tenant) => write!(f, "tenant:{tenant}"),
             Self::Collection(tenant, collection) => write!(f, "collection:{tenant}/{collection}"),
             Self::Document(tenant, collection, document) => write!(f, "document:{tenant}/{collection}/{document}"),
+            Self::Capture(tenant, capture) => write!(f, "capture:{tenant}/{capture}"),
             Self::AuditLog(None) => f.write_str("audit"),
             Self::AuditLog(Some(tenant)) => write!(f, "audit:{tenant}"),
         }
@@ -57,7 +72,7 @@ impl fmt::Display for Resource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` names nothing: write appliance, tenant:TENANT, collection:TENANT/COLLECTION, document:TENANT/COLLECTION/ID, \
-     audit or audit:TENANT"
+     capture:TENANT/ID, audit or audit:TENANT"
 )]
 pub struct ParseResourceError(String);
 
@@ -73,6 +88,9 @@ impl FromStr for Resource {
             ("tenant", [tenant]) => tenant.parse().ok().map(Self::Tenant),
             ("collection", [tenant, collection]) => {
                 tenant.parse().ok().zip(collection.parse().ok()).map(|(tenant, of)| Self::Collection(tenant, of))
+            }
+            ("capture", [tenant, capture]) => {
+                tenant.parse().ok().zip(capture.parse().ok()).map(|(tenant, id)| Self::Capture(tenant, id))
             }
             ("document", [tenant, collection, document]) => tenant
                 .parse()

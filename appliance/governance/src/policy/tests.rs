@@ -29,6 +29,10 @@ fn document(of: &str, name: &str) -> Resource {
     Resource::Document(tenant(of), name.parse().unwrap(), "0".repeat(32).parse().unwrap())
 }
 
+fn capture(of: &str) -> Resource {
+    Resource::Capture(tenant(of), "0".repeat(32).parse().unwrap())
+}
+
 fn permitted(policy: &Policy, principal: &Principal, action: Action, resource: &Resource) -> bool {
     matches!(policy.decide(principal, action, resource), Decision::Permit(_))
 }
@@ -95,6 +99,21 @@ fn an_operator_reads_no_question_answer_or_document() {
             assert_eq!(reason, Denial::Role { role: Role::Operator, action });
         }
     }
+}
+
+#[test]
+fn a_raw_capture_is_read_by_nobody_until_a_site_says_by_whom() {
+    for role in Role::ALL {
+        let reason = denial(&principal(*role, Some("a")), Action::ReadRawCapture, &capture("a"));
+        assert_eq!(reason, Denial::Role { role: *role, action: Action::ReadRawCapture });
+    }
+    let site = with(
+        "@id(\"raw\") @why(\"The privacy officer reads raw captures.\")
+         permit(principal in Role::\"compliance\", action == Action::\"read_raw_capture\", resource);",
+    )
+    .unwrap();
+    assert!(permitted(&site, &principal(Role::Compliance, None), Action::ReadRawCapture, &capture("a")));
+    assert!(!permitted(&site, &principal(Role::Compliance, Some("b")), Action::ReadRawCapture, &capture("a")));
 }
 
 #[test]
@@ -166,6 +185,8 @@ fn a_site_permits_more_and_forbids_more_but_opens_no_boundary() {
         (principal(Role::Agent, Some("a")), Action::Search, collection("b", "faq")),
         (listing(Role::Agent, Some("a")), Action::Search, collection("a", "staff")),
         (principal(Role::Operator, None), Action::ReadDocument, document("a", "faq")),
+        (principal(Role::Operator, None), Action::ReadCapture, capture("a")),
+        (principal(Role::Administrator, None), Action::ReadRawCapture, capture("a")),
         (principal(Role::Agent, None), Action::Ask, Resource::Tenant(tenant("a"))),
     ] {
         assert!(!permitted(&wide, &who, action, &resource), "{who:?} {action}");
@@ -279,7 +300,9 @@ fn a_resource_is_written_as_it_is_read() {
     for text in ["appliance", "tenant:a", "collection:a/faq", "audit", "audit:a"] {
         assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
     }
-    assert_eq!(document("a", "faq").to_string().parse(), Ok(document("a", "faq")));
+    for resource in [document("a", "faq"), capture("a")] {
+        assert_eq!(resource.to_string().parse(), Ok(resource));
+    }
     for text in
         ["", "tenant:", "tenant:A b", "collection:a", "collection:a/b/c", "document:a/b/c", "audit:a/b", "machine"]
     {

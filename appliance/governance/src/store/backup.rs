@@ -24,7 +24,9 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Database, Store, StoreError, path_of, private_folder, tenant_key, uses::KeyUse, watermark};
+use super::{
+    Database, Store, StoreError, captures_key, path_of, private_folder, tenant_key, uses::KeyUse, watermark,
+};
 use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, listed};
 
 mod archive;
@@ -185,6 +187,9 @@ impl Store {
         let staging = Staging::new(&self.0.folder)?;
         for tenant in self.tenants()? {
             self.snapshot(&self.tenant(&tenant)?, &tenant_key(&tenant), &staging, &mut sealer, partial)?;
+            if let Some(captures) = self.kept_captures(&tenant)? {
+                self.snapshot(&captures, &captures_key(&tenant), &staging, &mut sealer, partial)?;
+            }
         }
         self.snapshot(&self.fleet(), &KeyName::site(KeyPurpose::Database), &staging, &mut sealer, partial)?;
         for (name, bytes) in tree::files(&self.0.folder.join("audit")).map_err(io)? {
@@ -248,8 +253,13 @@ fn database_of(part: &str) -> Option<KeyName> {
         "fleet.db" => Some(KeyName::site(KeyPurpose::Database)),
         "audit.db" => Some(KeyName::site(KeyPurpose::Audit)),
         other => {
-            let tenant = other.strip_prefix("tenants/")?.strip_suffix("/tenant.db")?;
-            tenant.parse().ok().map(|tenant| tenant_key(&tenant))
+            let (tenant, file) = other.strip_prefix("tenants/")?.split_once('/')?;
+            let tenant = tenant.parse().ok()?;
+            match file {
+                "tenant.db" => Some(tenant_key(&tenant)),
+                "captures.db" => Some(captures_key(&tenant)),
+                _ => None,
+            }
         }
     }
 }

@@ -83,8 +83,7 @@ impl Store {
         tenant: &TenantId,
         before: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
-        self.0.watermarks.release(&super::tenant_key(tenant));
-        self.0.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(tenant);
+        self.forget(tenant);
         self.alone(|| {
             let keys = self.keys()?.keys;
             if !keys.iter().any(|key| key.name.of_tenant() == Some(tenant)) {

@@ -50,7 +50,7 @@ impl Store {
         let mut newest: Option<(PathBuf, BackupLabel)> = None;
         for entry in entries {
             let path = entry.map_err(io)?.path();
-            if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(BEFORE)) {
+            if path.file_name().is_none_or(|name| !name.to_string_lossy().starts_with(BEFORE)) {
                 continue;
             }
             // What is no backup, or one of a form that this program does not know, is not what it left.

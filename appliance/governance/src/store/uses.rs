@@ -66,6 +66,7 @@ impl Store {
             collections: Vec::new(),
             session: None,
             emergency: None,
+            capture: None,
             request: RequestId::random(self.0.random.as_ref()),
             policy: recorder.policy.clone(),
             policies: Vec::new(),

@@ -25,8 +25,9 @@ pub(super) fn sentences(context: &str, lexicon: &Lexicon) -> Vec<Sentence> {
     let (mut headings, mut last_drug) = (Headings::default(), String::new());
     for span in split::sentences(context) {
         let text = span.of(context);
-        let above = headings.lines();
         let heading = headings.take(text);
+        // A heading ends those of its rank: it does not stand under them.
+        let above = if heading { headings.above_last() } else { headings.lines() };
         if heading {
             last_drug.clear();
         }

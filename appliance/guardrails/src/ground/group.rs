@@ -35,7 +35,12 @@ pub(super) fn dropped(claim: &Reading, sentence: &Reading, context: &Reading, as
         return true;
     }
     let meant = if named.is_empty() { asked } else { &named };
-    limits(&scope) && !scope.contains("adult") && own.is_disjoint(&scope) && meant.is_disjoint(&scope)
+    if limits(&scope) && !scope.contains("adult") {
+        return own.is_disjoint(&scope) && meant.is_disjoint(&scope);
+    }
+    // The dose for adults is not that of others who were asked about.
+    let others = !asked.is_empty() && asked.is_disjoint(&scope) && asked.is_disjoint(&own);
+    named.is_empty() && !scope.is_empty() && others
 }
 
 /// The groups named last in `texts`, which stand in order: what "the dose" in the text after them is about.
@@ -89,6 +94,9 @@ mod tests {
     #[test]
     fn where_adults_are_meant_nobody_need_be_named() {
         assert!(!left_out(DOSE, DOSE, "Adults", ""));
+        assert!(left_out(DOSE, DOSE, "Adults", "How much do children get?"));
+        let children = "Children get 5 mg twice daily.";
+        assert!(!left_out(DOSE, children, "Adults", "How much do children get?"));
         assert!(!left_out(DOSE, DOSE, "Adults and children", ""));
         assert!(!left_out(DOSE, DOSE, "Riverside Children's Hospital", ""));
         assert!(!left_out(DOSE, DOSE, "Storage", ""));

@@ -23,6 +23,13 @@ impl Headings {
         true
     }
 
+    /// Those above the heading that was taken last.
+    pub(super) fn above_last(&self) -> String {
+        let mut above = self.clone();
+        above.0.pop();
+        above.lines()
+    }
+
     /// One heading a line, the innermost last.
     pub(super) fn lines(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")

@@ -113,12 +113,13 @@ pub(crate) async fn ask(
     if request.stream {
         return streamed(&app, &caller, session, question).await;
     }
-    governed::governed(&app.gate, &caller, call, async |permit| {
+    let interaction = (session, caller.request_id());
+    let answered = governed::governed(&app.gate, &caller, call, async |permit| {
         let ports = app.ports(tenant(&caller)?)?.clone();
-        let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
-        Ok((Json(shown(&answer, caller.request_id(), started)).into_response(), answer.outcome()))
+        Ok::<_, Stop>(pipeline::answer(&ports, permit, interaction, question, &mut Silent).await.into_parts())
     })
-    .await
+    .await?;
+    Ok(Json(shown(&answered?, caller.request_id(), started)).into_response())
 }
 
 async fn streamed(app: &App, caller: &Caller, session: Session, question: Question) -> Result<Response, Stop> {
@@ -128,11 +129,13 @@ async fn streamed(app: &App, caller: &Caller, session: Session, question: Questi
     let request = caller.request_id();
     stream::begin(Face::Native, request, move |feed| async move {
         let mut units = Units(feed.clone());
-        let answered = match ports {
-            Ok(ports) => pipeline::answer(&ports, permit, session, question, &mut units).await,
-            Err(stop) => Err(stop),
+        let (answered, outcome) = match ports {
+            Ok(ports) => pipeline::answer(&ports, permit, (session, request), question, &mut units).await.into_parts(),
+            Err(stop) => {
+                let outcome = stop.outcome();
+                (Err(stop), outcome)
+            }
         };
-        let outcome = answered.as_ref().map_or_else(Stop::outcome, Answer::outcome);
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         feed.put(match (entry.complete(outcome).await, answered) {
             (Ok(()), Ok(answer)) => Item::Named("answer", shown(&answer, request, started)),

@@ -152,6 +152,7 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
     let (collections, priority) = (request.cloister.collections, request.common.priority());
     let question = Question { text: Phi::new(text), collections, priority };
     let call = call(caller, Action::Ask).within(session.id());
+    let interaction = (session, caller.request_id());
     let ports = app.ports(tenant(caller)?).cloned();
     let told = {
         let request = caller.request_id();
@@ -165,34 +166,44 @@ async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Fram
         }
     };
     if !request.common.streams() {
-        return governed::governed(&app.gate, caller, call, async |permit| {
+        let text = question.text.clone();
+        let answered = governed::governed(&app.gate, caller, call, async |permit| {
             let ports = ports?;
-            let text = question.text.clone();
-            let answer = pipeline::answer(&ports, permit, session, question, &mut Silent).await?;
-            // Counted only now: what was answered is known to be short.
-            let asked = ports.embed.count_tokens(text.expose());
-            let usage = usage(&ports, asked, answer.text());
-            let mut whole = frame.whole(answer.text(), "stop", usage);
-            if let Value::Object(fields) = &mut whole {
-                fields.insert("cloister".to_owned(), told(&answer, started));
-            }
-            Ok((Json(whole).into_response(), answer.outcome()))
+            let answered = pipeline::answer(&ports, permit, interaction, question, &mut Silent).await;
+            let (answered, outcome) = answered.into_parts();
+            Ok::<_, Stop>((answered.map(|answer| (answer, ports)), outcome))
         })
-        .await;
+        .await?;
+        let (answer, ports) = answered?;
+        // Counted only now: what was answered is known to be short.
+        let asked = ports.embed.count_tokens(text.expose());
+        let usage = usage(&ports, asked, answer.text());
+        let mut whole = frame.whole(answer.text(), "stop", usage);
+        if let Value::Object(fields) = &mut whole {
+            fields.insert("cloister".to_owned(), told(&answer, started));
+        }
+        return Ok(Json(whole).into_response());
     }
     let (permit, entry) = governed::open(&app.gate, caller, call).await?;
     stream::begin(Face::OpenAi, caller.request_id(), move |feed| async move {
         let mut units = Units { feed: feed.clone(), frame: frame.clone(), begun: false };
-        let answered = async {
-            let ports = ports?;
-            let text = question.text.clone();
-            let answer = pipeline::answer(&ports, permit, session, question, &mut units).await?;
-            let asked = ports.embed.count_tokens(text.expose());
-            let usage = usage(&ports, asked, answer.text());
-            Ok::<_, Stop>((answer, usage))
-        }
-        .await;
-        let outcome = answered.as_ref().map_or_else(Stop::outcome, |(answer, _)| answer.outcome());
+        let (answered, outcome) = match ports {
+            Ok(ports) => {
+                let text = question.text.clone();
+                let answered = pipeline::answer(&ports, permit, interaction, question, &mut units).await;
+                let (answered, outcome) = answered.into_parts();
+                let with_usage = |answer: Answer| {
+                    let asked = ports.embed.count_tokens(text.expose());
+                    let usage = usage(&ports, asked, answer.text());
+                    (answer, usage)
+                };
+                (answered.map(with_usage), outcome)
+            }
+            Err(stop) => {
+                let outcome = stop.outcome();
+                (Err(stop), outcome)
+            }
+        };
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         match (entry.complete(outcome).await, answered) {
             (Ok(()), Ok((answer, usage))) => {

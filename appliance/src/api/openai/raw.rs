@@ -9,8 +9,11 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use cloister_governance::audit::{Model, Outcome};
-use cloister_terms::Action;
+use cloister_governance::{
+    audit::{Model, Outcome},
+    captures::{Content, Turn},
+};
+use cloister_terms::{Action, Phi, RequestId, SessionId};
 use futures_util::StreamExt;
 
 use super::chunk::{Frame, reason};
@@ -19,12 +22,13 @@ use crate::{
         call, salt,
         stream::{self, Item, NO_RETRY},
     },
-    edge::problem::Face,
+    capture::{Exchange, Recorded, Recorder},
+    edge::{context::Context, problem::Face},
     governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{
         Failure, Generate, GenerateRequest, Priority, Stop,
-        model::{Event, Events, FinishReason, PromptText, Sampling, Usage},
+        model::{Event, Events, FinishReason, ModelName, PromptText, Sampling, Usage},
     },
     wiring::App,
 };
@@ -44,58 +48,55 @@ pub(super) struct Wish {
 
 /// Generates, whole or as a stream.
 pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Response, Stop> {
-    let name = wish.model.identity().name;
     let Wish { model, prompt, sampling, priority, frame, streams } = wish;
+    let kept = Kept::of(app, caller, &prompt);
     let deadline = Instant::now() + PATIENCE;
     let request = GenerateRequest { prompt, sampling, deadline, salt: salt(caller), priority };
-    let record = |usage: Usage| {
-        let identity = model.identity();
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        Outcome::done()
-            .with_code("raw")
-            .with_count("prompt_tokens", count(usage.prompt_tokens))
-            .with_count("completion_tokens", count(usage.completion_tokens))
-            .with_model(Model { name: identity.name, sha256: identity.sha256 })
-    };
-    let admit = || model.generate(request).map_err(|refused| refused.into_stop(&name));
-    if !streams {
-        let written = governed::governed(&app.gate, caller, call(caller, Action::Generate), async |_permit| {
-            let written = whole(admit()?, &name).await;
-            // Once admitted, a failure must not make the client try again: the outcome of the try is returned as it is.
-            Ok::<_, Stop>(match written {
-                Ok(written) => {
-                    let outcome = record(written.usage);
-                    (Ok(written), outcome)
-                }
-                Err(stop) => {
-                    let outcome = stop.outcome();
-                    (Err(stop), outcome)
-                }
-            })
-        })
-        .await?;
-        return Ok(match written {
-            Ok(written) => Json(frame.whole(&written.text, written.reason, written.usage)).into_response(),
-            Err(stop) => ([NO_RETRY], stop).into_response(),
-        });
+    let admit = || model.generate(request).map_err(|refused| refused.into_stop(&model.identity().name));
+    let identity = model.identity();
+    if streams {
+        return streamed(app, caller, (identity, frame, kept), admit).await;
     }
+    let written = governed::governed(&app.gate, caller, call(caller, Action::Generate), async |_permit| {
+        let ended = match admit() {
+            Ok(events) => drain(events, &identity.name, |_| {}).await,
+            Err(stop) => Ended::refused(stop),
+        };
+        let outcome = ended.outcome(&identity);
+        Ok::<_, Stop>(kept.seal(ended, outcome).await)
+    })
+    .await?;
+    match written {
+        Ended { text, how: Ok((reason, usage)), .. } => Ok(Json(frame.whole(&text, reason, usage)).into_response()),
+        // Once admitted, a failure must not make the client try again: the outcome of the try is returned as it is.
+        Ended { how: Err(stop), ran: true, .. } => Ok(([NO_RETRY], stop).into_response()),
+        Ended { how: Err(stop), .. } => Err(stop),
+    }
+}
+
+async fn streamed(
+    app: &App,
+    caller: &Caller,
+    (identity, frame, kept): (ModelName, Frame, Kept),
+    admit: impl FnOnce() -> Result<Events, Stop>,
+) -> Result<Response, Stop> {
     let (_permit, entry) = governed::open(&app.gate, caller, call(caller, Action::Generate)).await?;
     let events = match admit() {
         Ok(events) => events,
         Err(stop) => {
-            entry.complete(stop.outcome()).await.map_err(Refusal::from)?;
-            return Err(stop);
+            let outcome = stop.outcome();
+            let (refused, outcome) = kept.seal(Ended::refused(stop), outcome).await;
+            entry.complete(outcome).await.map_err(Refusal::from)?;
+            return Err(refused.how.err().unwrap_or_else(|| Failure::Deadline.into()));
         }
     };
-    let record = record(Usage::default());
     stream::begin(Face::OpenAi, caller.request_id(), |feed| async move {
-        let ended = pour(events, &frame, &name, &feed).await;
-        let outcome = match &ended {
-            Ok((_, usage)) => counted(record, *usage),
-            Err(stop) => stop.outcome(),
-        };
+        frame.opening().into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
+        let ended = drain(events, &identity.name, |text| feed.put(Item::Chunk(frame.text(text)))).await;
+        let outcome = ended.outcome(&identity);
+        let (ended, outcome) = kept.seal(ended, outcome).await;
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
-        match (entry.complete(outcome).await, ended) {
+        match (entry.complete(outcome).await, ended.how) {
             (Ok(()), Ok((reason, usage))) => {
                 feed.put(Item::Chunk(frame.closing(reason)));
                 frame.usage(usage).into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
@@ -109,53 +110,91 @@ pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Resp
     .or_else(|stop| Ok(([NO_RETRY], stop).into_response()))
 }
 
-fn counted(outcome: Outcome, usage: Usage) -> Outcome {
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    outcome
-        .with_count("prompt_tokens", count(usage.prompt_tokens))
-        .with_count("completion_tokens", count(usage.completion_tokens))
+/// What is remembered of a request for its capture.
+struct Kept {
+    recorder: Recorder,
+    session: Option<SessionId>,
+    request: RequestId,
+    asked: Vec<Turn>,
 }
 
-/// A text that was written to its end.
-struct Written {
-    text: String,
-    reason: &'static str,
-    usage: Usage,
-}
-
-async fn whole(mut events: Events, model: &str) -> Result<Written, Stop> {
-    let mut text = String::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Started { .. } => {}
-            Event::Text(more) => text.push_str(&more),
-            Event::Finished { reason, usage } => {
-                return ended(reason).map(|reason| Written { text, reason, usage });
+impl Kept {
+    fn of(app: &App, caller: &Caller, prompt: &PromptText) -> Self {
+        let recorder = app.recorder(caller.principal().tenant.as_ref());
+        let turn = |role: &str, text: &str| Turn { role: role.to_owned(), text: Phi::new(text.to_owned()) };
+        let asked = match prompt {
+            _ if !recorder.is_on() => Vec::new(),
+            PromptText::Chat(messages) => {
+                messages.iter().map(|message| turn(message.role.as_str(), &message.content)).collect()
             }
-            Event::Failed(fault) => return Err(fault.into_stop(model)),
+            PromptText::Plain(text) => vec![turn("prompt", text)],
+        };
+        let session = caller.context().and_then(Context::session);
+        Self { recorder, session, request: caller.request_id(), asked }
+    }
+
+    /// Seals what was asked with how it ended. What the tenant requires and cannot be sealed is withheld.
+    async fn seal(self, ended: Ended, outcome: Outcome) -> (Ended, Outcome) {
+        let Self { recorder, session, request, asked } = self;
+        if !recorder.is_on() {
+            return (ended, outcome);
+        }
+        let answered = Some(Phi::new(ended.text.clone())).filter(|_| ended.ran);
+        let content = Content { asked, evidence: Vec::new(), answered };
+        let exchange = Exchange { session, request, action: Action::Generate, content };
+        let Recorded { outcome, refused } = recorder.record(exchange, outcome).await;
+        match refused {
+            Some(stop) => (Ended { how: Err(stop), ..ended }, outcome),
+            None => (ended, outcome),
         }
     }
-    Err(Stop::internal("generating", "the generation ended without a last event"))
 }
 
-async fn pour(
-    mut events: Events,
-    frame: &Frame,
-    model: &str,
-    feed: &stream::Feed,
-) -> Result<(&'static str, Usage), Stop> {
-    frame.opening().into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Started { .. } => {}
-            Event::Text(text) => feed.put(Item::Chunk(frame.text(&text))),
-            Event::Finished { reason, usage } => return ended(reason).map(|reason| (reason, usage)),
-            Event::Failed(fault) => return Err(fault.into_stop(model)),
+/// A generation, as far as it came.
+struct Ended {
+    text: String,
+    /// Why it ended and what it cost, or what broke it.
+    how: Result<(&'static str, Usage), Stop>,
+    /// Whether it was admitted.
+    ran: bool,
+}
+
+impl Ended {
+    const fn refused(stop: Stop) -> Self {
+        Self { text: String::new(), how: Err(stop), ran: false }
+    }
+
+    fn outcome(&self, model: &ModelName) -> Outcome {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        match &self.how {
+            Ok((_, usage)) => Outcome::done()
+                .with_code("raw")
+                .with_count("prompt_tokens", count(usage.prompt_tokens))
+                .with_count("completion_tokens", count(usage.completion_tokens))
+                .with_model(Model { name: model.name.clone(), sha256: model.sha256.clone() }),
+            Err(stop) => stop.outcome(),
         }
     }
-    Err(Stop::internal("generating", "the generation ended without a last event"))
 }
 
-fn ended(finish: FinishReason) -> Result<&'static str, Stop> {
+/// Takes a generation's events to the last, and hands each piece of text to `each`.
+async fn drain(mut events: Events, model: &str, mut each: impl FnMut(&str)) -> Ended {
+    let mut text = String::new();
+    let how = loop {
+        match events.next().await {
+            Some(Event::Started { .. }) => {}
+            Some(Event::Text(more)) => {
+                each(&more);
+                text.push_str(&more);
+            }
+            Some(Event::Finished { reason, usage }) => break finished(reason).map(|reason| (reason, usage)),
+            Some(Event::Failed(fault)) => break Err(fault.into_stop(model)),
+            None => break Err(Stop::internal("generating", "the generation ended without a last event")),
+        }
+    };
+    Ended { text, how, ran: true }
+}
+
+fn finished(finish: FinishReason) -> Result<&'static str, Stop> {
     reason(finish).ok_or_else(|| Failure::Deadline.into())
 }

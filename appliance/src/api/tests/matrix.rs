@@ -26,12 +26,15 @@ use crate::{
 /// - `other`: of `larkfield`; the path or query names a thing of the tenant `riverside`
 /// - `site`: an account of no tenant; `.` for roles that cannot have one
 /// - `raw`: `own`, naming a raw model instead of the assistant
+/// - `nowhere`: an account of no tenant that names none
+/// - `unredacted`: `own`, asking for a capture as it was said
 /// - `person`: `own`, signed in with a password; `.` for programs, which have none
 /// - `anyone`: no key at all, for routes that are open; nothing is recorded
 ///
-/// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have, and where one
-/// ends a session that is not theirs. 401 stands where a name and a password are asked for, whatever key is shown; 400
-/// where a request has a key and not the cookie that it is about.
+/// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have, where one
+/// ends a session that is not theirs, and where one who may read captures names one that there is not. 401 stands where a
+/// name and a password are asked for, whatever key is shown; 400 where a request has a key and not the cookie that it is
+/// about.
 ///
 /// A new route needs its rows here, a case in [`sample`], and an action that a policy permits to someone.
 const TABLE: &str = "
@@ -92,6 +95,16 @@ GET /api/audit/records
     own         403 403 403 200 403 403 403
     other       403 403 403 403 403 403 403
     site        .   .   .   200 403 403 .
+GET /api/captures
+    own         403 403 403 200 403 403 403
+    other       403 403 403 403 403 403 403
+    site        .   .   .   200 403 403 .
+    nowhere     .   .   .   403 403 403 .
+GET /api/captures/{capture}
+    own         403 403 403 404 403 403 403
+    other       403 403 403 403 403 403 403
+    site        .   .   .   404 403 403 .
+    unredacted  403 403 403 403 403 403 403
 GET /metrics
     own         403 403 403 200 200 200 403
     site        .   .   .   200 200 200 .
@@ -188,6 +201,17 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /api/sign-in" => ("/api/sign-in".to_owned(), json!({"name": "nobody", "password": "x"})),
         "POST /api/sign-out" => ("/api/sign-out".to_owned(), json!({})),
         "DELETE /api/sessions/{session}" => (format!("/api/sessions/{}", "0".repeat(32)), none),
+        "GET /api/captures" | "GET /api/captures/{capture}" => {
+            let list = route == "GET /api/captures";
+            let path = if list { "/api/captures".to_owned() } else { format!("/api/captures/{}", "0".repeat(32)) };
+            let query = match relation {
+                "other" => "?tenant=riverside",
+                "site" => "?tenant=larkfield",
+                "unredacted" => "?raw=true",
+                _ => "",
+            };
+            (format!("{path}{query}"), none)
+        }
         "POST /api/break-glass" => {
             let reason = "The ward's own list is closed to whoever stands in";
             ("/api/break-glass".to_owned(), json!({"ground": "patient_safety", "reason": reason}))
@@ -273,7 +297,7 @@ impl Place {
         let shown = shown(route);
         let standing = match relation {
             "listed" | "unlisted" => "listing",
-            "site" => "site",
+            "site" | "nowhere" => "site",
             _ => "all",
         };
         let token = if relation == "person" { self.tokens.get(&role) } else { None };

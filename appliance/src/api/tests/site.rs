@@ -9,6 +9,7 @@ use axum::{
 use cloister_governance::{
     accounts::{AccountId, Accounts, Admitted, Credentials, NewAccount, Rules, Token},
     audit::{Body as Written, Log, RecordedOutcome},
+    declarations::Declarations,
     keys::MasterKey,
     policy::Policy,
     store::Store,
@@ -32,7 +33,7 @@ use crate::{
         scripted::{Script, Scripted},
     },
     session::Sessions,
-    wiring::App,
+    wiring::{App, Declared},
 };
 
 /// The document that questions are about.
@@ -91,7 +92,12 @@ impl Site {
     }
 
     /// The same with a configuration to begin from.
-    pub(super) fn configured(mut config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
+    pub(super) fn configured(config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
+        Self::declaring(&[], config, policy, scripts)
+    }
+
+    /// The same with tenants' own files as well.
+    pub(super) fn declaring(declared: &[&str], mut config: Config, policy: Policy, scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hands = Arc::new(FixedClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
         let clock: Arc<dyn Clock> = hands.clone();
@@ -100,6 +106,10 @@ impl Site {
         let store = Store::open(&folder.path().join("store"), key, Arc::clone(&random)).unwrap();
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random)).unwrap();
+        let declarations = Declarations::open(&store.fleet()).unwrap();
+        for text in declared {
+            declarations.put(&Declared::parse(text).unwrap().name, text).unwrap();
+        }
         config.answer.composed = true;
         // Some tests are refused on every route there is.
         config.limits.refusals_per_minute = 1000;

@@ -12,9 +12,10 @@ use cloister_knowledge::{
 use cloister_terms::{Action, CollectionId, DocumentId, FixedClock, Phi, Role};
 
 use crate::{
+    capture::Recorder,
     edge::rig::Seeded,
     pipeline::{
-        Answer, Generate, Identifiers, Knowledge, Ports, Question, Settings, Silent, Sink, Stop, answer,
+        Answer, Generate, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop, answer,
         knowledge::Listed, scripted::Scripted,
     },
     session::Session,
@@ -119,11 +120,12 @@ impl Bench {
             identifiers: Arc::clone(&self.identifiers),
             random: Arc::new(Seeded::new(3)),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
+            recorder: Recorder::off(),
         };
         let session = Session::of(9.into());
         let question =
             Question { text: Phi::new(question.to_owned()), collections: within, priority: Priority::default() };
-        answer(&ports, permit(), session, question, sink).await
+        answer(&ports, permit(), (session, 5.into()), question, sink).await.ended()
     }
 }
 

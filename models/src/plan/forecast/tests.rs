@@ -9,7 +9,7 @@ const LARGE: Machine = Machine { available_bytes: 256 * GIB, total_bytes: 256 * 
 fn rates() -> Rates {
     Rates {
         threads: 4,
-        reading: Line(vec![(1.0, 1e18)]),
+        reading: Line(vec![(1.0, 1e30)]),
         products: Format::ALL.map(|format| ProductRate { format, seconds: Line(vec![(1.0, 0.0)]) }).to_vec(),
         overlap: 0.0,
         attention: vec![AttentionRate { size: 128, one: 0.0, four: 0.0, many: 0.0 }],

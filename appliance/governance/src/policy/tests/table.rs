@@ -5,8 +5,9 @@ use cloister_terms::EmergencyId;
 use super::*;
 
 /// Which role may do which action, within its own tenant and its own collections. `on` says to what the action is done:
-/// the Appliance, a Tenant, a Collection, a Document, the audit Log. A new action needs a row here, a place in
-/// `systemd/policies/cloister.cedarschema`, and a policy in `systemd/policies/cloister.cedar` that permits it to someone.
+/// the Appliance, a Tenant, a Collection, a Document, a sealed capture (K), the audit Log. A new action needs a row here,
+/// a place in `systemd/policies/cloister.cedarschema`, and a policy in `systemd/policies/cloister.cedar` that permits it to
+/// someone.
 const ACTIONS: &str = "
     action               on  agent reviewer knowledge_manager compliance operator administrator service
     ask                  TC  yes   yes      yes               -          -        -             yes
@@ -25,6 +26,10 @@ const ACTIONS: &str = "
     manage_policy        AT  -     -        -                 -          -        yes           -
     read_audit           L   -     -        -                 yes        -        -             -
     manage_audit         L   -     -        -                 yes        -        -             -
+    list_captures        T   -     -        -                 yes        -        -             -
+    read_capture         K   -     -        -                 yes        -        -             -
+    read_raw_capture     K   -     -        -                 -          -        -             -
+    manage_captures      T   -     -        -                 yes        -        -             -
     manage_keys          AT  -     -        -                 -          -        yes           -
     manage_tenants       AT  -     -        -                 -          -        yes           -
     manage_backups       AT  -     -        -                 -          yes      yes           -
@@ -64,6 +69,14 @@ const RELATIONS: &str = "
 /// What keepers of the machine never do, whatever a site's own policies permit.
 const READING: &[&str] = &["ask", "search", "list_collections", "evaluate", "read_document", "generate"];
 
+/// What operators and administrators never do, whatever a site's own policies permit.
+const CAPTURES: &[&str] = &["read_capture", "read_raw_capture"];
+
+/// Whether an action is closed to a role for good.
+fn never(role: Role, action: &str) -> bool {
+    site_wide(role) && (READING.contains(&action) || (role != Role::Compliance && CAPTURES.contains(&action)))
+}
+
 /// What emergency access opens, and to whom.
 const CONSULTING: &[&str] = &["ask", "search", "list_collections", "read_document"];
 const STAFF: &[Role] = &[Role::Agent, Role::Reviewer, Role::KnowledgeManager];
@@ -101,6 +114,7 @@ fn question(relation: &str, kind: char, role: Role, action: Action) -> Option<(P
         ("own", 'T') => (own, Resource::Tenant(tenant("a"))),
         ("own", 'C') => (own, collection("a", "faq")),
         ("own", 'D') => (own, document("a", "faq")),
+        ("own", 'K') => (own, capture("a")),
         ("own", 'L') => (own, Resource::AuditLog(Some(tenant("a")))),
         ("listed", 'C') => (listing(role, Some("a")), collection("a", "faq")),
         ("listed", 'D') => (listing(role, Some("a")), document("a", "faq")),
@@ -109,10 +123,12 @@ fn question(relation: &str, kind: char, role: Role, action: Action) -> Option<(P
         ("other", 'T') => (own, Resource::Tenant(tenant("b"))),
         ("other", 'C') => (listing(role, Some("a")), collection("b", "faq")),
         ("other", 'D') => (listing(role, Some("a")), document("b", "faq")),
+        ("other", 'K') => (own, capture("b")),
         ("other", 'L') => (own, Resource::AuditLog(Some(tenant("b")))),
         ("tenantless", 'T') => (principal(role, None), Resource::Tenant(tenant("a"))),
         ("tenantless", 'C') => (principal(role, None), collection("a", "faq")),
         ("tenantless", 'D') => (principal(role, None), document("a", "faq")),
+        ("tenantless", 'K') => (principal(role, None), capture("a")),
         ("tenantless", 'L') => (principal(role, None), Resource::AuditLog(Some(tenant("a")))),
         ("whole", 'L') => (own, Resource::AuditLog(None)),
         ("tenantless_whole", 'L') => (principal(role, None), Resource::AuditLog(None)),
@@ -155,13 +171,13 @@ pub(super) fn cells() -> Vec<Cell> {
     for (action, row) in Action::ALL.iter().zip(&actions) {
         for relation in &relations {
             for (at, role) in roles.iter().enumerate() {
-                for kind in ['A', 'T', 'C', 'D', 'L'] {
+                for kind in ['A', 'T', 'C', 'D', 'K', 'L'] {
                     let Some((principal, resource)) = question(relation[0], kind, *role, *action) else { continue };
                     let consulting = CONSULTING.contains(&row[0]);
                     let staff = principal.person && STAFF.contains(role);
                     let open = row[1].contains(kind)
                         && (relation[at + 1] == "yes" || (relation[at + 1] == "read" && consulting))
-                        && !(site_wide(*role) && READING.contains(&row[0]))
+                        && !never(*role, row[0])
                         && (row[0] != "break_glass" || staff);
                     let expected = open && row[at + 2] == "yes";
                     let by_emergency = expected && consulting && staff && principal.emergency.is_some();

@@ -12,7 +12,7 @@ use cloister_terms::{Random, TenantId};
 use zeroize::Zeroizing;
 
 use super::{
-    super::{Database, StoreError, generation, path_of, private_folder},
+    super::{Database, StoreError, generation, path_of, private_folder, tenant_key},
     BackupError, BackupLabel, STORE, SiteFiles, Unreadable, database_of, label_of, read_through, site_files, tried,
 };
 use crate::keys::{BundleLabel, DataKey, KeyName, KeyPurpose, MasterKey, Named, RingFile, Secret, listed, open_bundle};
@@ -176,15 +176,23 @@ impl Recovery {
         let io = |source| BackupError::Io { path: partial.to_owned(), doing: "restored", source };
         for (name, part) in std::mem::take(&mut written.databases) {
             let path = path_of(partial, &name);
-            let opened = match self.key_of(&name) {
+            // In this order: a tenant's database comes before its captures, which are nobody's without it.
+            let of_tenant = name.of_tenant().filter(|_| name.purpose() == KeyPurpose::Captures);
+            let owned = of_tenant.is_none_or(|tenant| written.databases.contains_key(&tenant_key(tenant)));
+            let opened = match self.key_of(&name).filter(|_| owned) {
                 Some((key, version)) => tried(&Database::new(path.clone(), key), version),
                 None => Err(Unreadable::NoKey),
             };
             match opened {
                 Ok(()) => drop(written.databases.insert(name, part)),
                 Err(why) => {
-                    let folder = path.parent().filter(|_| name.of_tenant().is_some());
-                    folder.map_or_else(|| fs::remove_file(&path), fs::remove_dir_all).map_err(io)?;
+                    let whole = name.of_tenant().is_some() && of_tenant.is_none();
+                    let folder = path.parent().filter(|_| whole);
+                    match folder.map_or_else(|| fs::remove_file(&path), fs::remove_dir_all) {
+                        // Captures go with the folder of their tenant.
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+                        _ => {}
+                    }
                     written.files -= 1;
                     written.unreadable.insert(part, why);
                 }

@@ -1,15 +1,16 @@
 //! A store as an earlier release left it, in place of what a later one made of it.
 //!
 //! ```text
-//! from the backup    fleet.db, tenants/
-//! from today         keyring, audit.db, audit/
+//! from the backup    fleet.db, tenants/NAME/tenant.db
+//! from today         keyring, audit.db, audit/, tenants/NAME/captures.db
 //! ```
 //!
-//! The audit log stays whole: what was done is recorded, whatever became of it. The keyring stays the newest, so that a
-//! destroyed tenant stays destroyed. Both folders change places in one step, and today's is kept without a keyring.
+//! The audit log stays whole, and so do the captures: what was done is recorded, whatever became of it. The keyring stays
+//! the newest, so that a destroyed tenant stays destroyed. Both folders change places in one step, and today's is kept
+//! without a keyring.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
 
 use super::{
-    super::{Store, path_of, private_folder, set_up},
+    super::{Store, captures_key, path_of, private_folder, set_up, watermark},
     BackupError, BackupLabel, Contents, STORE, Unreadable, database_of, read_through,
     restore::{sync, write},
     site_files,
@@ -56,6 +57,9 @@ impl Store {
             // Into one file each; and whoever has one open is noticed.
             for tenant in self.tenants()? {
                 self.tenant(&tenant)?.fold()?;
+                if let Some(captures) = self.kept_captures(&tenant)? {
+                    captures.fold()?;
+                }
             }
             self.fleet().fold()?;
             self.audit().fold()?;
@@ -70,8 +74,8 @@ impl Store {
             // Its databases open with the keyring in force, and a copy of that would outlive a key that is destroyed.
             fs::remove_file(other.join("keyring")).map_err(io)?;
             fs::File::open(&other).and_then(|folder| folder.sync_all()).map_err(io)?;
-            let destroyed = contents.unreadable.keys().filter_map(|part| held_by(part)).collect();
-            Ok(RolledBack { label: contents.label, kept: other, destroyed })
+            let destroyed: BTreeSet<TenantId> = contents.unreadable.keys().filter_map(|part| held_by(part)).collect();
+            Ok(RolledBack { label: contents.label, kept: other, destroyed: destroyed.into_iter().collect() })
         })
     }
 
@@ -95,7 +99,7 @@ impl Store {
         let (key, _, _) = self.backup_key()?;
         read_through(path, &key, |entry, content| {
             let Some(within) = entry.name.strip_prefix(STORE) else { return Ok(()) };
-            if of_the_log(within) || left_out.contains_key(&entry.name) {
+            if gives_way(&entry.name) || left_out.contains_key(&entry.name) {
                 return Ok(());
             }
             match site_files::leads_down(within) {
@@ -103,10 +107,20 @@ impl Store {
                 false => Err(io::ErrorKind::InvalidData.into()),
             }
         })?;
-        let today = &self.0.folder;
-        for name in ["keyring", "audit.db", "audit"] {
-            set_up::copy_of(&today.join(name), &to.join(name)).map_err(io)?;
+        for name in ["keyring", "audit"] {
+            set_up::copy_of(&self.0.folder.join(name), &to.join(name)).map_err(io)?;
         }
+        for tenant in self.tenants()? {
+            let captures = path_of(Path::new(""), &captures_key(&tenant));
+            let kept = self.0.folder.join(&captures);
+            if kept.exists() {
+                set_up::copy_of(&kept, &to.join(&captures)).map_err(io)?;
+            }
+        }
+        let log = self.audit().copy_to(&path_of(to, &KeyName::site(KeyPurpose::Audit)))?;
+        // The databases beside it are to be as they were, and not to pass for put back.
+        log.connect().and_then(|log| watermark::forget_all(&log)).map_err(|error| log.error(error))?;
+        log.fold()?;
         sync(to).map_err(io)
     }
 }
@@ -115,8 +129,9 @@ fn held_by(part: &str) -> Option<TenantId> {
     database_of(part)?.of_tenant().cloned()
 }
 
-/// Whether a part of a store is of the audit log.
-fn of_the_log(within: &str) -> bool {
-    let database = path_of(Path::new(""), &KeyName::site(KeyPurpose::Audit));
-    Path::new(within) == database || within.starts_with("audit/")
+/// Whether a part of a backup gives way to today's: the audit log and captures.
+fn gives_way(part: &str) -> bool {
+    let kept = [KeyPurpose::Audit, KeyPurpose::Captures];
+    database_of(part).is_some_and(|name| kept.contains(&name.purpose()))
+        || part.strip_prefix(STORE).is_some_and(|within| within.starts_with("audit/"))
 }

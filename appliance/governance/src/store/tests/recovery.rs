@@ -300,7 +300,7 @@ fn a_backup_of_which_the_sites_own_database_does_not_open_brings_nothing_back() 
     let (folder, store) = site();
     let backup = back_up(&store, folder.path());
     let fleet = KeyName::site(KeyPurpose::Database);
-    store.change(|keyring| keyring.begin_replacing(&fleet, &Seeded::new(8))).unwrap();
+    store.change(|keyring| keyring.begin_replacing(&fleet, &Seeded::new(808))).unwrap();
     let bundle = exported(&store);
     let refused = brought_back(&backup, &bundle).map(|_| ()).unwrap_err();
     assert!(matches!(refused, BackupError::Needed { why: Unreadable::OtherKey(2), .. }), "{refused}");

@@ -77,6 +77,7 @@ fn recorded<T>(log: &Log, work: impl FnOnce() -> T) -> T {
             tenant: None,
             collections: Vec::new(),
             session: None,
+            emergency: None,
             request: RequestId::from(u128::from(fresh())),
             policy: "built-in-1".to_owned(),
             policies: Vec::new(),
