@@ -54,8 +54,8 @@ pub fn every_route() -> Routes<Arc<App>> {
 /// whether it is to be raw.
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
-        Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels, ReadAudit, ReadCapture,
-        ReadDocument, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn, SignOut,
+        Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels, ReadAudit,
+        ReadCapture, ReadDocument, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn, SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()

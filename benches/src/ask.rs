@@ -60,7 +60,8 @@ pub fn ask(pool: &GeneratePool, prompt: Prompt, tokens: usize, salt: u64) -> Res
     let begun = Instant::now();
     let sampling = Sampling { max_tokens: tokens, ignore_eos: true, ..Sampling::default() };
     let deadline = begun + Duration::from_secs(3600);
-    let generation = pool.generate(GenerateRequest { prompt, sampling, deadline, salt, priority: Priority::Interactive })?;
+    let generation =
+        pool.generate(GenerateRequest { prompt, sampling, deadline, salt, priority: Priority::Interactive })?;
     Ok(read(generation, begun)?)
 }
 

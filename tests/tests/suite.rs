@@ -15,8 +15,8 @@ mod suite {
     mod asking;
     mod audit;
     mod aws_clients;
-    mod break_glass;
     mod backup;
+    mod break_glass;
     mod canaries;
     mod captures;
     mod core_dumps;

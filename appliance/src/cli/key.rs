@@ -142,7 +142,8 @@ fn export(desk: &Desk, wanted: &Bundle, without: Option<&TenantId>) -> anyhow::R
     let mut files = Vec::new();
     if let Err(error) = write(issuing.bundle(), &wanted.to, &mut files) {
         let removed = |path: &PathBuf| match fs::remove_file(path) {
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            // What has a name that is too long for the system was never there.
+            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename),
             Ok(()) => true,
         };
         if files.iter().filter(|path| !removed(path)).count() > 0 {

@@ -141,7 +141,8 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         fs::create_dir(folder.path().join(".git")).unwrap();
-        let belonging = |path: &Path, folder| Belonging { key: "policy.folder".to_owned(), path: path.to_owned(), folder };
+        let belonging =
+            |path: &Path, folder| Belonging { key: "policy.folder".to_owned(), path: path.to_owned(), folder };
         let mut files = belonging(folder.path(), true).files().unwrap();
         files.sort();
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();

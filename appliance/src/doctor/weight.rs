@@ -44,7 +44,8 @@ mod tests {
             scratch: 0,
         };
         let models = [estimate("embedder", 1), estimate("writer", 40)];
-        let machine = |available: u64, total: u64| Machine { available_bytes: available << 30, total_bytes: total << 30 };
+        let machine =
+            |available: u64, total: u64| Machine { available_bytes: available << 30, total_bytes: total << 30 };
         for (available, total, state) in
             [(22, 32, State::Bad), (22, 64, State::Warning), (41, 64, State::Good), (40, 41, State::Warning)]
         {

@@ -74,7 +74,8 @@ impl Embed for Words {
 fn vector(text: &str) -> Vec<f32> {
     let mut vector = vec![0.01f32; PLACES];
     for word in text.split_whitespace() {
-        let mut dice = Dice::new(word.bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))));
+        let mut dice =
+            Dice::new(word.bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))));
         // A word is a few places, so that passages are near and far and not only equal or not.
         for _ in 0..4 {
             if let Some(value) = vector.get_mut(dice.below(PLACES)) {

@@ -6,12 +6,12 @@ use half::{bf16, f16};
 
 use super::activations::Activations;
 use super::formats::{BLOCK, Format, LANES, SUPER_LEAST, SUPER_PLAIN, Unit, place, upper_mask};
+#[cfg(target_arch = "x86_64")]
+use super::product::tiled;
 use super::product::{
     Brain, Eight, FEW, Few, Five, FloatPanels, Four, Full, Half, HalfLeast, Many, Out, Panels, Quants, SPREAD,
     SPREAD_QUANTS, Scales, Six, Sixteen, Spread, SuperLeast, SuperPlain,
 };
-#[cfg(target_arch = "x86_64")]
-use super::product::tiled;
 use super::team::Pointer;
 use super::{Path, Team};
 

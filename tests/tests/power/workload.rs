@@ -72,7 +72,7 @@ impl Embed for Letters {
 
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let vector = |text: &String| {
-            let mut vector = vec![0.1_f32; 32];
+            let mut vector = [0.1_f32; 32];
             text.bytes().for_each(|byte| vector[usize::from(byte) % 32] += 1.0);
             let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
             vector.iter().map(|x| x / length).collect()
@@ -114,6 +114,7 @@ pub(crate) fn intent(number: u128) -> Intent {
         collections: vec![collection()],
         session: None,
         emergency: None,
+        capture: None,
         request: RequestId::from(number),
         policy: "built-in-1".to_owned(),
         policies: Vec::new(),

@@ -24,9 +24,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Database, Store, StoreError, captures_key, path_of, private_folder, tenant_key, uses::KeyUse, watermark,
-};
+use super::{Database, Store, StoreError, captures_key, path_of, private_folder, tenant_key, uses::KeyUse, watermark};
 use crate::keys::{DataKey, KeyName, KeyPurpose, KeyringError, listed};
 
 mod archive;

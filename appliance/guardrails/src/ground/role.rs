@@ -140,7 +140,10 @@ fn matter(reading: &Reading, (from, to): (usize, usize), slot: &Fact) -> BTreeSe
 /// People and places that act in a pharmacy.
 const ACTORS: &[&str] = &[
     "agent",
+    "caller",
     "caregiver",
+    "carrier",
+    "clerk",
     "clinic",
     "courier",
     "customer",
@@ -162,6 +165,8 @@ const ACTORS: &[&str] = &[
     "security",
     "supervisor",
     "technician",
+    "vendor",
+    "visitor",
     "wholesaler",
 ];
 

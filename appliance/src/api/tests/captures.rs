@@ -291,7 +291,8 @@ fn settings(mode: CaptureMode, required: bool) -> Site {
 }
 
 fn agent(site: &Site) -> String {
-    let account = NewAccount::of("x", Role::Agent).within("clinic".parse().unwrap());
+    let labels = vec!["staff".parse().unwrap()];
+    let account = NewAccount { labels, ..NewAccount::of("x", Role::Agent).within("clinic".parse().unwrap()) };
     site.app.identity.accounts().issue(account).unwrap().1.expose().to_owned()
 }
 
@@ -323,11 +324,13 @@ async fn a_capture_that_cannot_be_written_costs_the_answer_only_where_it_is_requ
         if required {
             assert_eq!(whole.status, 503, "{}", whole.text);
             assert!(!whole.text.contains("28 days"), "{}", whole.text);
-            assert!(streamed.text.contains("event: error") && !streamed.text.contains("event: answer"));
+            assert!(streamed.text.contains("event: error"), "{}", streamed.text);
+            assert!(!streamed.text.contains("event: answer"), "{}", streamed.text);
             assert!(outcomes.iter().all(|outcome| outcome.code.as_deref() == Some("capture_required")));
             assert!(outcomes.iter().all(|outcome| outcome.kind == OutcomeKind::Failed));
         } else {
             assert_eq!(whole.status, 200, "{}", whole.text);
+            assert!(whole.text.contains("28 days"), "{}", whole.text);
             assert!(streamed.text.contains("event: answer"), "{}", streamed.text);
             assert!(outcomes.iter().all(|outcome| outcome.kind == OutcomeKind::Done));
         }

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use cloister_models::manifest::FileKind;
 use cloister_models::{
-    Event, GeneratePool, GenerateRequest, Instructions, PoolOptions, Priority, Prompt, Registry, Sampling, Usage, cache_dir,
-    catalogue, fetch,
+    Event, GeneratePool, GenerateRequest, Instructions, PoolOptions, Priority, Prompt, Registry, Sampling, Usage,
+    cache_dir, catalogue, fetch,
 };
 
 type Failure = Box<dyn std::error::Error>;

@@ -7,8 +7,8 @@
 
 use super::super::amx::{self, ROWS, Sums, Tiles};
 use super::super::simd::{Avx512, Simd};
-use super::{BLOCK, Panels, Plain, Scales, Wide};
 use super::Quants;
+use super::{BLOCK, Panels, Plain, Scales, Wide};
 
 /// Multiplies as many rows as make whole tiles; returns how many. The byte before the panel's quants is zero.
 ///

@@ -1,5 +1,7 @@
 //! How long a large site takes.
 
+#![allow(clippy::print_stdout, reason = "whoever runs it by hand wants the times")]
+
 use std::time::Instant;
 
 use super::*;

@@ -78,6 +78,7 @@ fn recorded<T>(log: &Log, work: impl FnOnce() -> T) -> T {
             collections: Vec::new(),
             session: None,
             emergency: None,
+            capture: None,
             request: RequestId::from(u128::from(fresh())),
             policy: "built-in-1".to_owned(),
             policies: Vec::new(),
