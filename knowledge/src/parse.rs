@@ -22,6 +22,8 @@
 //!   own in a chunk and a cell is never read under the wrong header.
 //! - Text is kept as its author wrote it: only line ends and control characters are normalised.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 mod archive;
 pub mod child;
 mod delimited;
@@ -74,7 +76,8 @@ pub trait Parse: Send + Sync {
     fn input_bytes(&self) -> u64;
 }
 
-/// The parsers without walls around them. A hostile file can exhaust this process: servers use [`Sandbox`].
+/// The parsers without walls around them. A parser that panics refuses its file, but a hostile file can exhaust this
+/// process: servers use [`Sandbox`].
 #[derive(Debug, Clone, Default)]
 pub struct InProcess {
     limits: Limits,
@@ -98,7 +101,9 @@ impl Parse for InProcess {
         if bytes.len() as u64 > limits.input_bytes {
             return Err(ParseError::TooLarge { what: "the file in bytes".into(), limit: limits.input_bytes });
         }
-        match Format::of(source)? {
+        let format = Format::of(source)?;
+        // A parser that panics has met a file that nobody thought of: that is an answer, not an accident of the process.
+        let parsed = catch_unwind(AssertUnwindSafe(|| match format {
             Format::Markdown => markdown::parse(bytes, limits),
             Format::Text => plain::parse(bytes, limits),
             Format::Html => html::parse(bytes, limits),
@@ -111,6 +116,7 @@ impl Parse for InProcess {
             Format::Odt => odt::parse(bytes, limits),
             Format::Rtf => rtf::parse(bytes, limits),
             Format::Pdf => pdf::parse(bytes, limits),
-        }
+        }));
+        parsed.unwrap_or_else(|_| Err(ParseError::Crashed { how: "it gave up on unexpected content".into() }))
     }
 }

@@ -3,12 +3,11 @@
 mod confine;
 
 use std::io::{Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use super::sandbox::Confinement;
 use super::wire::{self, Header, Reply};
-use super::{InProcess, Limits, Parse, ParseError, Parsed, Source};
+use super::{InProcess, Parse, ParseError, Parsed, Source};
 
 /// Parsers recurse over nested structure within bounds of their own; this is ample for those bounds.
 const STACK_BYTES: usize = 64 << 20;
@@ -43,13 +42,7 @@ fn read_and_parse(stdin: &mut impl Read, header: Header) -> Result<Parsed, Parse
     if read.is_err() {
         return Err(ParseError::Worker { why: "the file did not arrive whole".into() });
     }
-    guarded(&Source { name, bytes }, limits)
-}
-
-/// A parser that panics has met a file that nobody thought of: that is an answer, not an accident of the process.
-fn guarded(source: &Source, limits: Limits) -> Result<Parsed, ParseError> {
-    catch_unwind(AssertUnwindSafe(|| InProcess::new(limits).parse(source)))
-        .unwrap_or_else(|_| Err(ParseError::Crashed { how: "it gave up on unexpected content".into() }))
+    InProcess::new(limits).parse(&Source { name, bytes })
 }
 
 fn answer(stdout: &mut impl Write, landlock: bool, outcome: Result<Parsed, ParseError>) -> ExitCode {
