@@ -234,7 +234,8 @@ fn on_a_full_disk_what_is_open_is_recorded_new_work_is_refused_and_room_brings_i
     assert!(matches!(log.intent_blocking(intent(2)), Err(AuditError::DiskFull { .. })), "still full");
     std::fs::remove_file(&filler).unwrap();
     clock.advance(jiff::SignedDuration::from_secs(1));
-    log.intent_blocking(intent(3)).expect("there is room, so work is taken again");
+    let again = log.intent_blocking(intent(3)).expect("there is room, so work is taken again");
+    again.complete_blocking(Outcome::done()).unwrap();
     drop(log);
     let verified = Reader::of(&store).verify(&Evidence::default()).unwrap();
     assert_eq!(verified.findings, []);
