@@ -104,9 +104,9 @@ pub fn examine(config: &Config, machine: &Machine, now: Timestamp, models: Model
         machine::disk(&config.data.folder),
         files::data_folder(&config.data.folder),
         files::master_key(config),
-        files::store(config),
-        files::certificate(config, now),
     ];
+    findings.extend(files::store(config));
+    findings.push(files::certificate(config, now));
     findings.extend(models(config));
     findings.push(network::listener(&config.server));
     findings.push(network::egress(machine));

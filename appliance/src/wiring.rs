@@ -18,6 +18,7 @@ use cloister_knowledge::{
 };
 use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry};
 use cloister_terms::{Clock, Random, TenantId};
+use jiff::Timestamp;
 
 use crate::{
     capture::{Means, Recorder, redaction::redacted},
@@ -34,6 +35,7 @@ use crate::{
 
 mod declared;
 mod embedding;
+mod engine;
 mod generation;
 mod identifiers;
 mod inspection;
@@ -43,6 +45,7 @@ mod system;
 
 pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
+pub use engine::Engine;
 pub use generation::PoolGenerate;
 pub use identifiers::identifiers;
 pub use inspection::Inspection;
@@ -108,9 +111,12 @@ impl FromRef<Arc<App>> for Gate {
 impl FromRef<Arc<App>> for Metrics {
     /// With the levels of the pools as they are now.
     fn from_ref(app: &Arc<App>) -> Self {
-        if let Some(generate) = app.pools.as_ref().and_then(|pools| pools.generate.as_ref()) {
-            generate.observe();
+        match app.pools.as_ref().and_then(|pools| pools.generate.as_ref()) {
+            Some(Generation::Pool(pool)) => pool.observe(),
+            Some(Generation::Engine(engine)) => engine.observe(),
+            None => {}
         }
+        unreviewed(app);
         app.metrics.clone()
     }
 }
@@ -121,12 +127,28 @@ impl FromRef<Arc<App>> for Readiness {
         if let Some(Pools { embed, generate }) = app.pools.clone() {
             let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
             checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));
-            if let Some(generate) = generate {
-                checks.push(Check::new("generation", move || stopped(generate.serving())));
+            match generate {
+                Some(Generation::Pool(pool)) => {
+                    checks.push(Check::new("generation", move || stopped(pool.serving())));
+                }
+                Some(Generation::Engine(engine)) => checks.push(Check::new("generation", move || engine.reachable())),
+                None => {}
             }
         }
         Self::new(checks)
     }
+}
+
+/// Sets the levels of emergency accesses that wait to be signed off; no number where the register cannot be read.
+fn unreviewed(app: &App) {
+    let unreviewed = app.identity.accounts().unreviewed_emergencies();
+    let age = |since: Timestamp| app.clock.now().duration_since(since).as_secs_f64().max(0.0);
+    #[expect(clippy::cast_precision_loss, reason = "counts of emergencies are small")]
+    let (waiting, oldest) = unreviewed.map_or((f64::NAN, f64::NAN), |unreviewed| {
+        (unreviewed.waiting as f64, unreviewed.oldest.map_or(0.0, age))
+    });
+    app.metrics.level("cloister_break_glass_unreviewed", waiting, &[]);
+    app.metrics.level("cloister_break_glass_oldest_unreviewed_seconds", oldest, &[]);
 }
 
 /// The pools, for what they count.
@@ -134,8 +156,27 @@ impl FromRef<Arc<App>> for Readiness {
 pub struct Pools {
     /// The embedding pool.
     pub embed: PoolEmbed,
-    /// The generation pool, where a generation model is configured.
-    pub generate: Option<PoolGenerate>,
+    /// What generates, where a generation model is configured.
+    pub generate: Option<Generation>,
+}
+
+/// What generates.
+#[derive(Clone)]
+pub enum Generation {
+    /// A model of this machine.
+    Pool(PoolGenerate),
+    /// An engine elsewhere in the network.
+    Engine(Engine),
+}
+
+impl Generation {
+    /// As the port that the pipeline owns.
+    fn port(&self) -> Arc<dyn Generate> {
+        match self.clone() {
+            Self::Pool(pool) => Arc::new(pool),
+            Self::Engine(engine) => Arc::new(engine),
+        }
+    }
 }
 
 /// What one tenant brings.
@@ -167,7 +208,7 @@ impl App {
         let generate = generation(&config, random.as_ref(), &metrics)?;
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
-        let generate = pools.generate.clone().map(|pool| Arc::new(pool) as Arc<dyn Generate>);
+        let generate = pools.generate.as_ref().map(Generation::port);
         let gate = Gate { policy, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let identity =
@@ -372,7 +413,10 @@ pub fn generation_options(config: &Config) -> PoolOptions {
     PoolOptions { queue: config.models.generate_queue, threads: config.models.threads, ..PoolOptions::default() }
 }
 
-fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<PoolGenerate>> {
+fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<Generation>> {
+    if let Some(engine) = &config.models.engine {
+        return Ok(Some(Generation::Engine(Engine::new(engine, metrics.clone()))));
+    }
     let name = &config.models.generate;
     if name.is_empty() {
         return Ok(None);
@@ -382,5 +426,6 @@ fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow
     let mut entropy = [0; 8];
     random.fill(&mut entropy);
     let options = PoolOptions { entropy: u64::from_le_bytes(entropy), ..generation_options(config) };
-    Ok(Some(PoolGenerate::new(GeneratePool::start(verified, &options).with_context(mend)?, metrics.clone())))
+    let pool = GeneratePool::start(verified, &options).with_context(mend)?;
+    Ok(Some(Generation::Pool(PoolGenerate::new(pool, metrics.clone()))))
 }

@@ -11,6 +11,7 @@ use super::{site, table};
 use crate::{
     config::Config,
     doctor::{Finding, Machine, State, examine, processor, weigh, worst},
+    edge::metrics::Metrics,
     wiring,
 };
 
@@ -57,12 +58,20 @@ fn models(config: &Config) -> Vec<Finding> {
         Ok(registry) => registry,
         Err(error) => return vec![Finding::bad("models", error.to_string(), "check the folder")],
     };
-    let wanted = [
-        (&config.models.embed, wiring::embedding_options(config)),
-        (&config.models.generate, wiring::generation_options(config)),
-    ];
     let (mut findings, mut estimates) = (Vec::new(), Vec::new());
-    for (name, options) in wanted.into_iter().filter(|(name, _)| !name.is_empty()) {
+    if let Some(engine) = &config.models.engine {
+        findings.push(match wiring::Engine::new(engine, Metrics::new()).reachable() {
+            Ok(()) => Finding::good("models", format!("{} at {}", engine.model, engine.socket.display())),
+            Err(error) => Finding::bad("models", format!("{}: {error}", engine.model), "start the relay"),
+        });
+    }
+    let generate = Some(&config.models.generate).filter(|_| config.models.engine.is_none());
+    let wanted = [
+        (Some(&config.models.embed), wiring::embedding_options(config)),
+        (generate, wiring::generation_options(config)),
+    ];
+    let wanted = wanted.into_iter().filter_map(|(name, options)| Some((name?, options)));
+    for (name, options) in wanted.filter(|(name, _)| !name.is_empty()) {
         let model = match registry.verify(name) {
             Ok(model) => model,
             Err(error) => {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
+
 /// `[models]`: which models run, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +23,8 @@ pub struct Models {
     pub embed_queue: usize,
     /// Requests that may wait for the generation model; more are answered 429 with `Retry-After`. Default: 64.
     pub generate_queue: usize,
+    /// An engine elsewhere in the network that generates instead. Default: none.
+    pub engine: Option<Engine>,
 }
 
 impl Default for Models {
@@ -32,12 +36,13 @@ impl Default for Models {
             threads: 0,
             embed_queue: 256,
             generate_queue: 64,
+            engine: None,
         }
     }
 }
 
 impl Models {
-    pub(super) const fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         if self.embed.is_empty() {
             Some(("models.embed", "must name a model: without embeddings nothing can be found"))
         } else if self.embed_queue == 0 {
@@ -45,7 +50,7 @@ impl Models {
         } else if self.generate_queue == 0 {
             Some(("models.generate_queue", "must be at least 1"))
         } else {
-            None
+            self.engine.as_ref().and_then(Engine::contradiction)
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use cloister_governance::{
+    accounts::{Accounts, Unreviewed},
     audit::Log,
     keys::{Custody, KeyError},
     policy::Policy,
@@ -79,28 +80,49 @@ pub(super) fn master_key(config: &Config) -> Finding {
     Finding::bad("master_key", error.to_string(), mend)
 }
 
-/// Every database opens with the key. A store that is not there is left so.
-pub(super) fn store(config: &Config) -> Finding {
+/// Every database opens with the key, and nothing in them waits for somebody. A store that is not there is left so.
+pub(super) fn store(config: &Config) -> Vec<Finding> {
     if !config.store_folder().join("fleet.db").exists() {
-        return Finding::note("store", "there is none yet: `cloister init` makes it");
+        return vec![Finding::note("store", "there is none yet: `cloister init` makes it")];
     }
     if wiring::master_key(config).is_err() {
-        return Finding::bad("store", "cannot be opened without the master key", "bring the key that it was made with");
+        let found = "cannot be opened without the master key";
+        return vec![Finding::bad("store", found, "bring the key that it was made with")];
     }
     match databases(config) {
-        Ok(count) => Finding::good("store", format!("opens, with the databases of {count} tenants")),
-        Err(error) => Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with"),
+        Ok((count, unreviewed)) => {
+            vec![
+                Finding::good("store", format!("opens, with the databases of {count} tenants")),
+                emergencies(unreviewed),
+            ]
+        }
+        Err(error) => {
+            vec![Finding::bad("store", error.to_string(), "restore it, or bring the key that it was made with")]
+        }
+    }
+}
+
+/// Emergency access is signed off by somebody else.
+pub(super) fn emergencies(unreviewed: Unreviewed) -> Finding {
+    match unreviewed {
+        Unreviewed { waiting, oldest: Some(oldest) } => Finding::warning(
+            "break_glass",
+            format!("{waiting} emergency accesses wait to be signed off, the oldest since {oldest:.0}"),
+            "sign them off: see `cloister break-glass list`",
+        ),
+        Unreviewed { .. } => Finding::good("break_glass", "no emergency access waits to be signed off"),
     }
 }
 
 /// Opens every database. That uses their keys, which is recorded.
-fn databases(config: &Config) -> anyhow::Result<usize> {
+fn databases(config: &Config) -> anyhow::Result<(usize, Unreviewed)> {
     let store = wiring::store(config)?;
     let log = Log::open(&store.audit(), wiring::clock(), wiring::random())?;
     store.record_key_uses(&log, Policy::built_in().rules().version())?;
     let tenants = store.tenants()?;
     tenants.iter().try_for_each(|tenant| store.tenant(tenant)?.check())?;
-    Ok(tenants.len())
+    let accounts = Accounts::open(&store.fleet(), wiring::clock(), wiring::random())?;
+    Ok((tenants.len(), accounts.unreviewed_emergencies()?))
 }
 
 pub(super) fn certificate(config: &Config, now: Timestamp) -> Finding {

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use cloister_governance::{keys::MasterKey, store::Store};
+use cloister_governance::{accounts::Unreviewed, keys::MasterKey, store::Store};
 
 use super::*;
 use crate::edge::{authority, names, rig::Seeded};
@@ -70,6 +70,7 @@ fn a_healthy_site_has_nothing_to_mend_but_the_key_that_lies_in_a_file() {
             "data_folder",
             "master_key",
             "store",
+            "break_glass",
             "certificate",
             "models",
             "listener",
@@ -121,6 +122,16 @@ fn certificate_of(bed: &Bed, made: &str) {
     let folder = bed.config.tls_folder();
     std::fs::remove_dir_all(&folder).unwrap();
     authority::ensure(&folder, &names::of_this_host(&[]), made.parse().unwrap()).unwrap();
+}
+
+#[test]
+fn emergencies_that_wait_to_be_signed_off_are_told_with_the_oldest() {
+    let oldest = "2026-03-01T08:30:00Z".parse().unwrap();
+    let finding = files::emergencies(Unreviewed { waiting: 2, oldest: Some(oldest) });
+    assert_eq!((finding.code, finding.state), ("break_glass", State::Warning));
+    assert!(finding.found.starts_with("2 ") && finding.found.ends_with("2026-03-01T08:30:00Z"), "{finding:?}");
+    assert!(finding.mend.contains("cloister break-glass list"), "{finding:?}");
+    assert_eq!(files::emergencies(Unreviewed::default()).state, State::Good);
 }
 
 #[test]

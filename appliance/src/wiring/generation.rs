@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// Generations whose caller left before the end.
-const CANCELLED: &str = "cloister_generations_cancelled_total";
-const PROMPT_TOKENS: &str = "cloister_prompt_tokens_total";
-const COMPLETION_TOKENS: &str = "cloister_completion_tokens_total";
+pub(super) const CANCELLED: &str = "cloister_generations_cancelled_total";
+pub(super) const PROMPT_TOKENS: &str = "cloister_prompt_tokens_total";
+pub(super) const COMPLETION_TOKENS: &str = "cloister_completion_tokens_total";
 /// Tokens of completions that took no step of the model of their own.
 const GUESSED_TOKENS: &str = "cloister_guessed_tokens_total";
 

@@ -102,6 +102,15 @@ pub struct Review {
     pub verdict: EmergencyVerdict,
 }
 
+/// Emergency accesses that are over and that nobody has signed off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unreviewed {
+    /// How many.
+    pub waiting: u64,
+    /// When the oldest of them was opened.
+    pub oldest: Option<Timestamp>,
+}
+
 /// Why an emergency access was not opened, ended or signed off.
 #[derive(Debug, thiserror::Error)]
 pub enum EmergencyError {
@@ -228,6 +237,21 @@ impl Accounts {
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         rows().map_err(|error| self.failed(error))?.into_iter().map(Row::access).collect()
+    }
+
+    /// How many wait to be signed off, in all tenants, and since when.
+    pub fn unreviewed_emergencies(&self) -> Result<Unreviewed, AccountError> {
+        let now = self.0.clock.now().as_millisecond();
+        let count = |connection: &Connection| {
+            let statement = "SELECT count(*), min(begun) FROM emergencies
+                 WHERE reviewed IS NULL AND (ended IS NOT NULL OR until <= ?1)";
+            connection.query_row(statement, [now], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
+        };
+        let (waiting, oldest) = count(&self.connection()).map_err(|error| self.failed(error))?;
+        Ok(Unreviewed {
+            waiting: u64::try_from(waiting).unwrap_or(0),
+            oldest: oldest.and_then(|at| Timestamp::from_millisecond(at).ok()),
+        })
     }
 
     /// One of them, if it is to that tenant, or whichever it is to where none is named.

@@ -1,6 +1,6 @@
 //! Emergency access over the router: asked for, used, marked, ended, reviewed.
 
-use axum::{body::Bytes, http::StatusCode};
+use axum::{body::Bytes, extract::FromRef as _, http::StatusCode};
 use cloister_governance::{
     accounts::{AccountId, EmergencyRequest, NewAccount, Token},
     audit::{Body as Written, Record},
@@ -14,7 +14,11 @@ use super::{
     faces::Kept,
     site::{Reply, Site},
 };
-use crate::{config::Config, edge::request_log, pipeline::scripted::Script};
+use crate::{
+    config::Config,
+    edge::{metrics::Metrics, request_log},
+    pipeline::scripted::Script,
+};
 
 const PATH: &str = "/api/break-glass";
 const REVIEWS: &str = "/api/break-glass/reviews";
@@ -215,4 +219,9 @@ async fn whoever_keeps_watch_is_told_at_once_without_the_reason() {
     assert_eq!(line["emergency"], EmergencyId::from(77).to_string());
     assert!(!log.contains("Jane") && !log.contains("anaphylaxis"), "{log}");
     assert!(site.app.metrics.render().contains("cloister_break_glass_total{event=\"opened\"} 1"));
+    let levels = || Metrics::from_ref(&site.app).render();
+    assert!(levels().contains("cloister_break_glass_unreviewed 0"), "{}", levels());
+    site.app.identity.accounts().end_emergency(&principal.account).unwrap();
+    assert!(levels().contains("cloister_break_glass_unreviewed 1"), "{}", levels());
+    assert!(levels().contains("cloister_break_glass_oldest_unreviewed_seconds "), "{}", levels());
 }

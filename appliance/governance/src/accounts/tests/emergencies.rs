@@ -186,3 +186,20 @@ fn the_reason_lies_with_the_tenant_and_nowhere_else() {
     let row: String = connection.query_row(&all, [], |row| row.get(0)).unwrap();
     assert!(row.contains("patient_safety") && !row.contains("Jane"), "{row}");
 }
+
+#[test]
+fn what_is_over_and_not_signed_off_is_counted_from_the_oldest() {
+    let register = register();
+    let unreviewed = || register.accounts.unreviewed_emergencies().unwrap();
+    let begun = register.open(1, 20).begun;
+    assert_eq!(unreviewed(), Unreviewed::default(), "it lasts: nobody can sign it off yet");
+    register.clock.advance(SignedDuration::from_mins(20));
+    assert_eq!(unreviewed(), Unreviewed { waiting: 1, oldest: Some(begun) });
+    let second = register.open(2, 60);
+    register.accounts.end_emergency(&technician().account).unwrap();
+    assert_eq!(unreviewed(), Unreviewed { waiting: 2, oldest: Some(begun) });
+    register.review(1, &compliance()).unwrap();
+    assert_eq!(unreviewed(), Unreviewed { waiting: 1, oldest: Some(second.begun) });
+    register.review(2, &compliance()).unwrap();
+    assert_eq!(unreviewed(), Unreviewed::default());
+}
