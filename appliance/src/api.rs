@@ -11,12 +11,15 @@
 //! - **The work of a streamed reply is polled by its body.** When the client leaves, the body is dropped, and with it
 //!   the generation and the audit entry: nothing runs on for nobody.
 
+mod assistant;
 pub mod aws;
 pub(crate) mod body;
+mod completion;
 pub mod description;
 pub mod native;
 pub mod openai;
 mod problem;
+mod raw;
 pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
@@ -73,6 +76,10 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/collections/{id}/documents/{document}", ReadDocument, native::document::read)
         .route(Post, "/api/collections/{id}/search", Search, native::search::search)
         .route(Post, "/knowledgebases/{id}/retrieve", Search, aws::retrieve::retrieve)
+        .route(Post, "/retrieveAndGenerate", Ask, aws::generate::generate)
+        .route(Post, "/retrieveAndGenerateStream", Ask, aws::generate::generate_stream)
+        .route(Post, "/model/{model}/converse", [Ask, Generate], aws::converse::converse)
+        .route(Post, "/model/{model}/converse-stream", [Ask, Generate], aws::converse::converse_stream)
         .route(Get, "/api/audit/records", ReadAudit, native::records::list)
         .route(Get, "/api/captures", ListCaptures, native::captures::list)
         .route(Get, "/api/captures/{capture}", [ReadCapture, ReadRawCapture], native::captures::read)

@@ -8,7 +8,6 @@ mod chunk;
 pub mod completions;
 pub mod embeddings;
 pub mod models;
-mod raw;
 mod request;
 pub mod rerank;
 
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// What a model name stands for.
-enum Target {
+pub(in crate::api) enum Target {
     /// The assistant of the caller's tenant.
     Assistant,
     /// The generation model itself.
@@ -29,7 +28,7 @@ enum Target {
 }
 
 /// Finds what `name` stands for, for this caller.
-fn target(app: &App, caller: &Caller, name: &str) -> Result<Target, Stop> {
+pub(in crate::api) fn target(app: &App, caller: &Caller, name: &str) -> Result<Target, Stop> {
     let tenancy = caller.principal().tenant.as_ref().and_then(|tenant| app.tenants.get(tenant));
     if tenancy.is_some_and(|tenancy| tenancy.assistant == name) {
         return Ok(Target::Assistant);

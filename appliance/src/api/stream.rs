@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use cloister_terms::RequestId;
 
+use super::aws::eventstream;
 use crate::{
     edge::problem::{self, Face, Problem},
     pipeline::Stop,
@@ -27,7 +28,7 @@ use crate::{
 pub(super) enum Item {
     /// A chunk without a name, as the OpenAI face sends them.
     Chunk(Value),
-    /// An event with a name, as the native face sends them.
+    /// An event with a name, as the native face and AWS's send them.
     Named(&'static str, Value),
     /// The end of an OpenAI stream. It comes only after the outcome is on the disk.
     Done,
@@ -68,8 +69,12 @@ where
         first => first,
     };
     let bytes = stream::iter(first).chain(walk).map(move |item| Ok::<_, Infallible>(written(item, face, request)));
+    let kind = match face {
+        Face::OpenAi | Face::Native => "text/event-stream; charset=utf-8",
+        Face::Aws => eventstream::CONTENT_TYPE,
+    };
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         NO_RETRY,
     ];
@@ -78,6 +83,7 @@ where
 
 fn written(item: Item, face: Face, request: RequestId) -> Bytes {
     let text = match item {
+        Item::Named(name, value) if face == Face::Aws => return Bytes::from(eventstream::event(name, &value)),
         Item::Chunk(value) => format!("data: {value}\n\n"),
         Item::Named(name, value) => format!("event: {name}\ndata: {value}\n\n"),
         Item::Done => "data: [DONE]\n\n".to_owned(),
@@ -86,8 +92,10 @@ fn written(item: Item, face: Face, request: RequestId) -> Bytes {
             let problem = tracing::error_span!("request", request_id = %request).in_scope(|| Problem::from(stop));
             match face {
                 Face::OpenAi => format!("data: {}\n\n", problem::openai(&problem)),
-                // Nothing of AWS's face streams yet.
-                Face::Native | Face::Aws => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
+                Face::Native => format!("event: error\ndata: {}\n\n", problem::native(&problem, request)),
+                Face::Aws => {
+                    return Bytes::from(eventstream::exception(problem::aws_event(&problem), &problem.detail));
+                }
             }
         }
     };

@@ -1,6 +1,7 @@
 //! Every face through the real router, edge, store, library and audit log, with a scripted generation model and an
 //! embedder that counts words.
 
+mod agreement;
 mod aws;
 mod break_glass;
 mod captures;

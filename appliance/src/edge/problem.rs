@@ -199,7 +199,7 @@ pub enum Face {
 }
 
 /// The paths that AWS's clients call.
-const AWS: [&str; 1] = ["/knowledgebases/"];
+const AWS: [&str; 3] = ["/knowledgebases/", "/model/", "/retrieveAndGenerate"];
 /// Where AWS's clients look for the kind of an error.
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
@@ -294,6 +294,15 @@ fn aws(problem: &Problem) -> &'static str {
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableException",
         status if status.is_client_error() => "ValidationException",
         _ => "InternalServerException",
+    }
+}
+
+/// The same as the name of an event of a stream that fails after it has begun: of those that both of AWS's services know.
+pub fn aws_event(problem: &Problem) -> &'static str {
+    match aws(problem) {
+        "ThrottlingException" => "throttlingException",
+        "ValidationException" => "validationException",
+        _ => "internalServerException",
     }
 }
 

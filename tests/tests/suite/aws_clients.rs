@@ -12,9 +12,9 @@ use super::{
 const PYTHON: &str = include_str!("../../fixtures/boto3_client.py");
 
 #[test]
-fn awss_client_for_python_retrieves_with_a_local_access_key_and_is_refused_what_it_may_not() {
+fn awss_client_for_python_retrieves_generates_and_converses_and_is_refused_what_it_may_not() {
     if !everything(
-        "awss_client_for_python_retrieves_with_a_local_access_key_and_is_refused_what_it_may_not (needs PyPI)",
+        "awss_client_for_python_retrieves_generates_and_converses_and_is_refused_what_it_may_not (needs PyPI)",
     ) {
         return;
     }
@@ -37,12 +37,12 @@ fn awss_client_for_python_retrieves_with_a_local_access_key_and_is_refused_what_
     let endpoint = format!("https://localhost:{}", server.address.port());
     let printed = succeed(
         Command::new(&python)
-            .args(["-c", PYTHON, &endpoint, "procedures"])
+            .args(["-c", PYTHON, &endpoint, "procedures", "pharmacy", "smollm2-135m-instruct"])
             .env("AWS_SHARED_CREDENTIALS_FILE", &credentials)
             .env("AWS_CA_BUNDLE", site.path().join("tls/ca.pem"))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_PROFILE"),
     );
-    assert!(printed.contains("\"refused\": true"), "{printed}");
+    assert!(printed.contains("\"refused\": true") && printed.contains("\"conversed\": true"), "{printed}");
 }

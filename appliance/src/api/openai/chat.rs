@@ -1,37 +1,31 @@
 //! `POST /v1/chat/completions`.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use cloister_terms::{Action, Phi};
+use axum::{extract::State, response::Response};
+use cloister_terms::Action;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
     Target,
     chunk::{Frame, Shape},
-    raw::{self, Wish},
     request::{Common, Extension},
     target,
 };
 use crate::{
     api::{
+        assistant::{self, Asked},
         body::Body,
-        call, native, session,
-        stream::{self, Feed, Item},
-        tenant,
+        call,
+        raw::{self, Wish},
     },
-    edge::problem::Face,
-    governed::{self, End as _, Refusal},
+    governed,
     identity::Caller,
     pipeline::{
-        self, Answer, Lane, Passed, Ports, Question, Silent, Sink, Stop,
-        model::{ChatMessage, ChatRole, PromptText, Usage},
+        Stop,
+        model::{ChatMessage, ChatRole, PromptText},
     },
     wiring::App,
 };
@@ -89,14 +83,14 @@ pub(crate) async fn chat(
         }
     };
     match target {
-        Target::Assistant => assistant(&app, &caller, request, frame).await,
+        Target::Assistant => Ok(assistant::answer(&app, &caller, asked(request)?, frame).await?.1),
         Target::Raw(model) => {
             let messages = messages(&request.messages)?;
             let most = request.max_completion_tokens.or(request.common.max_tokens);
             let sampling = request.common.sampling(most, model.context_tokens())?;
             let streams = request.common.streams();
             let (prompt, priority) = (PromptText::Chat(messages), request.common.priority());
-            raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, frame, streams }).await
+            raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, reply: frame, streams }).await
         }
     }
 }
@@ -141,88 +135,15 @@ fn text(content: Option<&Value>) -> Result<String, Stop> {
     }
 }
 
-/// An answer of the tenant's assistant, through the whole pipeline.
-async fn assistant(app: &App, caller: &Caller, request: ChatRequest, frame: Frame) -> Result<Response, Stop> {
-    let started = Instant::now();
+/// The question of a chat: its last user message.
+fn asked(request: ChatRequest) -> Result<Asked, Stop> {
     let messages = messages(&request.messages)?;
-    let asked = messages.iter().rev().find(|message| message.role == ChatRole::User);
-    let text = asked.ok_or_else(|| Stop::invalid("messages", "`messages` holds no user message"))?.content.clone();
+    let last = messages.iter().rev().find(|message| message.role == ChatRole::User);
+    let text = last.ok_or_else(|| Stop::invalid("messages", "`messages` holds no user message"))?.content.clone();
     let ignored = ignored(&request, &messages);
-    let session = session(app, caller, request.cloister.session)?;
-    let (collections, priority) = (request.cloister.collections, request.common.priority());
-    let question = Question { text: Phi::new(text), collections, priority };
-    let call = call(caller, Action::Ask).within(session.id());
-    let interaction = (session, caller.request_id());
-    let ports = app.ports(tenant(caller)?).cloned();
-    let told = {
-        let request = caller.request_id();
-        move |answer: &Answer, started: Instant| {
-            let mut told = native::ask::shown(answer, request, started);
-            if let Value::Object(fields) = &mut told {
-                fields.shift_remove("answer"); // it is the message
-                fields.insert("ignored".to_owned(), json!(ignored));
-            }
-            told
-        }
-    };
-    if !request.common.streams() {
-        let text = question.text.clone();
-        let answered = governed::governed(&app.gate, caller, call, async |permit| {
-            let ports = ports?;
-            let answered = pipeline::answer(&ports, permit, interaction, question, &mut Silent).await;
-            let (answered, outcome) = answered.into_parts();
-            Ok::<_, Stop>((answered.map(|answer| (answer, ports)), outcome))
-        })
-        .await?;
-        let (answer, ports) = answered?;
-        // Counted only now: what was answered is known to be short.
-        let asked = ports.embed.count_tokens(text.expose());
-        let usage = usage(&ports, asked, answer.text());
-        let mut whole = frame.whole(answer.text(), "stop", usage);
-        if let Value::Object(fields) = &mut whole {
-            fields.insert("cloister".to_owned(), told(&answer, started));
-        }
-        return Ok(Json(whole).into_response());
-    }
-    let (permit, entry) = governed::open(&app.gate, caller, call).await?;
-    stream::begin(Face::OpenAi, caller.request_id(), move |feed| async move {
-        let mut units = Units { feed: feed.clone(), frame: frame.clone(), begun: false };
-        let (answered, outcome) = match ports {
-            Ok(ports) => {
-                let text = question.text.clone();
-                let answered = pipeline::answer(&ports, permit, interaction, question, &mut units).await;
-                let (answered, outcome) = answered.into_parts();
-                let with_usage = |answer: Answer| {
-                    let asked = ports.embed.count_tokens(text.expose());
-                    let usage = usage(&ports, asked, answer.text());
-                    (answer, usage)
-                };
-                (answered.map(with_usage), outcome)
-            }
-            Err(stop) => {
-                let outcome = stop.outcome();
-                (Err(stop), outcome)
-            }
-        };
-        // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
-        match (entry.complete(outcome).await, answered) {
-            (Ok(()), Ok((answer, usage))) => {
-                if answer.lane() == Lane::Abstain {
-                    units.put(answer.text());
-                }
-                let mut closing = frame.closing("stop");
-                if let Value::Object(fields) = &mut closing {
-                    fields.insert("cloister".to_owned(), told(&answer, started));
-                }
-                feed.put(Item::Chunk(closing));
-                frame.usage(usage).into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
-                feed.put(Item::Done);
-            }
-            (Ok(()), Err(stop)) => feed.put(Item::Failed(stop)),
-            (Err(error), _) => feed.put(Item::Failed(Refusal::from(error).into())),
-        }
-    })
-    .await
+    let (priority, streams) = (request.common.priority(), request.common.streams());
+    let Extension { session, collections } = request.cloister;
+    Ok(Asked { text, collections, session, priority, ignored, streams })
 }
 
 /// What of the request an assistant does not heed, by name.
@@ -238,33 +159,4 @@ fn ignored(request: &ChatRequest, messages: &[ChatMessage]) -> Vec<&'static str>
         ignored.push("earlier messages");
     }
     ignored
-}
-
-/// Tokens of question and answer as the embedding model counts them: every site has one, and a curated answer was
-/// written by no model.
-fn usage(ports: &Ports, prompt_tokens: usize, answer: &str) -> Usage {
-    Usage { prompt_tokens, completion_tokens: ports.embed.count_tokens(answer) }
-}
-
-/// Sends units as chunks.
-struct Units {
-    feed: Feed,
-    frame: Frame,
-    begun: bool,
-}
-
-impl Units {
-    fn put(&mut self, text: &str) {
-        if !self.begun {
-            self.begun = true;
-            self.frame.opening().into_iter().for_each(|chunk| self.feed.put(Item::Chunk(chunk)));
-        }
-        self.feed.put(Item::Chunk(self.frame.text(text)));
-    }
-}
-
-impl Sink for Units {
-    fn pass(&mut self, _: Lane, unit: &Passed) {
-        self.put(&format!("{}{}", unit.separator(), unit.text()));
-    }
 }

@@ -2,7 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::pipeline::model::{FinishReason, Usage};
+use crate::{
+    api::{
+        completion::{Ending, Reply, Written},
+        native,
+        stream::Item,
+    },
+    edge::problem::Face,
+    pipeline::model::Usage,
+};
 
 /// Which of the two completion routes is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +40,7 @@ impl Frame {
         }
     }
 
-    /// The whole reply.
-    pub(super) fn whole(&self, text: &str, reason: &str, usage: Usage) -> Value {
+    fn complete(&self, text: &str, reason: &str, usage: Usage) -> Value {
         let (object, choice) = match self.shape {
             Shape::Chat => (
                 "chat.completion",
@@ -49,12 +56,11 @@ impl Frame {
     }
 
     /// The first chunk of a chat: who speaks.
-    pub(super) fn opening(&self) -> Option<Value> {
+    fn first(&self) -> Option<Value> {
         (self.shape == Shape::Chat).then(|| self.chunk(&json!({"role": "assistant", "content": ""}), None))
     }
 
-    /// A chunk of text.
-    pub(super) fn text(&self, text: &str) -> Value {
+    fn piece(&self, text: &str) -> Value {
         match self.shape {
             Shape::Chat => self.chunk(&json!({"content": text}), None),
             Shape::Text => self.chunk(&json!(text), None),
@@ -62,7 +68,7 @@ impl Frame {
     }
 
     /// The chunk that says why the text ends.
-    pub(super) fn closing(&self, reason: &str) -> Value {
+    fn last(&self, reason: &str) -> Value {
         match self.shape {
             Shape::Chat => self.chunk(&json!({}), Some(reason)),
             Shape::Text => self.chunk(&json!(""), Some(reason)),
@@ -70,7 +76,7 @@ impl Frame {
     }
 
     /// The last chunk, if the request asked for it: no choices, the usage.
-    pub(super) fn usage(&self, usage: Usage) -> Option<Value> {
+    fn spent(&self, usage: Usage) -> Option<Value> {
         self.tells_usage.then(|| {
             let mut chunk = self.bare();
             if let Some(fields) = chunk.as_object_mut() {
@@ -112,11 +118,47 @@ pub(super) fn told(usage: Usage) -> Value {
         "total_tokens": usage.prompt_tokens + usage.completion_tokens})
 }
 
-/// Why a text ended, in OpenAI's words; `None` for ends that are failures.
-pub(super) const fn reason(reason: FinishReason) -> Option<&'static str> {
-    match reason {
-        FinishReason::Stop => Some("stop"),
-        FinishReason::Length => Some("length"),
-        FinishReason::Deadline | FinishReason::Cancelled => None,
+/// Why a text ended, in OpenAI's words.
+const fn reason(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Stop => "stop",
+        Ending::Length => "length",
+        Ending::Intervened => "content_filter",
+    }
+}
+
+/// Adds what OpenAI has no words for, in the one field `cloister`: lane, citations, claims and scores.
+fn extended(mut reply: Value, written: &Written<'_>) -> Value {
+    if let (Some(told), Some(fields)) = (&written.answered, reply.as_object_mut()) {
+        let mut shown = native::ask::shown(told.answer, told.request, told.started);
+        if let Value::Object(shown) = &mut shown {
+            shown.shift_remove("answer"); // it is the message
+            shown.insert("ignored".to_owned(), json!(told.ignored));
+        }
+        fields.insert("cloister".to_owned(), shown);
+    }
+    reply
+}
+
+impl Reply for Frame {
+    const FACE: Face = Face::OpenAi;
+    const INTERVENES: bool = false;
+
+    fn whole(&self, written: &Written<'_>) -> Value {
+        extended(self.complete(written.text, reason(written.ending), written.usage), written)
+    }
+
+    fn opening(&self) -> Vec<Item> {
+        self.first().map(Item::Chunk).into_iter().collect()
+    }
+
+    fn text(&self, text: &str) -> Item {
+        Item::Chunk(self.piece(text))
+    }
+
+    fn closing(&self, written: &Written<'_>) -> Vec<Item> {
+        let last = Item::Chunk(extended(self.last(reason(written.ending)), written));
+        let spent = self.spent(written.usage).map(Item::Chunk);
+        std::iter::once(last).chain(spent).chain([Item::Done]).collect()
     }
 }

@@ -10,12 +10,15 @@ use utoipa::ToSchema;
 
 use super::{
     chunk::{Frame, Shape},
-    raw::{self, Wish},
     raw_model,
     request::Common,
 };
 use crate::{
-    api::{body::Body, call},
+    api::{
+        body::Body,
+        call,
+        raw::{self, Wish},
+    },
     governed::governed,
     identity::Caller,
     pipeline::{Stop, model::PromptText},
@@ -62,7 +65,7 @@ pub(crate) async fn complete(
         tells_usage: request.common.tells_usage(),
     };
     let (streams, priority) = (request.common.streams(), request.common.priority());
-    raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, frame, streams }).await
+    raw::reply(&app, &caller, Wish { model, prompt, sampling, priority, reply: frame, streams }).await
 }
 
 fn text(prompt: &Value) -> Result<String, Stop> {

@@ -114,6 +114,24 @@ POST /knowledgebases/{id}/retrieve
     unlisted    403 403 403 403 403 403 403
     other       404 404 404 403 403 403 404
     site        .   .   .   403 403 403 .
+POST /retrieveAndGenerate
+    own         200 200 200 403 403 403 200
+    unlisted    404 404 404 403 403 403 404
+    other       404 404 404 403 403 403 404
+    site        .   .   .   403 403 403 .
+POST /retrieveAndGenerateStream
+    own         200 200 200 403 403 403 200
+    unlisted    404 404 404 403 403 403 404
+    other       404 404 404 403 403 403 404
+    site        .   .   .   403 403 403 .
+POST /model/{model}/converse
+    own         200 200 200 403 403 403 200
+    raw         403 403 403 403 403 403 200
+    site        .   .   .   403 403 403 .
+POST /model/{model}/converse-stream
+    own         200 200 200 403 403 403 200
+    raw         403 403 403 403 403 403 200
+    site        .   .   .   403 403 403 .
 POST /api/sign-in
     own         401 401 401 401 401 401 401
     site        .   .   .   401 401 401 .
@@ -198,6 +216,16 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /knowledgebases/{id}/retrieve" => {
             (format!("/knowledgebases/{collection}/retrieve"), json!({"retrievalQuery": {"text": "insulin pens"}}))
         }
+        "POST /retrieveAndGenerate" | "POST /retrieveAndGenerateStream" => {
+            let base = json!({"knowledgeBaseId": collection, "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/x"});
+            let within = json!({"type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": base});
+            let body = json!({"input": {"text": question}, "retrieveAndGenerateConfiguration": within});
+            (route.trim_start_matches("POST ").to_owned(), body)
+        }
+        "POST /model/{model}/converse" | "POST /model/{model}/converse-stream" => (
+            route.trim_start_matches("POST ").replace("{model}", model),
+            json!({"messages": [{"role": "user", "content": [{"text": question}]}]}),
+        ),
         "POST /api/sign-in" => ("/api/sign-in".to_owned(), json!({"name": "nobody", "password": "x"})),
         "POST /api/sign-out" => ("/api/sign-out".to_owned(), json!({})),
         "DELETE /api/sessions/{session}" => (format!("/api/sessions/{}", "0".repeat(32)), none),

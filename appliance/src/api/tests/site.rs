@@ -24,6 +24,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{
+    api::aws::eventstream,
     config::{Config, Tenant},
     edge::{Edge, metrics::Metrics, rig::Seeded},
     governed::Gate,
@@ -58,11 +59,17 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) text: String,
+    pub(super) bytes: Bytes,
 }
 
 impl Reply {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The events of one of AWS's streams, in order.
+    pub(super) fn frames(&self) -> Vec<(String, Value)> {
+        eventstream::tests::events(&self.bytes)
     }
 
     /// The data of each event, in order.
@@ -235,7 +242,8 @@ impl Site {
     pub(super) async fn read(&self, response: axum::response::Response) -> Reply {
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Reply { status: head.status, headers: head.headers, text, bytes }
     }
 
     /// Outcomes recorded so far, in order.

@@ -16,19 +16,20 @@ use cloister_governance::{
 use cloister_terms::{Action, Phi, RequestId, SessionId};
 use futures_util::StreamExt;
 
-use super::chunk::{Frame, reason};
+use super::{
+    call,
+    completion::{Ending, Reply, Written},
+    salt,
+    stream::{self, Item, NO_RETRY},
+};
 use crate::{
-    api::{
-        call, salt,
-        stream::{self, Item, NO_RETRY},
-    },
     capture::{Exchange, Recorded, Recorder},
-    edge::{context::Context, problem::Face},
+    edge::context::Context,
     governed::{self, End as _, Refusal},
     identity::Caller,
     pipeline::{
         Failure, Generate, GenerateRequest, Priority, Stop,
-        model::{Event, Events, FinishReason, ModelName, PromptText, Sampling, Usage},
+        model::{Event, Events, ModelName, PromptText, Sampling, Usage},
     },
     wiring::App,
 };
@@ -37,25 +38,26 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// One raw generation that was asked for.
-pub(super) struct Wish {
+pub(super) struct Wish<R> {
     pub(super) model: Arc<dyn Generate>,
     pub(super) prompt: PromptText,
     pub(super) sampling: Sampling,
     pub(super) priority: Priority,
-    pub(super) frame: Frame,
+    pub(super) reply: R,
     pub(super) streams: bool,
 }
 
 /// Generates, whole or as a stream.
-pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Response, Stop> {
-    let Wish { model, prompt, sampling, priority, frame, streams } = wish;
+pub(super) async fn reply<R: Reply>(app: &App, caller: &Caller, wish: Wish<R>) -> Result<Response, Stop> {
+    let started = Instant::now();
+    let Wish { model, prompt, sampling, priority, reply, streams } = wish;
     let kept = Kept::of(app, caller, &prompt);
     let deadline = Instant::now() + PATIENCE;
     let request = GenerateRequest { prompt, sampling, deadline, salt: salt(caller), priority };
     let admit = || model.generate(request).map_err(|refused| refused.into_stop(&model.identity().name));
     let identity = model.identity();
     if streams {
-        return streamed(app, caller, (identity, frame, kept), admit).await;
+        return streamed(app, caller, (identity, reply, kept), admit).await;
     }
     let written = governed::governed(&app.gate, caller, call(caller, Action::Generate), async |_permit| {
         let ended = match admit() {
@@ -67,19 +69,23 @@ pub(super) async fn reply(app: &App, caller: &Caller, wish: Wish) -> Result<Resp
     })
     .await?;
     match written {
-        Ended { text, how: Ok((reason, usage)), .. } => Ok(Json(frame.whole(&text, reason, usage)).into_response()),
+        Ended { text, how: Ok((ending, usage)), .. } => {
+            let written = Written { text: &text, ending, usage, took: started.elapsed(), answered: None };
+            Ok(Json(reply.whole(&written)).into_response())
+        }
         // Once admitted, a failure must not make the client try again: the outcome of the try is returned as it is.
         Ended { how: Err(stop), ran: true, .. } => Ok(([NO_RETRY], stop).into_response()),
         Ended { how: Err(stop), .. } => Err(stop),
     }
 }
 
-async fn streamed(
+async fn streamed<R: Reply>(
     app: &App,
     caller: &Caller,
-    (identity, frame, kept): (ModelName, Frame, Kept),
+    (identity, reply, kept): (ModelName, R, Kept),
     admit: impl FnOnce() -> Result<Events, Stop>,
 ) -> Result<Response, Stop> {
+    let started = Instant::now();
     let (_permit, entry) = governed::open(&app.gate, caller, call(caller, Action::Generate)).await?;
     let events = match admit() {
         Ok(events) => events,
@@ -90,17 +96,17 @@ async fn streamed(
             return Err(refused.how.err().unwrap_or_else(|| Failure::Deadline.into()));
         }
     };
-    stream::begin(Face::OpenAi, caller.request_id(), |feed| async move {
-        frame.opening().into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
-        let ended = drain(events, &identity.name, |text| feed.put(Item::Chunk(frame.text(text)))).await;
+    stream::begin(R::FACE, caller.request_id(), move |feed| async move {
+        reply.opening().into_iter().for_each(|item| feed.put(item));
+        let ended = drain(events, &identity.name, |text| feed.put(reply.text(text))).await;
         let outcome = ended.outcome(&identity);
         let (ended, outcome) = kept.seal(ended, outcome).await;
         // INVARIANT (nothing unrecorded): the outcome is on the disk before the last byte leaves.
         match (entry.complete(outcome).await, ended.how) {
-            (Ok(()), Ok((reason, usage))) => {
-                feed.put(Item::Chunk(frame.closing(reason)));
-                frame.usage(usage).into_iter().for_each(|chunk| feed.put(Item::Chunk(chunk)));
-                feed.put(Item::Done);
+            (Ok(()), Ok((ending, usage))) => {
+                let took = started.elapsed();
+                let written = Written { text: &ended.text, ending, usage, took, answered: None };
+                reply.closing(&written).into_iter().for_each(|item| feed.put(item));
             }
             (Ok(()), Err(stop)) => feed.put(Item::Failed(stop)),
             (Err(error), _) => feed.put(Item::Failed(Refusal::from(error).into())),
@@ -154,7 +160,7 @@ impl Kept {
 struct Ended {
     text: String,
     /// Why it ended and what it cost, or what broke it.
-    how: Result<(&'static str, Usage), Stop>,
+    how: Result<(Ending, Usage), Stop>,
     /// Whether it was admitted.
     ran: bool,
 }
@@ -187,14 +193,10 @@ async fn drain(mut events: Events, model: &str, mut each: impl FnMut(&str)) -> E
                 each(&more);
                 text.push_str(&more);
             }
-            Some(Event::Finished { reason, usage }) => break finished(reason).map(|reason| (reason, usage)),
+            Some(Event::Finished { reason, usage }) => break Ending::of(reason).map(|ending| (ending, usage)),
             Some(Event::Failed(fault)) => break Err(fault.into_stop(model)),
             None => break Err(Stop::internal("generating", "the generation ended without a last event")),
         }
     };
     Ended { text, how, ran: true }
-}
-
-fn finished(finish: FinishReason) -> Result<&'static str, Stop> {
-    reason(finish).ok_or_else(|| Failure::Deadline.into())
 }
