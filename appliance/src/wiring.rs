@@ -144,9 +144,8 @@ fn unreviewed(app: &App) {
     let unreviewed = app.identity.accounts().unreviewed_emergencies();
     let age = |since: Timestamp| app.clock.now().duration_since(since).as_secs_f64().max(0.0);
     #[expect(clippy::cast_precision_loss, reason = "counts of emergencies are small")]
-    let (waiting, oldest) = unreviewed.map_or((f64::NAN, f64::NAN), |unreviewed| {
-        (unreviewed.waiting as f64, unreviewed.oldest.map_or(0.0, age))
-    });
+    let (waiting, oldest) = unreviewed
+        .map_or((f64::NAN, f64::NAN), |unreviewed| (unreviewed.waiting as f64, unreviewed.oldest.map_or(0.0, age)));
     app.metrics.level("cloister_break_glass_unreviewed", waiting, &[]);
     app.metrics.level("cloister_break_glass_oldest_unreviewed_seconds", oldest, &[]);
 }

@@ -42,7 +42,9 @@ mod signed_in;
 mod table;
 
 pub use access_key::{AccessKey, ListedAccessKey};
-pub use emergency::{EmergencyAccess, EmergencyError, EmergencyRequest, EmergencyWords, LONGEST_EMERGENCY, Review, Unreviewed};
+pub use emergency::{
+    EmergencyAccess, EmergencyError, EmergencyRequest, EmergencyWords, LONGEST_EMERGENCY, Review, Unreviewed,
+};
 pub use person::{Claimed, OneTimeSecret, sign_in_name};
 pub use refusal::{AccountError, AuthenticateError, Refusal};
 pub use second_factor::{Enrolment, RecoveryCodes};

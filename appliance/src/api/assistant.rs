@@ -45,7 +45,7 @@ pub(super) async fn answer<R: Reply>(
     let Asked { text, collections, session: named, priority, ignored, streams } = asked;
     let session = session(app, caller, named)?;
     let question = Question { text: Phi::new(text), collections, priority };
-    let of = Interaction { session: session.clone(), question, ignored, started };
+    let of = Interaction { session, question, ignored, started };
     let response =
         if streams { streamed(app, caller, of, reply).await? } else { whole(app, caller, of, reply).await? };
     Ok((session, response))

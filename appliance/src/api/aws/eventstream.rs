@@ -55,8 +55,11 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A frame as a client reads it: its headers and its payload. Nothing where a length or a checksum is wrong.
-    fn read(bytes: &[u8]) -> Option<((BTreeMap<String, String>, Value), &[u8])> {
+    /// Headers and payload of a frame.
+    type Frame = (BTreeMap<String, String>, Value);
+
+    /// A frame as a client reads it, and what follows. Nothing where a length or a checksum is wrong.
+    fn read(bytes: &[u8]) -> Option<(Frame, &[u8])> {
         let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let (length, headers) = (number(0)? as usize, number(4)? as usize);
         let end = length.checked_sub(4)?;

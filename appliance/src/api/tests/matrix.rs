@@ -217,7 +217,8 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
             (format!("/knowledgebases/{collection}/retrieve"), json!({"retrievalQuery": {"text": "insulin pens"}}))
         }
         "POST /retrieveAndGenerate" | "POST /retrieveAndGenerateStream" => {
-            let base = json!({"knowledgeBaseId": collection, "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/x"});
+            let base =
+                json!({"knowledgeBaseId": collection, "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/x"});
             let within = json!({"type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": base});
             let body = json!({"input": {"text": question}, "retrieveAndGenerateConfiguration": within});
             (route.trim_start_matches("POST ").to_owned(), body)
