@@ -17,7 +17,7 @@ use cloister_governance::{
     audit::{Intent, Outcome, Who},
     policy::{Principal, Resource},
 };
-use cloister_terms::{Action, Clock, RequestId, Role, TenantId};
+use cloister_terms::{AccessLabel, Action, Clock, RequestId, Role, TenantId};
 use http::{HeaderMap, header, request::Parts};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -299,6 +299,17 @@ impl Caller {
     /// The person at the machine, who could read the master key, acting in `role` through a command.
     pub fn local(role: Role, tenant: Option<TenantId>, request: RequestId) -> Self {
         Self { principal: Principal::local(role, tenant), origin: Origin::Command(request) }
+    }
+
+    /// The same reading as somebody with these access labels, for a command that answers or searches as they would.
+    pub fn local_reading(
+        role: Role,
+        tenant: Option<TenantId>,
+        labels: impl IntoIterator<Item = AccessLabel>,
+        request: RequestId,
+    ) -> Self {
+        let principal = Principal { labels: labels.into_iter().collect(), ..Principal::local(role, tenant) };
+        Self { principal, origin: Origin::Command(request) }
     }
 
     /// Someone who says that they are `principal` and has proven nothing yet.

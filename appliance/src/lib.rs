@@ -24,6 +24,7 @@ pub mod core_dump;
 pub mod cpu;
 pub mod doctor;
 pub mod edge;
+pub mod evaluation;
 pub mod governed;
 pub mod identity;
 pub mod pipeline;

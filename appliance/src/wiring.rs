@@ -6,6 +6,7 @@ use anyhow::Context;
 use axum::extract::FromRef;
 use cloister_governance::{
     accounts::Accounts,
+    approvals::Approvals,
     audit::Log,
     captures::Captures,
     declarations::Declarations,
@@ -39,16 +40,18 @@ mod engine;
 mod generation;
 mod identifiers;
 mod inspection;
+mod lane;
 mod policy;
 mod shelf;
 mod system;
 
 pub use declared::{Declared, DeclaredCollection, declared};
 pub use embedding::PoolEmbed;
-pub use engine::Engine;
+pub use engine::{ENGINE, Engine};
 pub use generation::PoolGenerate;
 pub use identifiers::identifiers;
 pub use inspection::Inspection;
+pub use lane::Writers;
 pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -197,6 +200,14 @@ impl App {
     /// # Errors
     /// The first thing that is not as it must be, with what to do about it.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_for(config, Writers::Approved)
+    }
+
+    /// The same with a say in whose composed answers are shown. What serves callers is started by [`App::start`].
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub fn start_for(mut config: Config, writers: Writers) -> anyhow::Result<Self> {
         let (clock, random) = (clock(), random());
         let store = store_to_change(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
@@ -208,6 +219,8 @@ impl App {
         let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.as_ref().map(Generation::port);
+        let model = generate.as_ref().map(|model| model.identity());
+        lane::shut_unless_earned(&mut config, writers, &Approvals::open(&store.fleet())?, model.as_ref())?;
         let gate = Gate { policy, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let identity =

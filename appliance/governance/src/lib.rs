@@ -44,6 +44,7 @@
 //!   checkpoints and proofs others can check with tools that are not ours.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audit;
 pub mod captures;
 pub mod declarations;

@@ -15,6 +15,8 @@ use super::{
 };
 use crate::wiring;
 
+mod promote;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -78,22 +80,29 @@ enum Verb {
         /// Its name
         model: String,
     },
+    /// Let a model write answers: a result of this site's about it must hold at a gate
+    Promote(promote::Promote),
+    /// Let a model write no more answers
+    Retire {
+        /// Its name
+        model: String,
+    },
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = arguments.registry {
-        return work(&Registry::open(folder)?, arguments.verb);
+        return work(&Registry::open(folder)?, None, arguments.verb);
     }
     let loaded = arguments.site.load()?;
     if loaded.file().is_none() && arguments.site.sets.is_empty() {
         // No site on this machine: the folder that the demo and the tests share.
-        return work(&Registry::open(cache_dir().join("models"))?, arguments.verb);
+        return work(&Registry::open(cache_dir().join("models"))?, None, arguments.verb);
     }
     // A site's models are what answers its questions: who changes them is decided and recorded like everything else.
     let desk = Desk::of(loaded.config)?;
     desk.govern_site(Action::ManageModels, || {
         let word = arguments.verb.word();
-        let done = work(&wiring::registry(&desk.config)?, arguments.verb)?;
+        let done = work(&wiring::registry(&desk.config)?, Some(&desk), arguments.verb)?;
         Ok((done, Outcome::done().with_code(word)))
     })
 }
@@ -109,11 +118,13 @@ impl Verb {
             Self::Show { .. } => "shown",
             Self::Verify { .. } => "verified",
             Self::Remove { .. } => "removed",
+            Self::Promote(_) => "promoted",
+            Self::Retire { .. } => "retired",
         }
     }
 }
 
-fn work(registry: &Registry, verb: Verb) -> anyhow::Result<ExitCode> {
+fn work(registry: &Registry, desk: Option<&Desk>, verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Fetch { model, file } => match model.strip_prefix("hf:") {
             Some(reference) => return from_hub(registry, reference, file.as_deref()),
@@ -128,13 +139,15 @@ fn work(registry: &Registry, verb: Verb) -> anyhow::Result<ExitCode> {
             say(&format!("wrote {}", bundle.display()));
         }
         Verb::List { catalogue: true } => list_catalogue(),
-        Verb::List { catalogue: false } => list(registry)?,
+        Verb::List { catalogue: false } => list(registry, desk)?,
         Verb::Show { model } => say(&registry.show(&model)?.to_toml()?),
         Verb::Verify { model } => return verify(registry, model),
         Verb::Remove { model } => {
             registry.remove(&model)?;
             say(&format!("removed {model}"));
         }
+        Verb::Promote(wanted) => promote::promote(registry, desk, &wanted)?,
+        Verb::Retire { model } => promote::retire(registry, desk, &model)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -177,14 +190,15 @@ fn from_hub(registry: &Registry, reference: &str, file: Option<&str>) -> anyhow:
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn list(registry: &Registry) -> anyhow::Result<()> {
+fn list(registry: &Registry, desk: Option<&Desk>) -> anyhow::Result<()> {
     let mut table = table::plain(["name", "task", "architecture", "licence", "MB", "state"]);
     for listed in registry.list()? {
         match listed.manifest {
             Ok(manifest) => {
                 let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+                let state = promote::state(desk, &manifest.identity())?;
                 let cells = [manifest.name, manifest.task.to_string(), manifest.architecture, manifest.licence];
-                table.add_row(cells.into_iter().chain([(bytes / 1_000_000).to_string(), "imported".to_owned()]));
+                table.add_row(cells.into_iter().chain([(bytes / 1_000_000).to_string(), state.to_owned()]));
             }
             Err(error) => {
                 table.add_row([

@@ -69,6 +69,13 @@ impl Identifiers {
         &self.detector
     }
 
+    /// What is found in a text, as surely as the guardrail asks.
+    pub(crate) fn found(&self, text: &str) -> Vec<Finding> {
+        let mut findings = self.detect(text);
+        findings.retain(|finding| finding.confidence >= self.policy.least_confidence);
+        findings
+    }
+
     /// Applies the guardrail to a question.
     pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
         let mut findings = self.detect(&text);
@@ -106,8 +113,7 @@ impl Identifiers {
 
     /// The sentences of `text` that hold a patient's identifier which must not go on to this side.
     pub(super) fn kept_out(&self, text: &str, side: Side) -> Vec<Span> {
-        let mut findings = self.detect(text);
-        findings.retain(|found| found.confidence >= self.policy.least_confidence);
+        let findings = self.found(text);
         let patients: Vec<Finding> = redact::of_patients(text, &findings)
             .into_iter()
             .filter(|found| self.policy.action(found.kind, side) != Action::None)

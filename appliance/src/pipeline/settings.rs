@@ -16,8 +16,8 @@ pub use checks::{Attack, Threshold};
 pub struct Settings {
     /// Lanes in the order in which they are tried. `abstain` always comes last, named or not.
     pub lanes: Vec<Lane>,
-    /// Whether the composed lane may be used at all. Off: a small model has to earn the lane by passing the site's
-    /// evaluation gate. The gate is not built yet, so that switching this on is the site's own judgement; each
+    /// Whether the composed lane may be used at all. Off: a small model has to earn the lane. Switched on, it is open to a
+    /// model that passed this site's gate (`cloister model promote`), and to the demo's; for any other it stays shut. Each
     /// sentence is checked against the sentence that it cites either way.
     pub composed: bool,
     /// Longest question, in characters. Longer than any question of a customer in the public sets; an e-mail fits.

@@ -48,6 +48,9 @@ use crate::{
     },
 };
 
+/// In place of a hash: none of what runs elsewhere can be known, so that records say whose it is instead.
+pub const ENGINE: &str = "engine";
+
 /// Fewer than any tokenizer in wide use makes of English prose, which is four (OpenAI's rule of thumb for its own).
 const BYTES_A_TOKEN: usize = 3;
 
@@ -77,8 +80,7 @@ impl Engine {
         for total in [CANCELLED, PROMPT_TOKENS, COMPLETION_TOKENS] {
             metrics.count(total, 0, &[]);
         }
-        // No hash of what runs elsewhere can be known: records say whose it is instead.
-        let name = ModelName { name: config.model.clone(), sha256: "engine".to_owned() };
+        let name = ModelName { name: config.model.clone(), sha256: ENGINE.to_owned() };
         Self(Arc::new(Inner {
             socket: config.socket.clone(),
             name,
