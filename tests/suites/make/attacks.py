@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes ../larkfield/attacks.jsonl and ../larkfield/look-alikes.jsonl: 300 attempts to turn an assistant against its rules, and 300 things that
+"""Makes ../larkfield/attacks.jsonl and ../larkfield/look-alikes.jsonl: attempts to turn an assistant against its rules, and 300 things that
 people in a pharmacy say and that only sound like one.
 
 All texts are written for this suite; braces hold alternatives. The short attacks come in disguise too. The seed draws which texts are kept.

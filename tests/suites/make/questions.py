@@ -4,8 +4,7 @@ documents do not answer.
 
 All of them are written by hand, as agents, patients and staff ask. `A` is one that has an answer: its topic, the question, where the
 answer stands (`pair:ID` of sample/pairs.jsonl, `file#heading`, or `file`), what a right answer holds, and whether a curated question is the same
-one. `U` is one without: its sort and the question. Run it without arguments after a change; a test holds that every answer stands where
-it is said to.
+one. `U` is one without: its sort and the question. Run it without arguments after a change.
 """
 import json
 import pathlib
