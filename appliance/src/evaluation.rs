@@ -14,6 +14,7 @@
 //! - **Failing counts as wrong.** An item that could not be answered is neither skipped nor tried again until it fits.
 //! - **A result is a site's own.** Its hash is kept in the encrypted database, so that a gate cannot be passed with a file that somebody mended.
 
+pub mod calibrate;
 pub mod compare;
 pub mod gate;
 pub mod item;

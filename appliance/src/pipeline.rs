@@ -41,6 +41,7 @@ pub mod stop;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod weigh;
 
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ pub use screen::{Question, Screened};
 pub use settings::{Attack, Claim as ClaimSettings, SameQuestion, Settings, Threshold};
 pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
+pub(crate) use weigh::{Weighed, weigh};
 
 pub(crate) use sentence::cosine;
 

@@ -46,6 +46,6 @@ pub use library::{
     IndexModel, IngestError, Ingested, Library, ListedDocument, MaintainError, Outcome, Problem, Progress, Removed,
     Report, SearchError, Skipped, Submission, SyncError, Verification, folder,
 };
-pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
+pub use query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength, Word};
 pub use scope::Scope;
 pub use store::{Connect, StoreError};

@@ -34,6 +34,17 @@ pub struct Found {
     pub passages: Vec<Passage>,
     /// How well the collections cover the question: what a decision to abstain rests on.
     pub strength: Strength,
+    /// The question's content words, each with its rarity.
+    pub words: Vec<Word>,
+}
+
+/// A content word of a question. It may be patient text, as the question may.
+#[derive(Clone, PartialEq)]
+pub struct Word {
+    /// The word, in lower case.
+    pub word: String,
+    /// How rare it is where it is least rare of the collections searched: 1 if it occurs nowhere, 0 if everywhere.
+    pub rarity: f32,
 }
 
 /// How well the collections cover a question.

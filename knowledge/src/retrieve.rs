@@ -56,6 +56,8 @@ pub(crate) struct Ranking {
     pub(crate) vocabulary: f32,
     /// The sum of the question's idf: what `words` of a passage is measured against.
     pub(crate) idf_sum: f32,
+    /// How rare each of the question's words is in the collection, 0 to 1.
+    pub(crate) rarity: Vec<f32>,
 }
 
 /// Why a collection could not be searched.
@@ -94,7 +96,7 @@ pub(crate) fn rank(
     places.sort_unstable();
     places.dedup();
 
-    let WordHits { coverage, vocabulary, idf_sum } =
+    let WordHits { coverage, vocabulary, idf_sum, rarity } =
         words::coverage(connection, collection, question.terms, index.live_chunks(), &|chunk| {
             place(index, chunk).filter(|at| places.binary_search(at).is_ok())
         })?;
@@ -113,7 +115,7 @@ pub(crate) fn rank(
     });
     once_per_pair(index, &mut hits);
     let searched = shown.iter().flatten().filter(|shown| **shown).count();
-    Ok(Ranking { hits, searched, vocabulary, idf_sum })
+    Ok(Ranking { hits, searched, vocabulary, idf_sum, rarity })
 }
 
 /// Segment, and passage within it.

@@ -48,6 +48,7 @@ pub mod approvals;
 pub mod audit;
 pub mod captures;
 pub mod declarations;
+pub mod guardrails;
 pub mod keys;
 pub mod policy;
 pub mod store;

@@ -2,7 +2,7 @@
 //! the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and
-//! verdicts; the answer pipeline in `appliance` acts on them. It does not yet look for forbidden topics.
+//! verdicts; the answer pipeline in `appliance` acts on them.
 //!
 //! ```
 //! use cloister_guardrails::support::{self, Evidence, Verdict};
@@ -24,6 +24,7 @@
 
 pub mod attack;
 pub mod detect;
+pub mod document;
 pub mod drug;
 pub mod fact;
 pub mod ground;
@@ -32,6 +33,7 @@ pub mod redact;
 pub mod same_question;
 pub mod score;
 pub mod screen;
+pub mod selection;
 pub mod split;
 pub mod support;
 pub mod words;

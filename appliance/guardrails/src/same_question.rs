@@ -4,7 +4,7 @@
 //! lie closer together than most paraphrases. So a threshold on likeness comes first and vetoes follow, each on one
 //! kind of detail that changes the answer.
 
-mod kind;
+pub(crate) mod kind;
 pub(crate) mod lexicon;
 
 use std::collections::BTreeSet;

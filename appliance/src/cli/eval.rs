@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::site;
 
+mod calibrate;
 mod compare;
 mod figures;
 mod gate;
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
 enum What {
     /// Try a suite on a site and write RESULT.json, junit.xml and a report to read
     Run(run::Arguments),
+    /// Find the threshold from which a sentence is quoted, by questions whose answers are known
+    Calibrate(calibrate::Arguments),
     /// Hold two results against each other; exit code 3 where the second is worse
     Compare(compare::Arguments),
     /// Hold a result against a gate; exit code 3 where it does not hold
@@ -35,6 +38,7 @@ enum What {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.what {
         What::Run(wanted) => run::run(&arguments.site, wanted),
+        What::Calibrate(wanted) => calibrate::run(&arguments.site, wanted),
         What::Compare(wanted) => compare::run(&wanted),
         What::Gate(wanted) => gate::run(&wanted),
         What::Retrieval(wanted) => retrieval::run(&arguments.site, &wanted),

@@ -75,7 +75,7 @@ fn items<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
 }
 
 /// Writes `items` to a file, one JSON object a line. The file appears whole or not at all.
-fn write<T: Serialize>(path: &Path, items: &[T]) -> anyhow::Result<()> {
+pub(super) fn write<T: Serialize>(path: &Path, items: &[T]) -> anyhow::Result<()> {
     let unwritable = || format!("{} cannot be written", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;

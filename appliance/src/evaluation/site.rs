@@ -20,7 +20,8 @@ use crate::{
     governed::{Call, governed},
     identity::Caller,
     pipeline::{
-        self, Answer, Citation, Lane, Passed, Ports, Priority, Question, Settings, Sink, Stop, knowledge::blocking,
+        self, Answer, Citation, Lane, Passed, Ports, Priority, Question, Settings, Sink, Stop, Weighed,
+        knowledge::blocking,
     },
     wiring::App,
 };
@@ -188,6 +189,32 @@ impl Site {
             Err(failed @ Stop::Failed { .. }) => Ended::Failed(failed.kind()),
         };
         Ok(Asked { ended, time, first: first.at })
+    }
+
+    /// What the sentences found for a question weigh, the best first, and how much evidence there is. `None` where the
+    /// question is refused.
+    ///
+    /// # Errors
+    /// When policy denies it or something fails.
+    pub(super) async fn weigh(&self, text: &str) -> anyhow::Result<Option<(f32, Vec<Weighed>)>> {
+        let caller = self.caller();
+        let owner = caller.principal().account.clone();
+        let session = self.app.sessions.begin(&owner);
+        let (id, ports) = (session.id(), &self.ports);
+        let call = Call::new(Action::Ask, Resource::Tenant(self.tenant.clone())).within(id);
+        let question = Question { text: Phi::new(text.to_owned()), collections: None, priority: Priority::Batch };
+        let weighed = governed(&self.app.gate, &caller, call, async |permit| {
+            let weighed = pipeline::weigh(ports, permit, session, question).await?;
+            let count = u64::try_from(weighed.1.len()).unwrap_or(u64::MAX);
+            Ok::<_, Stop>((weighed, Outcome::done().with_count("sentences", count)))
+        })
+        .await;
+        let _it_is_gone_already = self.app.sessions.end(&owner, id);
+        match weighed {
+            Ok(weighed) => Ok(Some(weighed)),
+            Err(Stop::Blocked { .. } | Stop::Held { .. }) => Ok(None),
+            Err(stop) => Err(stop.into()),
+        }
     }
 
     /// The passages that a question finds, the best first.

@@ -89,7 +89,7 @@ fn fit(
 ) -> Vec<Sentence> {
     let reserve = ports.settings.draft_tokens;
     let budget = ports.settings.prompt_tokens.min(model.context_tokens().saturating_sub(reserve));
-    let best = ranked.first().map_or(0.0, |sentence| sentence.score);
+    let best = ranked.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
     let least = ports.settings.sentence.max(NEAR_BEST * best);
     let mut shown: Vec<Sentence> = Vec::new();
     for sentence in ranked.iter().filter(|sentence| sentence.score >= least) {

@@ -54,6 +54,12 @@ impl Evidence {
         self.found.passages.iter().take(DECIDING).map(weigh).fold(0.0, f32::max)
     }
 
+    /// How rare a word of the question is in what was searched, 0 to 1. One that no search knows of counts as half rare.
+    pub(super) fn rarity(&self, word: &str) -> f32 {
+        let known = self.found.words.iter().find(|known| known.word == word);
+        known.map_or(0.5, |known| known.rarity)
+    }
+
     /// The best cosine and the best share of words, for the answer's scores.
     pub fn best(&self) -> (f32, f32) {
         let best = |of: fn(&Passage) -> f32| self.found.passages.iter().take(DECIDING).map(of).fold(0.0, f32::max);

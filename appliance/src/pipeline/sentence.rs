@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use cloister_guardrails::{
     fact,
     ground::headings_above,
+    selection::{Asked, Candidate, Features},
     split::{self, Span},
     words,
 };
@@ -19,8 +20,10 @@ pub(super) struct Sentence {
     pub(super) passage: usize,
     /// Where in the passage's text, in bytes.
     pub(super) span: Span,
-    /// How well it answers: cosine plus a quarter of the share of the question's words.
+    /// How near it is to the question: cosine plus a quarter of the share of the question's words.
     pub(super) score: f32,
+    /// What orders it among the others.
+    pub(super) features: Features,
 }
 
 /// As in the weight of passages, so that both are on one scale.
@@ -36,7 +39,7 @@ fn candidates(passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
         .filter(|(passage, _, span)| !quarantine.touches(*passage, *span))
         .filter(|(_, found, span)| states_something(span.of(&found.text), &found.headings))
         .filter(|(_, found, span)| seen.insert(span.of(&found.text).to_owned()))
-        .map(|(passage, _, span)| Sentence { passage, span, score: 0.0 })
+        .map(|(passage, _, span)| Sentence { passage, span, score: 0.0, features: Features::NONE })
         .collect()
 }
 
@@ -61,31 +64,46 @@ pub(super) fn standing_under(passage: &Passage, sentence: Sentence, quarantine: 
     format!("{}\n{}", context(passage), headings_above(&passage.text, sentence.span, &kept_out))
 }
 
-/// The sentences of the evidence, the best first.
+/// The sentences of the evidence, those first that answer best beside the others.
 ///
 /// A sentence is compared together with the heading above it: a step like "Call 555-0100" says nothing about transfers
-/// by itself. A busy embedding queue leaves the passage's own cosine to rank by.
+/// by itself. A busy embedding queue leaves the passage's own cosine to go by.
 pub(super) async fn rank(ports: &Ports, evidence: &Evidence) -> Result<Vec<Sentence>, Stop> {
     let (question, passages) = (evidence.screened().sought(), evidence.passages());
+    let mut ranked =
+        foremost(question, passages, candidates(passages, evidence.quarantine()), ports.settings.sentences);
+    let texts = std::iter::once(question.to_owned()).chain(ranked.iter().map(|sentence| told(*sentence, passages)));
+    let cosines = compare(ports.embed.clone(), texts.collect()).await?;
+    let asked = Asked::of(question, |word| evidence.rarity(word));
+    for (index, sentence) in ranked.iter_mut().enumerate() {
+        let Some(passage) = passages.get(sentence.passage) else { continue };
+        let own = cosines.as_ref().and_then(|cosines| cosines.get(index)).copied();
+        sentence.features = asked.features(&Candidate {
+            sentence: sentence.span.of(&passage.text),
+            context: &context(passage),
+            passage: &passage.text,
+            cosine: own.unwrap_or(passage.cosine),
+            passage_cosine: passage.cosine,
+        });
+        // The passage's cosine went in before; the sentence's own takes its place.
+        sentence.score += own.map_or(0.0, |own| own - passage.cosine);
+    }
+    sort(&mut ranked, |sentence| sentence.features.rank());
+    Ok(ranked)
+}
+
+/// The sentences that are worth a comparison by meaning, `most` at most.
+fn foremost(question: &str, passages: &[Passage], mut all: Vec<Sentence>, most: usize) -> Vec<Sentence> {
     let asked = words::stems(question);
-    let mut ranked = candidates(passages, evidence.quarantine());
-    for sentence in &mut ranked {
+    for sentence in &mut all {
         if let Some(passage) = passages.get(sentence.passage) {
             let said = words::stems(&format!("{} {}", context(passage), sentence.span.of(&passage.text)));
             sentence.score = WORDS.mul_add(words::share(&asked, &said), passage.cosine);
         }
     }
-    sort(&mut ranked);
-    ranked.truncate(ports.settings.sentences);
-    let texts = std::iter::once(question.to_owned()).chain(ranked.iter().map(|sentence| told(*sentence, passages)));
-    let Some(cosines) = compare(ports.embed.clone(), texts.collect()).await? else { return Ok(ranked) };
-    for (sentence, cosine) in ranked.iter_mut().zip(cosines) {
-        let own = passages.get(sentence.passage).map_or(0.0, |passage| passage.cosine);
-        // The passage's cosine went in above; the sentence's own takes its place.
-        sentence.score += cosine - own;
-    }
-    sort(&mut ranked);
-    Ok(ranked)
+    sort(&mut all, |sentence| sentence.score);
+    all.truncate(most);
+    all
 }
 
 /// A sentence as it is compared: with the innermost heading, or the title.
@@ -114,14 +132,11 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn sort(sentences: &mut [Sentence]) {
-    // A score that is not a number sorts last; equal scores keep the order of the passages.
+fn sort(sentences: &mut [Sentence], by: impl Fn(&Sentence) -> f32) {
+    // What is not a number sorts last; equal ones keep the order of the passages.
     sentences.sort_by(|a, b| {
-        b.score
-            .is_nan()
-            .cmp(&a.score.is_nan())
-            .reverse()
-            .then(b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal))
+        let (a, b) = (by(a), by(b));
+        a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal))
     });
 }
 

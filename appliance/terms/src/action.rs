@@ -61,6 +61,12 @@ words!(
         Embed = "embed",
         /// Order documents by relevance.
         Rerank = "rerank",
+        /// Hold a text of one's own against the tenant's guardrail.
+        ApplyGuardrail = "apply_guardrail",
+        /// Read the versions of a tenant's guardrail.
+        ReadGuardrails = "read_guardrails",
+        /// Publish a version of a tenant's guardrail, put it in force, take it back.
+        ManageGuardrails = "manage_guardrails",
         /// List the models and assistants.
         ListModels = "list_models",
         /// List the collections and their documents.

@@ -12,7 +12,7 @@ use super::ingest::{described, mend};
 use crate::index::Index;
 use crate::index::force::Visible;
 use crate::index::version::Version;
-use crate::query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength};
+use crate::query::{Found, Mode, PairMatch, PairRef, Passage, Query, Strength, Word};
 use crate::retrieve::words::Terms;
 use crate::retrieve::{self, Hit, Question, RankError, Ranking};
 use crate::store::StoreError;
@@ -117,12 +117,15 @@ impl Library {
         self.in_one_view(scope, query.mode != Mode::Words, |db, opened| {
             let mut ranked = Vec::new();
             let mut strength = Strength::default();
+            let mut words: Vec<Word> =
+                terms.words().iter().map(|word| Word { word: word.clone(), rarity: 1.0 }).collect();
             for opened in opened {
                 let visible = Visible::new(&opened.index.versions, scope, scope.day(&self.zone));
-                let Ranking { hits, searched, vocabulary, idf_sum } =
+                let Ranking { hits, searched, vocabulary, idf_sum, rarity } =
                     retrieve::rank(db, opened.row.key, &opened.index, &visible, &question)?;
                 strength.searched += searched;
                 strength.vocabulary = strength.vocabulary.max(vocabulary);
+                words.iter_mut().zip(rarity).for_each(|(word, here)| word.rarity = word.rarity.min(here));
                 ranked.extend(hits.into_iter().map(|hit| Ranked { opened, idf_sum, hit }));
             }
             ranked.sort_by(|left, right| right.hit.score.total_cmp(&left.hit.score));
@@ -132,7 +135,7 @@ impl Library {
                 .filter_map(|ranked| passage(db, ranked).transpose())
                 .take(top)
                 .collect::<Result<Vec<_>, _>>()?;
-            Ok(Found { passages, strength })
+            Ok(Found { passages, strength, words })
         })
     }
 

@@ -41,6 +41,11 @@ impl Terms {
         Self(content)
     }
 
+    /// The words themselves.
+    pub(crate) fn words(&self) -> &[String] {
+        &self.0
+    }
+
     /// As an FTS5 expression, every word a string of its own: nothing in it is an operator.
     fn expression(&self) -> String {
         self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" OR ")
@@ -86,6 +91,8 @@ pub(super) struct WordHits {
     pub(super) vocabulary: f32,
     /// The sum of the words' idf.
     pub(super) idf_sum: f32,
+    /// How rare each word is, in the order of the terms: 1 for one that occurs nowhere, 0 for one that is everywhere.
+    pub(super) rarity: Vec<f32>,
 }
 
 /// How much of the question the passages that `find` lets through cover. A word that occurs nowhere counts as the
@@ -103,6 +110,7 @@ pub(super) fn coverage(
     let mut coverage: HashMap<Place, f32> = HashMap::new();
     let mut idf_sum = 0.0;
     let mut known = 0.0;
+    let mut rarity = Vec::with_capacity(terms.0.len());
     let mut holders = Vec::new();
     for word in &terms.0 {
         holders.clear();
@@ -114,6 +122,7 @@ pub(super) fn coverage(
         }
         let idf = idf(passages.max(count), count);
         idf_sum += idf;
+        rarity.push(idf / self::idf(passages.max(count), 0));
         known += if count > 0 { idf } else { 0.0 };
         for place in &holders {
             *coverage.entry(*place).or_default() += idf;
@@ -121,7 +130,7 @@ pub(super) fn coverage(
     }
     let share = |part: f32| if idf_sum > 0.0 { part / idf_sum } else { 0.0 };
     coverage.values_mut().for_each(|part| *part = share(*part));
-    Ok(WordHits { coverage, vocabulary: share(known), idf_sum })
+    Ok(WordHits { coverage, vocabulary: share(known), idf_sum, rarity })
 }
 
 /// The rarity of a word that `count` of `passages` hold, as BM25 weighs it, kept above zero.

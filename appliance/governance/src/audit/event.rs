@@ -120,6 +120,7 @@ fn policies(intent: &RecordedIntent) -> Vec<String> {
 const fn kind(action: Action) -> &'static str {
     match action {
         Action::Search
+        | Action::ReadGuardrails
         | Action::ListModels
         | Action::ListCollections
         | Action::ReadDocument
@@ -133,6 +134,7 @@ const fn kind(action: Action) -> &'static str {
         | Action::ManageModels
         | Action::ManageAccounts
         | Action::ManageKeys
+        | Action::ManageGuardrails
         | Action::ManageTenants => "U",
         _ => "E",
     }

@@ -122,6 +122,18 @@ impl OutcomeKind {
     }
 }
 
+/// A guardrail, and which version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guardrail {
+    /// Its name.
+    pub name: String,
+    /// Its number, or `DRAFT` for the configuration's own file.
+    pub version: String,
+    /// SHA-256 of the document's bytes; of nothing where it is the built-in one.
+    pub sha256: String,
+}
+
 /// How an entry ended, with what it used. Build it from a kind and add what there is.
 ///
 /// ```
@@ -145,6 +157,9 @@ pub struct Outcome {
     /// The models that took part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
+    /// The guardrail that was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<Guardrail>,
     /// The SHA-256 over a random salt and what somebody said in words, both of which are kept elsewhere: binds them to
     /// this record, and tells nothing of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +181,7 @@ impl Outcome {
             counts: BTreeMap::new(),
             documents: Vec::new(),
             models: Vec::new(),
+            guardrail: None,
             commitment: None,
             capture: None,
             checkpoint_key: None,
@@ -216,6 +232,13 @@ impl Outcome {
     #[must_use]
     pub fn with_model(mut self, model: Model) -> Self {
         self.models.push(model);
+        self
+    }
+
+    /// Names the guardrail that was applied.
+    #[must_use]
+    pub fn with_guardrail(mut self, guardrail: Guardrail) -> Self {
+        self.guardrail = Some(guardrail);
         self
     }
 
@@ -350,6 +373,8 @@ pub struct RecordedOutcome {
     pub documents: Vec<Document>,
     #[serde(default)]
     pub models: Vec<Model>,
+    #[serde(default)]
+    pub guardrail: Option<Guardrail>,
     #[serde(default)]
     pub commitment: Option<String>,
     #[serde(default)]

@@ -131,16 +131,22 @@ impl Policy {
     /// [`PolicyError`] with the first thing that is wrong with it.
     pub fn read(text: &str) -> Result<Self, PolicyError> {
         let policy: Self = toml::from_str(text).map_err(|error| PolicyError::Form(error.to_string()))?;
-        if policy.version != VERSION {
-            return Err(PolicyError::Version(policy.version));
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// What is wrong with a policy that is well formed, if anything.
+    pub(crate) fn check(&self) -> Result<(), PolicyError> {
+        if self.version != VERSION {
+            return Err(PolicyError::Version(self.version));
         }
-        if !(0.0..=1.0).contains(&policy.least_confidence) {
-            return Err(PolicyError::Confidence(policy.least_confidence));
+        if !(0.0..=1.0).contains(&self.least_confidence) {
+            return Err(PolicyError::Confidence(self.least_confidence));
         }
         let mut seen = BTreeSet::new();
-        match policy.entities.iter().find(|rule| !seen.insert(rule.kind)) {
+        match self.entities.iter().find(|rule| !seen.insert(rule.kind)) {
             Some(rule) => Err(PolicyError::Twice(rule.kind)),
-            None => Ok(policy),
+            None => Ok(()),
         }
     }
 

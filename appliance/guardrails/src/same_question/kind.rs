@@ -3,7 +3,7 @@
 
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Reason,
     Place,
     Person,
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 /// The kind of a question in lower-case words, by its first question word; `None` where it has none.
-pub(super) fn kind(words: &[String]) -> Option<Kind> {
+pub(crate) fn kind(words: &[String]) -> Option<Kind> {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let asks = |at: usize| {
         Some(match word(at) {

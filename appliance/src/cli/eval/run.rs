@@ -82,7 +82,7 @@ pub(super) fn run(site: &site::Arguments, wanted: Arguments) -> anyhow::Result<E
 }
 
 /// The configuration: of the folder that was named, else as every command finds it.
-fn loaded(site: &site::Arguments, folder: Option<&Path>) -> anyhow::Result<Loaded> {
+pub(super) fn loaded(site: &site::Arguments, folder: Option<&Path>) -> anyhow::Result<Loaded> {
     match folder {
         Some(_) if site.config.is_some() => bail!("--site and --config name a site each: give one of them"),
         Some(folder) => {
@@ -106,7 +106,7 @@ fn configured(loaded: &Loaded, model: Option<&str>) -> (Config, Writers) {
     (config, Writers::UnderEvaluation)
 }
 
-fn tenant(app: &App, named: Option<TenantId>) -> anyhow::Result<TenantId> {
+pub(super) fn tenant(app: &App, named: Option<TenantId>) -> anyhow::Result<TenantId> {
     let mut tenants = app.tenants.keys();
     match (named, tenants.next(), tenants.next()) {
         (Some(named), _, _) => Ok(named),

@@ -168,7 +168,7 @@ impl Knowledge for Shelf {
         self.seen.lock().unwrap().extend(scope.collections().iter().map(ToString::to_string));
         self.sought.lock().unwrap().push(query.text.clone());
         let passages = self.passages.iter().take(query.top).cloned().collect();
-        Ok(Found { passages, strength: Strength::default() })
+        Ok(Found { passages, strength: Strength::default(), words: Vec::new() })
     }
 }
 

@@ -15,6 +15,9 @@ const ACTIONS: &str = "
     generate             AT  -     -        -                 -          -        -             yes
     embed                AT  -     -        -                 -          -        -             yes
     rerank               AT  -     -        -                 -          -        -             yes
+    apply_guardrail      T   -     -        yes               -          -        -             yes
+    read_guardrails      T   -     -        yes               yes        -        yes           yes
+    manage_guardrails    T   -     -        -                 -          -        yes           -
     list_models          AT  yes   yes      yes               -          yes      yes           yes
     list_collections     TC  yes   yes      yes               -          -        -             yes
     read_document        CD  yes   yes      yes               -          -        -             -

@@ -1,0 +1,317 @@
+//! A guardrail as a document: what is done with identifiers, attacks, denied topics and words, and how well an answer must
+//! rest on its evidence. The same document for every model and every face.
+//!
+//! ```toml
+//! version = 1                            # of this format
+//! blocked_input_message = "This cannot be asked here."
+//! default = "ANONYMIZE"                  # identifiers: see `redact::Policy`
+//!
+//! [[filters]]
+//! type = "PROMPT_ATTACK"
+//! input_strength = "MEDIUM"
+//! evidence_strength = "MEDIUM"
+//!
+//! [[topics]]
+//! name = "legal advice"
+//! definition = "Whether the hospital can be sued, and for how much."
+//! examples = ["Can I sue the pharmacy for the wrong pills?"]
+//!
+//! [words]
+//! words = ["Acme Corp", "off the record"]
+//!
+//! [grounding]
+//! grounding = 0.7
+//! ```
+//!
+//! **What it is not:** a judge of meaning. Words are looked for here; how near a text is to a topic is for whoever holds an
+//! embedding model, who hands the likeness in.
+//!
+//! # Why
+//! - **The cloud's vocabulary**, so that a policy can be carried over: types, strengths and actions are Bedrock's. What is not
+//!   built here (content categories, managed word lists) is refused by name and not passed over: whoever carries a policy
+//!   over must know what it no longer does.
+//! - **One file**, so that a version is one hash: what was measured is what is put in force.
+
+mod word;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::Strength,
+    detect::Pattern,
+    redact::{Action, EntityRule, Policy, PolicyError},
+};
+
+pub use word::Words;
+
+/// A guardrail, read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The version of the format: 1.
+    pub version: u32,
+    /// What it is for, in words for its keeper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What a caller is told whose text is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_input_message: Option<String>,
+    /// What is said in place of an answer that is held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_output_message: Option<String>,
+    /// See [`Policy::default`](struct@Policy).
+    #[serde(default = "anonymize")]
+    pub default: Action,
+    /// See [`Policy::least_confidence`].
+    #[serde(default = "least")]
+    pub least_confidence: f32,
+    /// See [`Policy::entities`].
+    #[serde(default)]
+    pub entities: Vec<EntityRule>,
+    /// See [`Policy::regexes`].
+    #[serde(default)]
+    pub regexes: Vec<Pattern>,
+    /// Content filters. One that is not named acts as the configuration says.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+    /// What is not spoken about.
+    #[serde(default)]
+    pub topics: Vec<Topic>,
+    /// Words that are not said.
+    #[serde(default)]
+    pub words: Words,
+    /// Least scores of a whole answer. Without it they are those of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<Grounding>,
+}
+
+/// A content filter.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// What it finds.
+    #[serde(rename = "type")]
+    pub kind: FilterKind,
+    /// How much of it is refused in what a caller says.
+    #[serde(default)]
+    pub input_strength: Strength,
+    /// How much of it is kept out of prompts and answers in what documents say.
+    #[serde(default)]
+    pub evidence_strength: Strength,
+}
+
+/// The kinds of filter. `PROMPT_ATTACK` alone is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "the names are Bedrock's own")]
+pub enum FilterKind {
+    PromptAttack,
+    Hate,
+    Insults,
+    Sexual,
+    Violence,
+    Misconduct,
+}
+
+/// A denied topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Its name, for records and replies.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub definition: String,
+    /// Texts that are about it.
+    #[serde(default)]
+    pub examples: Vec<String>,
+    /// From which likeness on a text is about it: the cosine of its embedding with that of the definition or of an example.
+    /// Default: 0.6. Measure it on questions of one's own: what is near differs with the embedding model.
+    #[serde(default = "likeness")]
+    pub likeness: f32,
+}
+
+impl Topic {
+    /// The texts that a text is compared with: the definition, then the examples.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.definition.as_str()).chain(self.examples.iter().map(String::as_str))
+    }
+}
+
+/// Least scores of a whole answer, 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grounding {
+    /// Least share of an answer's claims that the evidence bears.
+    pub grounding: f32,
+    /// Least relevance to the question.
+    pub relevance: f32,
+}
+
+/// The version of the format that this program reads.
+const FORMAT: u32 = 1;
+/// As many topics as Bedrock takes.
+const TOPICS: usize = 30;
+
+const fn anonymize() -> Action {
+    Action::Anonymize
+}
+
+const fn least() -> f32 {
+    0.4
+}
+
+const fn likeness() -> f32 {
+    0.6
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            version: FORMAT,
+            description: None,
+            blocked_input_message: None,
+            blocked_output_message: None,
+            default: anonymize(),
+            least_confidence: least(),
+            entities: Vec::new(),
+            regexes: Vec::new(),
+            filters: Vec::new(),
+            topics: Vec::new(),
+            words: Words::default(),
+            grounding: None,
+        }
+    }
+}
+
+/// Why a document cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// It is not well formed, or holds a key or a word that is not known.
+    #[error("the guardrail cannot be read: {0}")]
+    Form(String),
+    /// Its identifiers.
+    #[error(transparent)]
+    Identifiers(#[from] PolicyError),
+    /// A filter that is not built.
+    #[error("the filter `{0}` is not built here: take it out, and know that nothing filters for it")]
+    NotBuilt(String),
+    /// A filter that is given twice.
+    #[error("`PROMPT_ATTACK` has two filters: keep one")]
+    FilterTwice,
+    /// Too many topics, or one without a name or a definition, or two of one name.
+    #[error("topics: give at most {TOPICS}, each with a name of its own and a definition")]
+    Topics,
+    /// A number that is no share.
+    #[error("`{0}` must lie between 0 and 1")]
+    Share(&'static str),
+    /// A word that is no word.
+    #[error("`words.words` holds an entry without a letter or a digit: take it out")]
+    EmptyWord,
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with the first thing that is wrong with it.
+    pub fn read(text: &str) -> Result<Self, DocumentError> {
+        let document: Self = toml::from_str(text).map_err(|error| DocumentError::Form(error.to_string()))?;
+        document.policy().check()?;
+        if let Some(filter) = document.filters.iter().find(|filter| filter.kind != FilterKind::PromptAttack) {
+            let name = toml::Value::try_from(filter.kind).ok().and_then(|name| name.as_str().map(str::to_owned));
+            return Err(DocumentError::NotBuilt(name.unwrap_or_default()));
+        }
+        if document.filters.len() > 1 {
+            return Err(DocumentError::FilterTwice);
+        }
+        let mut names = BTreeSet::new();
+        let faulty = |topic: &Topic| {
+            topic.name.trim().is_empty() || topic.definition.trim().is_empty() || !names.insert(topic.name.clone())
+        };
+        if document.topics.len() > TOPICS || document.topics.iter().any(faulty) {
+            return Err(DocumentError::Topics);
+        }
+        let is_share = |value: f32| (0.0..=1.0).contains(&value);
+        if !document.topics.iter().all(|topic| is_share(topic.likeness)) {
+            return Err(DocumentError::Share("topics.likeness"));
+        }
+        let Grounding { grounding, relevance } = document.grounding.unwrap_or_default();
+        for (name, value) in [("grounding.grounding", grounding), ("grounding.relevance", relevance)] {
+            if !is_share(value) {
+                return Err(DocumentError::Share(name));
+            }
+        }
+        if document.words.has_empty() { Err(DocumentError::EmptyWord) } else { Ok(document) }
+    }
+
+    /// What is done with identifiers.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            version: self.version,
+            default: self.default,
+            least_confidence: self.least_confidence,
+            entities: self.entities.clone(),
+            regexes: self.regexes.clone(),
+        }
+    }
+
+    /// The filter for prompt attacks, if it names one.
+    pub fn attacks(&self) -> Option<&Filter> {
+        self.filters.iter().find(|filter| filter.kind == FilterKind::PromptAttack)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_of_identifiers_alone_reads_as_before() {
+        let text = "version = 1\n[[entities]]\ntype = \"DATE\"\naction = \"NONE\"";
+        let document = Document::read(text).unwrap();
+        assert_eq!(document.policy(), Policy::read(text).unwrap());
+        assert_eq!(document.attacks(), None);
+    }
+
+    #[test]
+    fn a_document_is_written_and_read_back() {
+        let text = "version = 1\nblocked_input_message = \"No.\"\n[[filters]]\ntype = \"PROMPT_ATTACK\"\n\
+                    input_strength = \"HIGH\"\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n\
+                    [words]\nwords = [\"Acme Corp\"]\n[grounding]\ngrounding = 0.5\n";
+        let document = Document::read(text).unwrap();
+        assert_eq!(document.attacks().unwrap().input_strength, Strength::High);
+        assert_eq!(document.topics[0].told().collect::<Vec<_>>(), ["Lawsuits."]);
+        assert_eq!(Document::read(&toml::to_string(&document).unwrap()).unwrap(), document);
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_by_name() {
+        for kind in ["HATE", "INSULTS", "SEXUAL", "VIOLENCE", "MISCONDUCT"] {
+            let text = format!("version = 1\n[[filters]]\ntype = \"{kind}\"\n");
+            assert_eq!(Document::read(&text), Err(DocumentError::NotBuilt(kind.to_owned())));
+        }
+        assert!(matches!(
+            Document::read("version = 1\n[words]\nmanaged = [\"PROFANITY\"]"),
+            Err(DocumentError::Form(_))
+        ));
+    }
+
+    #[test]
+    fn faults_are_refused() {
+        let topic = "[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
+        for (text, fault) in [
+            (format!("version = 1\n{topic}{topic}"), DocumentError::Topics),
+            ("version = 1\n[[topics]]\nname = \"x\"\ndefinition = \"\"\n".to_owned(), DocumentError::Topics),
+            (format!("version = 1\n{topic}likeness = 1.5\n"), DocumentError::Share("topics.likeness")),
+            ("version = 1\n[grounding]\nrelevance = -0.1\n".to_owned(), DocumentError::Share("grounding.relevance")),
+            ("version = 1\n[words]\nwords = [\"!\"]\n".to_owned(), DocumentError::EmptyWord),
+            ("version = 3\n".to_owned(), DocumentError::Identifiers(PolicyError::Version(3))),
+        ] {
+            assert_eq!(Document::read(&text), Err(fault), "{text}");
+        }
+        let filter = "[[filters]]\ntype = \"PROMPT_ATTACK\"\n";
+        assert_eq!(Document::read(&format!("version = 1\n{filter}{filter}")), Err(DocumentError::FilterTwice));
+    }
+}
