@@ -25,6 +25,7 @@
 mod capture;
 pub mod citation;
 mod generate;
+pub mod guardrail;
 mod identifiers;
 pub mod knowledge;
 pub mod model;
@@ -52,6 +53,7 @@ use cloister_terms::{Clock, Random, RequestId};
 pub use capture::Answered;
 pub use citation::{Citation, Claim, ClaimVerdict, Lane, Scores, Withheld};
 pub use generate::Draft;
+pub use guardrail::Guardrail;
 pub use identifiers::Identifiers;
 pub use knowledge::Knowledge;
 pub use model::{Generate, GenerateRequest, Priority};
@@ -81,6 +83,8 @@ pub struct Ports {
     pub settings: Arc<Settings>,
     /// The tenant's guardrail for identifiers of people.
     pub identifiers: Arc<Identifiers>,
+    /// The tenant's guardrail: its topics and words, and which version acts.
+    pub guardrail: Arc<Guardrail>,
     /// Where random bytes come from.
     pub random: Arc<dyn Random>,
     /// What time it is: documents not yet or no longer in force are not evidence.
@@ -116,7 +120,7 @@ async fn walk(
     question: Question,
     sink: &mut dyn Sink,
 ) -> Result<Answer, Stop> {
-    let screened = screen::screen(ports, permit, session, question)?;
+    let screened = screen::screen(ports, permit, session, question).await?;
     let evidence = retrieve::retrieve(ports, screened).await?;
     let prompt = prompt::prompt(ports, evidence).await?;
     let draft = generate::generate(ports, prompt);

@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use cloister_governance::{
     accounts::Accounts,
     approvals::Approvals,
+    guardrails::Guardrails,
     audit::Log,
     captures::Captures,
     declarations::Declarations,
@@ -30,7 +31,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{Generate, Identifiers, Ports, Stop, model},
+    pipeline::{Generate, Guardrail, Identifiers, Ports, Stop, model},
     session::Sessions,
 };
 
@@ -38,6 +39,7 @@ mod declared;
 mod embedding;
 mod engine;
 mod generation;
+pub(crate) mod guardrail;
 mod identifiers;
 mod inspection;
 mod lane;
@@ -51,7 +53,7 @@ pub use engine::{ENGINE, Engine};
 pub use generation::PoolGenerate;
 pub use identifiers::identifiers;
 pub use inspection::Inspection;
-pub use lane::Writers;
+pub use lane::{Trial, Writers};
 pub use policy::policy;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -200,14 +202,14 @@ impl App {
     /// # Errors
     /// The first thing that is not as it must be, with what to do about it.
     pub fn start(config: Config) -> anyhow::Result<Self> {
-        Self::start_for(config, Writers::Approved)
+        Self::start_for(config, Trial::NONE)
     }
 
-    /// The same with a say in whose composed answers are shown. What serves callers is started by [`App::start`].
+    /// The same with a say in what holds. What serves callers is started by [`App::start`].
     ///
     /// # Errors
     /// As [`App::start`].
-    pub fn start_for(mut config: Config, writers: Writers) -> anyhow::Result<Self> {
+    pub fn start_for(mut config: Config, trial: Trial) -> anyhow::Result<Self> {
         let (clock, random) = (clock(), random());
         let store = store_to_change(&config)?;
         let audit = Log::open(&store.audit(), Arc::clone(&clock), Arc::clone(&random))?;
@@ -220,7 +222,7 @@ impl App {
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.as_ref().map(Generation::port);
         let model = generate.as_ref().map(|model| model.identity());
-        lane::shut_unless_earned(&mut config, writers, &Approvals::open(&store.fleet())?, model.as_ref())?;
+        lane::shut_unless_earned(&mut config, trial.writers, &Approvals::open(&store.fleet())?, model.as_ref())?;
         let gate = Gate { policy, audit };
         let sessions = Sessions::new(&config.session, Arc::clone(&clock), Arc::clone(&random));
         let identity =
@@ -228,16 +230,17 @@ impl App {
         let (pools, tenants) = (Some(pools), BTreeMap::new());
         let mut app =
             Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
-        app.open_tenants()?;
+        app.open_tenants(trial.guardrail)?;
         Ok(app)
     }
 
-    /// Opens the library of every tenant that is configured or declared; one that is new gets its database.
+    /// Opens the library of every tenant that is configured or declared; one that is new gets its database. A tenant that has this version
+    /// of a guardrail is held to it.
     ///
     /// # Errors
-    /// When a database cannot be made or opened.
-    pub(crate) fn open_tenants(&mut self) -> anyhow::Result<()> {
-        let settings = Arc::new(self.config.answer.clone());
+    /// When a database cannot be made or opened, or a guardrail cannot be used.
+    pub(crate) fn open_tenants(&mut self, guardrail: Option<u32>) -> anyhow::Result<()> {
+        let guardrails = Guardrails::open(&self.store.fleet())?;
         let mut tenants = declared(&Declarations::open(&self.store.fleet())?)?;
         tenants.extend(self.config.tenants.clone());
         for (name, tenant) in &tenants {
@@ -246,10 +249,16 @@ impl App {
             let (embed, clock) = (Arc::clone(&questions), Arc::clone(&self.clock));
             let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
             self.store.tenant(name)?.follow()?;
-            let inspection = Arc::new(Inspection(self.config.answer.attack.document));
+            let of_tenant = || format!("tenant `{name}`");
+            let held = guardrail::held(&guardrails, name, tenant, guardrail).with_context(of_tenant)?;
+            let settings = Arc::new(guardrail::settings(&self.config.answer, &held.document));
+            let inspection = Arc::new(Inspection(settings.attack.document));
             let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
             let library = Arc::new(library.taking_in_with(documents));
-            let identifiers = Arc::new(identifiers(tenant).with_context(|| format!("tenant `{name}`"))?);
+            let identifiers = Arc::new(identifiers(tenant, &held.document).with_context(of_tenant)?);
+            let told = (name.to_string(), held.version, held.sha256);
+            let guardrail = Guardrail::new(told, held.document, questions.as_ref());
+            let guardrail = Arc::new(guardrail.with_context(|| format!("the topics of the tenant `{name}`"))?);
             let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
             let refused = || format!("the tenant `{name}` requires captures, and they cannot be written");
             let recorder = Recorder::of(&captures, tenant.captures, self.means(&identifiers)).with_context(refused)?;
@@ -257,8 +266,9 @@ impl App {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
                 embed: questions,
                 generate: self.generate.clone(),
-                settings: Arc::clone(&settings),
+                settings,
                 identifiers,
+                guardrail,
                 random: Arc::clone(&self.random),
                 clock: Arc::clone(&self.clock),
                 recorder,

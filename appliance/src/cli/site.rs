@@ -13,6 +13,8 @@ use clap::Args;
 use cloister_governance::{
     accounts::Accounts,
     audit::{Log, Outcome},
+    declarations::Declarations,
+    guardrails::Guardrails,
     policy::{Permit, Principal, Resource},
     store::Store,
 };
@@ -23,6 +25,7 @@ use crate::{
     config::{Config, Loaded},
     governed::{Call, Gate, governed_blocking},
     identity::Caller,
+    pipeline::Settings,
     wiring::{self, PoolEmbed},
 };
 
@@ -127,8 +130,17 @@ impl Desk {
         let connect = wiring::connect(&self.store, tenant)?;
         let library = Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?;
         self.store.tenant(tenant)?.follow()?;
-        let inspection = Arc::new(wiring::Inspection(self.config.answer.attack.document));
+        let inspection = Arc::new(wiring::Inspection(self.settings(tenant)?.attack.document));
         Ok(library.in_zone(self.config.site.time_zone()).inspected_by(inspection))
+    }
+
+    /// How a tenant's questions are answered, its guardrail counted in.
+    fn settings(&self, tenant: &TenantId) -> anyhow::Result<Settings> {
+        let declared = wiring::declared(&Declarations::open(&self.store.fleet())?)?;
+        let configured = self.config.tenants.get(tenant).or_else(|| declared.get(tenant)).cloned().unwrap_or_default();
+        let guardrails = Guardrails::open(&self.store.fleet())?;
+        let held = wiring::guardrail::held(&guardrails, tenant, &configured, None)?;
+        Ok(wiring::guardrail::settings(&self.config.answer, &held.document))
     }
 
     /// Parsers in a child process: this program again, as `parse-worker`.

@@ -21,7 +21,7 @@ use crate::{
     identity::Caller,
     pipeline::{
         self, Answer, Citation, Lane, Passed, Ports, Priority, Question, Settings, Sink, Stop, Weighed,
-        knowledge::blocking,
+        guardrail::BUILT_IN, knowledge::blocking,
     },
     wiring::App,
 };
@@ -134,19 +134,33 @@ impl Site {
             tenant: self.tenant.to_string(),
             embed: Named { name: embed.name, sha256: embed.sha256 },
             generate: self.ports.generate.as_ref().map(|model| named(model.identity())),
-            guardrail: self.guardrail()?,
+            guardrail: self.guardrail(),
             settings: sha256(settings.as_bytes()),
             collections: collections.collect(),
         })
     }
 
-    /// The guardrail's document that the tenant names.
-    fn guardrail(&self) -> anyhow::Result<Option<Named>> {
-        let tenant = self.app.config.tenants.get(&self.tenant);
-        let Some(path) = tenant.and_then(|tenant| tenant.guardrail.as_ref()) else { return Ok(None) };
-        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Some(Named { name, sha256: sha256(&bytes) }))
+    /// The guardrail that holds, where it is not the built-in one.
+    fn guardrail(&self) -> Option<Named> {
+        let guardrail = &self.ports.guardrail;
+        let named = || Named {
+            name: format!("{}:{}", guardrail.name(), guardrail.version()),
+            sha256: guardrail.sha256().to_owned(),
+        };
+        (guardrail.version() != BUILT_IN).then(named)
+    }
+
+    /// That the version which is to be measured is the one that holds.
+    ///
+    /// # Errors
+    /// When the tenant has no such version.
+    pub fn is_held_to(&self, wanted: Option<u32>) -> anyhow::Result<()> {
+        match wanted.map(|wanted| wanted.to_string()) {
+            Some(wanted) if self.ports.guardrail.version() != wanted => {
+                bail!("`{}` has no version {wanted} of its guardrail: see `cloister guardrail list`", self.tenant)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks as an agent asks, one of many that a program works through or somebody who waits.

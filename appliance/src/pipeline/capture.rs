@@ -59,7 +59,7 @@ impl Asked {
 
 /// Seals what was asked with how it ended. Where the tenant requires that and it cannot be, the answer is withheld.
 pub(super) async fn capture(ports: &Ports, asked: Asked, ended: Result<Answer, Stop>) -> Answered {
-    let outcome = ended.as_ref().map_or_else(Stop::outcome, Answer::outcome);
+    let outcome = ended.as_ref().map_or_else(Stop::outcome, Answer::outcome).with_guardrail(ports.guardrail.applied());
     let Some(mut exchange) = asked.0 else { return Answered { ended, outcome } };
     if let Ok(answer) = &ended {
         let pairs = answer.evidence().pairs().iter().map(|pair| &pair.passage);

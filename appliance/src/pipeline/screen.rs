@@ -1,5 +1,5 @@
 //! First stage: nothing goes on but screened text. What reads as an attack on the model is refused, and identifiers of
-//! people are masked or refused.
+//! people are masked or refused; so are denied words and topics.
 
 use std::time::Instant;
 
@@ -91,13 +91,19 @@ impl Screened {
 }
 
 /// Screens the question.
-pub(super) fn screen(ports: &Ports, permit: Permit, session: Session, question: Question) -> Result<Screened, Stop> {
+pub(super) async fn screen(
+    ports: &Ports,
+    permit: Permit,
+    session: Session,
+    question: Question,
+) -> Result<Screened, Stop> {
     let deadline = Instant::now() + ports.settings.time().mul_f32(0.9);
     let clean = guard::screen(question.text.expose(), ports.settings.question_characters, &[]).map_err(|refusal| {
         let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
     refuse_attack(ports, &clean.text)?;
+    ports.guardrail.screen(&ports.embed, &clean.text).await?;
     let masked = ports.identifiers.question(clean.text, ports.random.as_ref())?;
     Ok(Screened {
         permit,

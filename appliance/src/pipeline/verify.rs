@@ -140,6 +140,12 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
             draft.pass_over(lane, judged.reason());
             continue;
         }
+        // A composed draft was cut before such a word, and a warning is given whatever its words; what else is given word for
+        // word is given whole or not at all.
+        if judged.units.iter().any(|unit| !unit.is_warning() && ports.guardrail.withholds(unit.text())) {
+            draft.pass_over(lane, "word");
+            continue;
+        }
         let scores = measure::scores(draft.prompt().evidence(), lane, &judged.units, judged.withheld.is_some());
         if let Some(below) = measure::below(scores, threshold) {
             draft.pass_over(lane, below);
@@ -206,7 +212,8 @@ async fn fold_stream(
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
-    let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into(), &ports.identifiers);
+    let guards = (&*ports.identifiers, &*ports.guardrail);
+    let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into(), guards);
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
         match tokio::time::timeout_at(deadline, events.next()).await {

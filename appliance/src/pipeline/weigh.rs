@@ -33,7 +33,7 @@ pub(crate) async fn weigh(
     session: Session,
     question: Question,
 ) -> Result<(f32, Vec<Weighed>), Stop> {
-    let screened = screen::screen(ports, permit, session, question)?;
+    let screened = screen::screen(ports, permit, session, question).await?;
     let evidence = retrieve::retrieve(ports, screened).await?;
     let ranked = sentence::rank(ports, &evidence).await?;
     let weighed = ranked.into_iter().filter_map(|sentence| weighed(&evidence, sentence));

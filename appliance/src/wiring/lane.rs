@@ -23,6 +23,20 @@ pub enum Writers {
     UnderEvaluation,
 }
 
+/// What a process tries that does not hold yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Who may write answers.
+    pub writers: Writers,
+    /// The version of a guardrail to be held to, in place of the one in force.
+    pub guardrail: Option<u32>,
+}
+
+impl Trial {
+    /// Nothing: what holds, holds.
+    pub const NONE: Self = Self { writers: Writers::Approved, guardrail: None };
+}
+
 /// Shuts the composed lane where it is switched on for a model that has not earned it, and says so in the log.
 ///
 /// # Errors

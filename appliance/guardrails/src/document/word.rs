@@ -73,7 +73,8 @@ mod tests {
         #[test]
         fn an_entry_is_found_wherever_it_stands(before in "[a-z ]{0,20}", after in "[a-z ]{0,20}") {
             let text = format!("{before} Off The Record {after}");
-            prop_assert_eq!(words(&["off the record"]).found(&text), ["off the record"]);
+            let list = words(&["off the record"]);
+            prop_assert_eq!(list.found(&text), ["off the record"]);
         }
     }
 }

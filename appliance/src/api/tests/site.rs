@@ -151,7 +151,7 @@ impl Site {
             random,
             store,
         };
-        app.open_tenants().unwrap();
+        app.open_tenants(None).unwrap();
         fill(&app);
         let app = Arc::new(app);
         let edge = Edge::new(&app.config.server, metrics, Arc::clone(&app.random));

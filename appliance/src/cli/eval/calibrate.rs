@@ -13,7 +13,7 @@ use crate::{
         Site, Suite,
         calibrate::{choose, effects, questions, weigh},
     },
-    wiring::{App, Writers},
+    wiring::App,
 };
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(super) fn run(site: &site::Arguments, wanted: Arguments) -> anyhow::Result<E
     serve::log("warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let weighings = runtime.block_on(async {
-        let app = Arc::new(tokio::task::block_in_place(|| App::start_for(config, Writers::Approved))?);
+        let app = Arc::new(tokio::task::block_in_place(|| App::start(config))?);
         let site = Site::new(Arc::clone(&app), evaluating::tenant(&app, tenant)?, labels)?;
         let bar = progress::count(questions(&suite).count() as u64);
         let weighings = weigh(&site, &suite, &mut || bar.inc(1)).await;

@@ -15,7 +15,7 @@ use crate::{
     cli::{progress, serve, site},
     config::{Config, Loaded},
     evaluation::{self, Gate, Options, Site, Suite},
-    wiring::{App, Writers},
+    wiring::{App, Trial, Writers},
 };
 
 #[derive(Debug, Args)]
@@ -44,13 +44,16 @@ pub(super) struct Arguments {
     /// A model of the registry that is to write answers in this run, approved or not; nobody is served meanwhile
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// A published version of the tenant's guardrail that is to hold in this run, in force or not
+    #[arg(long, value_name = "NUMBER")]
+    guardrail: Option<u32>,
     /// A gate that the report holds the figures against, in place of the suite's own
     #[arg(long, value_name = "GATE.toml")]
     gate: Option<PathBuf>,
 }
 
 pub(super) fn run(site: &site::Arguments, wanted: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { suite, folder, out, resume, seed, tenant: named, labels, model, gate } = wanted;
+    let Arguments { suite, folder, out, resume, seed, tenant: named, labels, model, guardrail, gate } = wanted;
     let suite = Suite::read(&suite, seed)?;
     let gate = gate.as_ref().or(suite.gate.as_ref()).map(|path| Gate::read(path)).transpose()?;
     let (config, writers) = configured(&loaded(site, folder.as_deref())?, model.as_deref());
@@ -58,8 +61,10 @@ pub(super) fn run(site: &site::Arguments, wanted: Arguments) -> anyhow::Result<E
     let options = Options { out, resume, seed };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let run = runtime.block_on(async {
-        let app = Arc::new(tokio::task::block_in_place(|| App::start_for(config, writers))?);
+        let trial = Trial { writers, guardrail };
+        let app = Arc::new(tokio::task::block_in_place(|| App::start_for(config, trial))?);
         let site = Site::new(Arc::clone(&app), tenant(&app, named)?, labels)?;
+        site.is_held_to(guardrail)?;
         let bar = progress::count(suite.parts.iter().map(|part| part.items.len() as u64).sum());
         bar.set_message(suite.name.clone());
         let run = evaluation::run(&site, &suite, gate.as_ref(), &options, &mut || bar.inc(1)).await;

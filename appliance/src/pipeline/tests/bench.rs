@@ -15,7 +15,7 @@ use crate::{
     capture::Recorder,
     edge::rig::Seeded,
     pipeline::{
-        Answer, Generate, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop, answer,
+        Answer, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop, answer,
         knowledge::Listed, scripted::Scripted,
     },
     session::Session,
@@ -26,6 +26,7 @@ pub(super) struct Bench {
     pub(super) settings: Settings,
     pub(super) model: Arc<Scripted>,
     pub(super) identifiers: Arc<Identifiers>,
+    pub(super) guardrail: Arc<Guardrail>,
 }
 
 #[derive(Clone, Default)]
@@ -61,7 +62,7 @@ pub(super) fn passage(name: &str, text: &str, cosine: f32, coverage: f32) -> Pas
 impl Bench {
     pub(super) fn new() -> Self {
         let model = Arc::new(Scripted::new(Vec::new()));
-        Self { shelf: Shelf::default(), settings: Settings::default(), model, identifiers: Arc::default() }
+        Self { shelf: Shelf::default(), settings: Settings::default(), model, identifiers: Arc::default(), guardrail: Arc::default() }
     }
 
     pub(super) fn holding(mut self, passage: Passage) -> Self {
@@ -118,6 +119,7 @@ impl Bench {
             generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
             settings: Arc::new(self.settings.clone()),
             identifiers: Arc::clone(&self.identifiers),
+            guardrail: Arc::clone(&self.guardrail),
             random: Arc::new(Seeded::new(3)),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
             recorder: Recorder::off(),

@@ -12,6 +12,7 @@ use cloister_knowledge::Passage;
 use super::{Judged, Passed};
 use crate::pipeline::{
     citation::{Citation, ClaimVerdict, Withheld},
+    guardrail::Guardrail,
     identifiers::Identifiers,
     quarantine::Quarantine,
     retrieve,
@@ -28,6 +29,7 @@ pub(super) struct Fold<'a> {
     contexts: Vec<String>,
     limits: Limits,
     identifiers: &'a Identifiers,
+    guardrail: &'a Guardrail,
     text: String,
     from: usize,
     judged: Judged,
@@ -40,7 +42,7 @@ impl<'a> Fold<'a> {
         evidence: &'a retrieve::Evidence,
         shown: &'a [Sentence],
         limits: Limits,
-        identifiers: &'a Identifiers,
+        (identifiers, guardrail): (&'a Identifiers, &'a Guardrail),
     ) -> Self {
         let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
         let above = |s: &Sentence| passages.get(s.passage).map(|passage| standing_under(passage, *s, quarantine));
@@ -55,6 +57,7 @@ impl<'a> Fold<'a> {
             contexts,
             limits,
             identifiers,
+            guardrail,
             text,
             from: 0,
             judged,
@@ -150,6 +153,7 @@ impl<'a> Fold<'a> {
         let found = support::check_after(&before, &unit, &evidence, self.limits);
         let place = found.evidence.and_then(|index| Some((index, self.cite(index)?)));
         match (found.verdict, place) {
+            (Verdict::Supported, Some(_)) if self.guardrail.withholds(&unit) => self.judged.cut = true,
             // Nothing bears a patient's name in an answer, though every word of it may stand in the evidence.
             (Verdict::Supported, Some(_)) if !self.identifiers.kept_out(&unit, Side::Output).is_empty() => {
                 self.judged.cut = true;

@@ -1,0 +1,164 @@
+//! A tenant's guardrail on its way through the pipeline: denied topics and words, and which version acts.
+//!
+//! **What it is not:** the whole of the document. Identifiers are [`Identifiers`](super::Identifiers)', strengths and
+//! thresholds stand in the tenant's [`Settings`](super::Settings): they were put there from the same document.
+//!
+//! # Why
+//! - **A topic that cannot be judged is denied.** Where the embedding model is busy or fails, a question is refused that might be
+//!   about one.
+//! - **The record names the version, not the topic's text.** What was found is a place in a list; the list is in the version.
+
+use std::sync::Arc;
+
+use cloister_governance::audit;
+use cloister_guardrails::document::Document;
+use cloister_knowledge::{Embed, EmbedError};
+
+use super::{
+    knowledge::blocking,
+    sentence::cosine,
+    stop::{Failure, Stop},
+};
+
+/// The version that the file of the configuration has.
+pub const DRAFT: &str = "DRAFT";
+/// The version of the guardrail of a tenant that names none.
+pub const BUILT_IN: &str = "built-in";
+
+/// A guardrail, ready to be applied.
+#[derive(Debug, Clone, Default)]
+pub struct Guardrail {
+    name: String,
+    version: String,
+    sha256: String,
+    document: Document,
+    topics: Vec<Topic>,
+}
+
+/// A topic with the vectors of the texts that it is told by.
+#[derive(Debug, Clone)]
+struct Topic {
+    vectors: Vec<Vec<f32>>,
+}
+
+/// A topic that a text is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct About {
+    /// Its place in the document's list.
+    pub(crate) topic: usize,
+    /// How near the text is to it.
+    pub(crate) likeness: f32,
+}
+
+impl Guardrail {
+    /// The guardrail of that name and version, whose document has that hash. The texts of its topics are embedded here.
+    ///
+    /// # Errors
+    /// [`EmbedError`] where the embedding model fails.
+    pub fn new(
+        (name, version, sha256): (String, String, String),
+        document: Document,
+        embed: &dyn Embed,
+    ) -> Result<Self, EmbedError> {
+        let told = document.topics.iter().map(|topic| topic.told().map(str::to_owned).collect::<Vec<_>>());
+        let topics =
+            told.map(|texts| Ok(Topic { vectors: embed.embed(&texts)? })).collect::<Result<Vec<_>, EmbedError>>()?;
+        Ok(Self { name, version, sha256, document, topics })
+    }
+
+    /// What it says.
+    pub const fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number, [`DRAFT`] or [`BUILT_IN`].
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// SHA-256 of its document's bytes.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// What the audit log keeps of it.
+    pub fn applied(&self) -> audit::Guardrail {
+        let Self { name, version, sha256, .. } = self.clone();
+        audit::Guardrail { name, version, sha256 }
+    }
+
+    /// Whether it holds a text against topics.
+    pub(crate) fn has_topics(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
+    /// The topics that a text with this vector is about.
+    pub(crate) fn about(&self, vector: &[f32]) -> Vec<About> {
+        // What is no number is near: it cannot be judged.
+        let near = |told: &Vec<f32>| Some(cosine(vector, told)).filter(|near| !near.is_nan()).unwrap_or(1.0);
+        let nearest = |topic: &Topic| topic.vectors.iter().map(near).fold(-1.0, f32::max);
+        let likenesses = self.topics.iter().map(nearest).zip(&self.document.topics).enumerate();
+        likenesses
+            .filter(|(_, (likeness, topic))| *likeness >= topic.likeness)
+            .map(|(topic, (likeness, _))| About { topic, likeness })
+            .collect()
+    }
+
+    /// Refuses a question that holds a denied word or is about a denied topic.
+    pub(super) async fn screen(&self, embed: &Arc<dyn Embed>, question: &str) -> Result<(), Stop> {
+        if self.document.words.input && !self.document.words.found(question).is_empty() {
+            return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
+        }
+        if !self.has_topics() {
+            return Ok(());
+        }
+        let vector = vector(embed, question).await?;
+        let about = self.about(&vector);
+        let nearest = about.iter().map(|about| about.likeness).reduce(f32::max);
+        nearest.map_or(Ok(()), |likeness| {
+            Err(self.refusal("topic", "topics.denied", "the question is about a topic that is not spoken about here", likeness))
+        })
+    }
+
+    /// Whether a part of an answer holds a word that is not said.
+    pub(super) fn withholds(&self, text: &str) -> bool {
+        self.document.words.output && !self.document.words.found(text).is_empty()
+    }
+
+    fn refusal(&self, check: &'static str, rule: &'static str, told: &'static str, score: f32) -> Stop {
+        let finding = self.document.blocked_input_message.clone().unwrap_or_else(|| told.to_owned());
+        Stop::Blocked { check, finding, rule, score }
+    }
+}
+
+/// The vector of a text that is to be held against topics. A busy model leaves it unjudged: the request is to be sent again.
+pub(crate) async fn vector(embed: &Arc<dyn Embed>, text: &str) -> Result<Vec<f32>, Stop> {
+    let (embed, texts) = (Arc::clone(embed), vec![text.to_owned()]);
+    blocking(move || match embed.embed(&texts) {
+        Ok(vectors) => vectors
+            .into_iter()
+            .next()
+            .ok_or_else(|| Stop::internal("judging the topic", std::io::Error::other("there is no vector"))),
+        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
+        Err(fault) => Err(Stop::internal("judging the topic", fault)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_likeness_that_is_no_number_counts_as_near() {
+        let text = "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
+        let topics = vec![Topic { vectors: vec![vec![f32::NAN]] }];
+        let guardrail = Guardrail { document: Document::read(text).unwrap(), topics, ..Guardrail::default() };
+        assert_eq!(guardrail.about(&[1.0]), [About { topic: 0, likeness: 1.0 }]);
+    }
+}
