@@ -57,8 +57,9 @@ pub fn every_route() -> Routes<Arc<App>> {
 /// whether it is to be raw.
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
-        Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels, ReadAudit,
-        ReadCapture, ReadDocument, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn, SignOut,
+        ApplyGuardrail, Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels,
+        ReadAudit, ReadCapture, ReadDocument, ReadGuardrails, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn,
+        SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()
@@ -80,6 +81,10 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Post, "/retrieveAndGenerateStream", Ask, aws::generate::generate_stream)
         .route(Post, "/model/{model}/converse", [Ask, Generate], aws::converse::converse)
         .route(Post, "/model/{model}/converse-stream", [Ask, Generate], aws::converse::converse_stream)
+        .route(Post, "/guardrail/{id}/version/{version}/apply", ApplyGuardrail, aws::guardrail::apply)
+        .route(Post, "/v1/moderations", ApplyGuardrail, openai::moderations::moderate)
+        .route(Get, "/api/guardrails", ReadGuardrails, native::guardrails::list)
+        .route(Get, "/api/guardrails/{version}", ReadGuardrails, native::guardrails::show)
         .route(Get, "/api/audit/records", ReadAudit, native::records::list)
         .route(Get, "/api/captures", ListCaptures, native::captures::list)
         .route(Get, "/api/captures/{capture}", [ReadCapture, ReadRawCapture], native::captures::read)

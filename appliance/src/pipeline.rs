@@ -22,6 +22,7 @@
 //! - **Citations are made here**, from the evidence that bore a unit. Whatever a model writes about its sources is
 //!   taken out of the text.
 
+pub(crate) mod apply;
 mod capture;
 pub mod citation;
 mod generate;

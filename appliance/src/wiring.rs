@@ -7,10 +7,10 @@ use axum::extract::FromRef;
 use cloister_governance::{
     accounts::Accounts,
     approvals::Approvals,
-    guardrails::Guardrails,
     audit::Log,
     captures::Captures,
     declarations::Declarations,
+    guardrails::Guardrails,
     keys::{KeyError, MasterKey},
     store::Store,
 };

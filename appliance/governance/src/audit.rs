@@ -82,7 +82,8 @@ pub use proof::{ConsistencyProof, InclusionProof};
 use publisher::Publisher;
 pub use reader::{ReadError, Reader};
 pub use record::{
-    Body, Document, Guardrail, Intent, Model, NewKey, Outcome, OutcomeKind, Record, RecordedIntent, RecordedOutcome, Who,
+    Body, Document, Guardrail, Intent, Model, NewKey, Outcome, OutcomeKind, Record, RecordedIntent, RecordedOutcome,
+    Who,
 };
 use reserve::Reserve;
 pub use retention::{Purge, RETENTION_YEARS};

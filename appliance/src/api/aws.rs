@@ -4,4 +4,5 @@
 pub mod converse;
 pub(crate) mod eventstream;
 pub mod generate;
+pub mod guardrail;
 pub mod retrieve;

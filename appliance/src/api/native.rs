@@ -6,6 +6,7 @@ pub mod break_glass;
 pub mod captures;
 pub mod collections;
 pub mod document;
+pub mod guardrails;
 pub mod records;
 pub mod reviews;
 pub mod search;

@@ -8,6 +8,7 @@ mod chunk;
 pub mod completions;
 pub mod embeddings;
 pub mod models;
+pub mod moderations;
 mod request;
 pub mod rerank;
 

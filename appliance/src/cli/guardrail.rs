@@ -1,4 +1,5 @@
-//! `cloister guardrail`: applies one guardrail to texts of one's own, to see what it finds. One file per verb.
+//! `cloister guardrail`: applies one guardrail to texts of one's own, to see what it finds, and keeps the versions of a tenant's.
+//! One file per verb.
 
 use std::{fs, io::Write, os::unix::fs::MetadataExt, path::Path, process::ExitCode};
 
@@ -9,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 mod attack;
 mod detect;
 mod ground;
+mod versions;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,6 +26,9 @@ enum Verb {
     Ground(ground::Arguments),
     /// Find prompt attacks in texts
     Attack(attack::Arguments),
+    /// Keep the versions of a tenant's guardrail
+    #[command(flatten_help = true)]
+    Version(versions::Arguments),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -31,6 +36,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Detect(arguments) => detect::run(arguments),
         Verb::Ground(arguments) => ground::run(arguments),
         Verb::Attack(arguments) => attack::run(arguments),
+        Verb::Version(arguments) => {
+            let differ = versions::run(arguments)?;
+            Ok(if differ { ExitCode::from(3) } else { ExitCode::SUCCESS })
+        }
     }
 }
 

@@ -199,7 +199,7 @@ pub enum Face {
 }
 
 /// The paths that AWS's clients call.
-const AWS: [&str; 3] = ["/knowledgebases/", "/model/", "/retrieveAndGenerate"];
+const AWS: [&str; 4] = ["/guardrail/", "/knowledgebases/", "/model/", "/retrieveAndGenerate"];
 /// Where AWS's clients look for the kind of an error.
 const ERROR_TYPE: &str = "x-amzn-errortype";
 

@@ -157,7 +157,10 @@ impl Site {
     pub fn is_held_to(&self, wanted: Option<u32>) -> anyhow::Result<()> {
         match wanted.map(|wanted| wanted.to_string()) {
             Some(wanted) if self.ports.guardrail.version() != wanted => {
-                bail!("`{}` has no version {wanted} of its guardrail: see `cloister guardrail list`", self.tenant)
+                bail!(
+                    "`{}` has no version {wanted} of its guardrail: see `cloister guardrail version list`",
+                    self.tenant
+                )
             }
             _ => Ok(()),
         }

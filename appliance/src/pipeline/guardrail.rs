@@ -121,7 +121,12 @@ impl Guardrail {
         let about = self.about(&vector);
         let nearest = about.iter().map(|about| about.likeness).reduce(f32::max);
         nearest.map_or(Ok(()), |likeness| {
-            Err(self.refusal("topic", "topics.denied", "the question is about a topic that is not spoken about here", likeness))
+            Err(self.refusal(
+                "topic",
+                "topics.denied",
+                "the question is about a topic that is not spoken about here",
+                likeness,
+            ))
         })
     }
 

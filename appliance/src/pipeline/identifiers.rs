@@ -19,7 +19,7 @@
 use cloister_guardrails::{
     detect::{Detector, Finding, Kind},
     drug::{Lexicon, Mention},
-    redact::{self, Action, Intervention, Outcome, Placeholders, Policy, Side},
+    redact::{self, Action, Intervention, Outcome, Placeholders, Policy, Redacted, Side},
     split::{self, Span},
 };
 use cloister_terms::Random;
@@ -76,17 +76,26 @@ impl Identifiers {
         findings
     }
 
-    /// Applies the guardrail to a question.
-    pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
-        let mut findings = self.detect(&text);
+    /// Applies the guardrail to a text that goes this way.
+    pub(super) fn redacted(
+        &self,
+        text: &str,
+        side: Side,
+        placeholders: &mut Placeholders,
+        random: &dyn Random,
+    ) -> Redacted {
+        let mut findings = self.detect(text);
         let acted_on = |finding: &Finding| {
-            finding.confidence >= self.policy.least_confidence
-                && self.policy.action(finding.kind, Side::Input) != Action::None
+            finding.confidence >= self.policy.least_confidence && self.policy.action(finding.kind, side) != Action::None
         };
         let personal = findings.iter().any(|found| !IMPERSONAL.contains(&found.kind) && acted_on(found));
         findings.retain(|found| personal || !IMPERSONAL.contains(&found.kind) || self.policy.names(found.kind));
-        let mut placeholders = Placeholders::default();
-        let redacted = redact::redact(&text, &findings, &self.policy, Side::Input, &mut placeholders, random);
+        redact::redact(text, &findings, &self.policy, side, placeholders, random)
+    }
+
+    /// Applies the guardrail to a question.
+    pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
+        let redacted = self.redacted(&text, Side::Input, &mut Placeholders::default(), random);
         let mut interventions = redacted.interventions;
         interventions.retain(|intervention| intervention.action != Action::None);
         let text = match redacted.outcome {

@@ -1,19 +1,67 @@
 //! Which guardrail holds for a tenant: the version in force, else the file that the configuration names, else the built-in one.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
-use cloister_governance::guardrails::{Guardrails, Version};
+use cloister_governance::{
+    declarations::Declarations,
+    guardrails::{Guardrails, Version},
+};
 use cloister_guardrails::document::Document;
 use cloister_terms::TenantId;
 
-use super::identifiers::read;
+use super::{App, declared, identifiers, identifiers::read};
 use crate::{
     config,
     evaluation::result::sha256,
     pipeline::{
-        Settings,
+        Guardrail, Settings, Stop,
+        apply::Guarding,
         guardrail::{BUILT_IN, DRAFT},
     },
 };
+
+impl App {
+    /// The guardrail of a tenant in that version: a number, [`DRAFT`], or what is in force where none is named. Blocks.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`]: there is no such tenant or version, or it cannot be used.
+    pub(crate) fn guarding(&self, name: &TenantId, version: Option<&str>) -> Result<Guarding, Stop> {
+        let ports = &self.tenants.get(name).ok_or_else(|| Stop::not_found("the guardrail"))?.ports;
+        let embed = Arc::clone(&ports.embed);
+        if version.is_none_or(|version| version == ports.guardrail.version()) {
+            let (guardrail, identifiers) = (Arc::clone(&ports.guardrail), Arc::clone(&ports.identifiers));
+            return Ok(Guarding { guardrail, identifiers, settings: Arc::clone(&ports.settings), embed });
+        }
+        let unusable =
+            |fault: anyhow::Error| Stop::internal("reading the guardrail", std::io::Error::other(fault.to_string()));
+        let tenant = configured(self, name).map_err(unusable)?;
+        let held = match version.map(str::parse::<u32>) {
+            Some(Ok(number)) => {
+                let stored =
+                    Guardrails::open(&self.store.fleet()).and_then(|guardrails| guardrails.version(name, number));
+                let stored = stored.map_err(|fault| Stop::internal("reading the guardrail", fault))?;
+                published(stored.ok_or_else(|| Stop::not_found("that version of the guardrail"))?)
+            }
+            _ if version == Some(DRAFT) && tenant.guardrail.is_some() => draft(&tenant),
+            _ => return Err(Stop::not_found("that version of the guardrail")),
+        }
+        .map_err(unusable)?;
+        let identifiers = Arc::new(identifiers(&tenant, &held.document).map_err(unusable)?);
+        let settings = Arc::new(settings(&self.config.answer, &held.document));
+        let guardrail = Guardrail::new((name.to_string(), held.version, held.sha256), held.document, embed.as_ref());
+        let guardrail = Arc::new(guardrail.map_err(|fault| Stop::internal("reading the guardrail's topics", fault))?);
+        Ok(Guarding { guardrail, identifiers, settings, embed })
+    }
+}
+
+/// What the configuration, or the tenant's own file, says of a tenant.
+fn configured(app: &App, name: &TenantId) -> anyhow::Result<config::Tenant> {
+    if let Some(tenant) = app.config.tenants.get(name) {
+        return Ok(tenant.clone());
+    }
+    Ok(declared(&Declarations::open(&app.store.fleet())?)?.remove(name).unwrap_or_default())
+}
 
 /// A guardrail that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +124,7 @@ pub(crate) fn settings(configured: &Settings, document: &Document) -> Settings {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::Arc};
+    use std::fs;
 
     use cloister_governance::{guardrails::Passed, keys::MasterKey, store::Store};
     use cloister_guardrails::attack::Strength;
@@ -104,12 +152,16 @@ mod tests {
         }
         let passed = Passed { result: "r".to_owned(), gate: "g".to_owned() };
         guardrails.activate(&name, 1, &passed, &clock).unwrap();
-        assert_eq!((version(None), version(Some(2)), version(Some(9))), ("1".to_owned(), "2".to_owned(), "1".to_owned()));
+        assert_eq!(
+            (version(None), version(Some(2)), version(Some(9))),
+            ("1".to_owned(), "2".to_owned(), "1".to_owned())
+        );
     }
 
     #[test]
     fn a_version_that_is_not_what_was_published_is_refused() {
-        let version = Version { number: 1, sha256: sha256(b"other"), document: "version = 1\n".to_owned(), at: String::new() };
+        let version =
+            Version { number: 1, sha256: sha256(b"other"), document: "version = 1\n".to_owned(), at: String::new() };
         assert!(published(version).unwrap_err().to_string().contains("version 1"));
     }
 

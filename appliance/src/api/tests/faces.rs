@@ -31,7 +31,9 @@ async fn no_route_answers_without_a_key() {
         };
         let response = site.request(None, method.as_str().unwrap(), &path, Bytes::from(body)).await;
         // AWS's clients know no 401.
-        let aws = ["/knowledgebases/", "/retrieveAndGenerate", "/model/"].iter().any(|of| path.starts_with(of));
+        let aws = ["/guardrail/", "/knowledgebases/", "/retrieveAndGenerate", "/model/"]
+            .iter()
+            .any(|of| path.starts_with(of));
         let refused = if aws { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         assert_eq!(response.status(), refused, "{path}");
     }

@@ -58,6 +58,19 @@ POST /v1/embeddings
 POST /v1/rerank
     own         403 403 403 403 403 403 200
     site        .   .   .   403 403 403 .
+POST /v1/moderations
+    own         403 403 200 403 403 403 200
+    site        .   .   .   403 403 403 .
+POST /guardrail/{id}/version/{version}/apply
+    own         403 403 200 403 403 403 200
+    other       403 403 403 403 403 403 403
+    site        .   .   .   403 403 403 .
+GET /api/guardrails
+    own         403 403 200 200 403 200 200
+    site        .   .   .   403 403 403 .
+GET /api/guardrails/{version}
+    own         403 403 200 200 403 200 200
+    site        .   .   .   403 403 403 .
 POST /rerank
     own         403 403 403 403 403 403 200
     site        .   .   .   403 403 403 .
@@ -204,6 +217,13 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /v1/rerank" | "POST /rerank" | "POST /api/rerank" => {
             (route.trim_start_matches("POST ").to_owned(), json!({"query": "pens", "documents": ["pens", "ink"]}))
         }
+        "POST /v1/moderations" => ("/v1/moderations".to_owned(), json!({"input": "How are pens stored?"})),
+        "POST /guardrail/{id}/version/{version}/apply" => {
+            let tenant = if relation == "other" { "riverside" } else { "larkfield" };
+            let body = json!({"source": "INPUT", "content": [{"text": {"text": question}}]});
+            (format!("/guardrail/{tenant}/version/built-in/apply"), body)
+        }
+        "GET /api/guardrails/{version}" => ("/api/guardrails/built-in".to_owned(), none),
         "POST /api/ask" => {
             let named = matches!(relation, "listed" | "unlisted" | "other").then(|| vec![collection]);
             ("/api/ask".to_owned(), json!({"question": question, "collections": named}))
@@ -252,6 +272,7 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         }
         "GET /api/audit/records" if relation == "other" => ("/api/audit/records?tenant=riverside".to_owned(), none),
         "GET /v1/models"
+        | "GET /api/guardrails"
         | "GET /api/collections"
         | "GET /api/audit/records"
         | "GET /metrics"

@@ -15,8 +15,8 @@ use crate::{
     capture::Recorder,
     edge::rig::Seeded,
     pipeline::{
-        Answer, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop, answer,
-        knowledge::Listed, scripted::Scripted,
+        Answer, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop,
+        answer, knowledge::Listed, scripted::Scripted,
     },
     session::Session,
 };
@@ -62,7 +62,13 @@ pub(super) fn passage(name: &str, text: &str, cosine: f32, coverage: f32) -> Pas
 impl Bench {
     pub(super) fn new() -> Self {
         let model = Arc::new(Scripted::new(Vec::new()));
-        Self { shelf: Shelf::default(), settings: Settings::default(), model, identifiers: Arc::default(), guardrail: Arc::default() }
+        Self {
+            shelf: Shelf::default(),
+            settings: Settings::default(),
+            model,
+            identifiers: Arc::default(),
+            guardrail: Arc::default(),
+        }
     }
 
     pub(super) fn holding(mut self, passage: Passage) -> Self {

@@ -1,0 +1,178 @@
+//! A guardrail held against texts of a caller's own: what the pipeline does to a question and to an answer, told in full and
+//! without a model.
+//!
+//! **What it is not:** a stage. Nothing that is applied here goes on to a prompt or an answer.
+
+use std::sync::Arc;
+
+use cloister_governance::audit::Outcome as Recorded;
+use cloister_guardrails::{
+    attack::{self, Confidence, Strength, Where},
+    drug::Lexicon,
+    ground,
+    redact::{Action, Intervention, Outcome, Placeholders, Side},
+};
+use cloister_knowledge::Embed;
+use cloister_terms::{Phi, Random};
+
+use super::{
+    Guardrail, Identifiers, Settings,
+    guardrail::{About, vector},
+    stop::Stop,
+};
+
+/// A guardrail with all that it takes to apply it.
+#[derive(Clone)]
+pub(crate) struct Guarding {
+    pub(crate) guardrail: Arc<Guardrail>,
+    pub(crate) identifiers: Arc<Identifiers>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) embed: Arc<dyn Embed>,
+}
+
+/// What an answer is held against.
+pub(crate) struct Against {
+    /// What it must rest on.
+    pub(crate) source: Phi<String>,
+    /// What was asked.
+    pub(crate) query: Phi<String>,
+}
+
+impl Default for Against {
+    /// Nothing.
+    fn default() -> Self {
+        Self { source: Phi::new(String::new()), query: Phi::new(String::new()) }
+    }
+}
+
+/// What was found in one text.
+pub(crate) struct Assessment {
+    /// Places of denied words in the document's list.
+    pub(crate) words: Vec<String>,
+    /// Denied topics.
+    pub(crate) topics: Vec<About>,
+    /// What reads as an attack, in a caller's text.
+    pub(crate) attack: Option<Attack>,
+    /// Identifiers, and what was done about each.
+    pub(crate) identifiers: Vec<Intervention>,
+    /// How well an answer rests on its source, and how far it is about the question.
+    pub(crate) grounding: Vec<Measured>,
+    /// The text as it may go on; `None` where it must not.
+    pub(crate) text: Option<Phi<String>>,
+    /// Whether it goes on otherwise than it came.
+    pub(crate) masked: bool,
+}
+
+/// What reads as an attack.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Attack {
+    pub(crate) confidence: Confidence,
+    pub(crate) score: f32,
+    pub(crate) strength: Strength,
+    pub(crate) blocked: bool,
+}
+
+/// A score and the least that is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Measured {
+    /// `GROUNDING` or `RELEVANCE`.
+    pub(crate) kind: &'static str,
+    pub(crate) score: f32,
+    pub(crate) threshold: f32,
+}
+
+impl Measured {
+    pub(crate) fn is_below(&self) -> bool {
+        // What is not a number is below.
+        !(self.score >= self.threshold)
+    }
+}
+
+impl Assessment {
+    /// Whether the guardrail refuses the text.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.text.is_none()
+    }
+
+    /// What the audit log keeps: how many of what. No text.
+    pub(crate) fn count(&self, outcome: Recorded) -> Recorded {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let mut counts = outcome.counts.clone();
+        let mut add = |name: &'static str, count: u64| *counts.entry(name).or_default() += count;
+        add("texts", 1);
+        add("blocked", u64::from(self.is_blocked()));
+        add("words_denied", number(self.words.len()));
+        add("topics_denied", number(self.topics.len()));
+        add("attacks", u64::from(self.attack.is_some_and(|attack| attack.blocked)));
+        add("below_threshold", number(self.grounding.iter().filter(|measured| measured.is_below()).count()));
+        for intervention in &self.identifiers {
+            add(intervention.kind.word(), 1);
+        }
+        Recorded { counts, ..outcome }
+    }
+}
+
+impl Guarding {
+    /// Holds one text against the guardrail, as something that a caller says or as something that is said to one.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] where a topic cannot be judged.
+    pub(crate) async fn assess(
+        &self,
+        text: &str,
+        side: Side,
+        against: &Against,
+        random: &dyn Random,
+    ) -> Result<Assessment, Stop> {
+        let document = self.guardrail.document();
+        let input = side == Side::Input;
+        let looked_for = if input { document.words.input } else { document.words.output };
+        let words = if looked_for { document.words.found(text) } else { Vec::new() };
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let topics = match self.guardrail.has_topics() {
+            true => self.guardrail.about(&vector(&self.embed, text).await?),
+            false => Vec::new(),
+        };
+        let attack = input.then(|| self.attack(text)).flatten();
+        let redacted = self.identifiers.redacted(text, side, &mut Placeholders::default(), random);
+        let grounding = if input { Vec::new() } else { self.measure(text, against) };
+        let refused = !words.is_empty()
+            || !topics.is_empty()
+            || attack.is_some_and(|attack| attack.blocked)
+            || grounding.iter().any(Measured::is_below);
+        let (text, masked) = match redacted.outcome {
+            _ if refused => (None, false),
+            Outcome::Blocked => (None, false),
+            Outcome::Unchanged => (Some(Phi::new(text.to_owned())), false),
+            Outcome::Anonymized(text) => (Some(Phi::new(text)), true),
+        };
+        let mut identifiers = redacted.interventions;
+        identifiers.retain(|intervention| intervention.action != Action::None);
+        Ok(Assessment { words, topics, attack, identifiers, grounding, text, masked })
+    }
+
+    fn attack(&self, text: &str) -> Option<Attack> {
+        let found = attack::assess(text, Where::User);
+        let strength = self.settings.attack.question;
+        let blocked = strength.blocks(found.confidence);
+        found.rule.map(|_| Attack { confidence: found.confidence, score: found.score, strength, blocked })
+    }
+
+    /// How an answer measures against what it was given; nothing where it was given nothing.
+    fn measure(&self, answer: &str, against: &Against) -> Vec<Measured> {
+        let (source, query) = (against.source.expose(), against.query.expose());
+        if source.is_empty() {
+            return Vec::new();
+        }
+        let judged = ground::judge(source, query, answer, Lexicon::built_in());
+        let threshold = self.settings.threshold;
+        let grounding = Measured { kind: "GROUNDING", score: judged.score, threshold: threshold.grounding };
+        let relevance = Measured { kind: "RELEVANCE", score: judged.relevance, threshold: threshold.relevance };
+        if query.is_empty() { vec![grounding] } else { vec![grounding, relevance] }
+    }
+}
+
+/// The outcome to start from: what was applied.
+pub(crate) fn outcome(guardrail: &Guardrail) -> Recorded {
+    Recorded::done().with_guardrail(guardrail.applied())
+}
