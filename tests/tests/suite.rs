@@ -23,6 +23,7 @@ mod suite {
     mod crash;
     mod demo;
     mod guarding;
+    mod guardrail_versions;
     mod init;
     mod isolation;
     mod keys;

@@ -81,6 +81,11 @@ impl Guardrail {
         &self.version
     }
 
+    /// Whether that names its version. What is built in is the draft of a tenant that has none.
+    pub fn is_version(&self, named: &str) -> bool {
+        self.version == named || (self.version == BUILT_IN && named == DRAFT)
+    }
+
     /// SHA-256 of its document's bytes.
     pub fn sha256(&self) -> &str {
         &self.sha256

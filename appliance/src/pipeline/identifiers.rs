@@ -76,6 +76,13 @@ impl Identifiers {
         findings
     }
 
+    /// Of what is found in a text, that which does not go in as it stands.
+    pub(crate) fn stopped(&self, text: &str) -> Vec<Finding> {
+        let mut findings = self.found(text);
+        findings.retain(|finding| self.policy.action(finding.kind, Side::Input) != Action::None);
+        findings
+    }
+
     /// Applies the guardrail to a text that goes this way.
     pub(super) fn redacted(
         &self,

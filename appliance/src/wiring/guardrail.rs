@@ -29,7 +29,7 @@ impl App {
     pub(crate) fn guarding(&self, name: &TenantId, version: Option<&str>) -> Result<Guarding, Stop> {
         let ports = &self.tenants.get(name).ok_or_else(|| Stop::not_found("the guardrail"))?.ports;
         let embed = Arc::clone(&ports.embed);
-        if version.is_none_or(|version| version == ports.guardrail.version()) {
+        if version.is_none_or(|version| ports.guardrail.is_version(version)) {
             let (guardrail, identifiers) = (Arc::clone(&ports.guardrail), Arc::clone(&ports.identifiers));
             return Ok(Guarding { guardrail, identifiers, settings: Arc::clone(&ports.settings), embed });
         }
@@ -43,7 +43,7 @@ impl App {
                 let stored = stored.map_err(|fault| Stop::internal("reading the guardrail", fault))?;
                 published(stored.ok_or_else(|| Stop::not_found("that version of the guardrail"))?)
             }
-            _ if version == Some(DRAFT) && tenant.guardrail.is_some() => draft(&tenant),
+            _ if version == Some(DRAFT) => draft(&tenant),
             _ => return Err(Stop::not_found("that version of the guardrail")),
         }
         .map_err(unusable)?;

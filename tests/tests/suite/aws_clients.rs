@@ -12,9 +12,9 @@ use super::{
 const PYTHON: &str = include_str!("../../fixtures/boto3_client.py");
 
 #[test]
-fn awss_client_for_python_retrieves_generates_and_converses_and_is_refused_what_it_may_not() {
+fn awss_client_for_python_retrieves_generates_converses_and_guards_and_is_refused_what_it_may_not() {
     if !everything(
-        "awss_client_for_python_retrieves_generates_and_converses_and_is_refused_what_it_may_not (needs PyPI)",
+        "awss_client_for_python_retrieves_generates_converses_and_guards_and_is_refused_what_it_may_not (needs PyPI)",
     ) {
         return;
     }
@@ -44,5 +44,7 @@ fn awss_client_for_python_retrieves_generates_and_converses_and_is_refused_what_
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_PROFILE"),
     );
-    assert!(printed.contains("\"refused\": true") && printed.contains("\"conversed\": true"), "{printed}");
+    for done in ["refused", "conversed", "guarded"] {
+        assert!(printed.contains(&format!("\"{done}\": true")), "{printed}");
+    }
 }

@@ -48,9 +48,9 @@ pub struct ConverseRequest {
     system: Vec<Block>,
     /// How a raw model chooses tokens; an assistant answers greedily and whole.
     inference_config: Option<InferenceConfig>,
-    /// Not taken: the tenant's guardrail is applied to every question and answer, and no request changes it.
-    #[schema(value_type = Option<Object>)]
-    guardrail_config: Option<IgnoredAny>,
+    /// The guardrail in force, by its name and version: it is applied to every question and answer whether it is named or not,
+    /// and another is refused.
+    guardrail_config: Option<GuardrailConfig>,
     /// Not taken.
     #[schema(value_type = Option<Object>)]
     tool_config: Option<IgnoredAny>,
@@ -66,6 +66,43 @@ pub struct ConverseRequest {
     /// `{"type": "flex"}` stands behind what others wait for; any other goes first.
     #[schema(value_type = Option<Object>)]
     service_tier: Option<ServiceTier>,
+}
+
+/// A guardrail, in AWS's words.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardrailConfig {
+    /// The tenant's name.
+    guardrail_identifier: String,
+    /// A published version's number, or `DRAFT`.
+    guardrail_version: String,
+    /// `disabled` alone is taken: what was found is in the audit log and goes to no caller.
+    trace: Option<String>,
+    /// `sync` alone is taken: text comes only after its checks.
+    stream_processing_mode: Option<String>,
+}
+
+impl GuardrailConfig {
+    /// That it names what is applied anyway.
+    fn check(&self, app: &App, caller: &Caller) -> Result<(), Stop> {
+        let tenant = caller.principal().tenant.as_ref();
+        let in_force = tenant.and_then(|tenant| app.tenants.get(tenant)).map(|tenant| &tenant.ports.guardrail);
+        let named = in_force.is_some_and(|guardrail| {
+            guardrail.name() == self.guardrail_identifier && guardrail.is_version(&self.guardrail_version)
+        });
+        if !named {
+            let told = "`guardrailConfig` names another guardrail than the one in force, which alone is applied: see /api/guardrails";
+            return Err(Stop::invalid("guardrailConfig", told));
+        }
+        if self.trace.as_deref().is_some_and(|trace| trace != "disabled") {
+            return Err(Stop::invalid("trace", "`trace` takes disabled: what was found is in the audit log"));
+        }
+        if self.stream_processing_mode.as_deref().is_some_and(|mode| mode != "sync") {
+            let told = "`streamProcessingMode` takes sync: text comes only after its checks";
+            return Err(Stop::invalid("streamProcessingMode", told));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -141,6 +178,18 @@ async fn reply(app: &App, caller: &Caller, model: &str, body: &[u8], streams: bo
     match target(app, caller, model) {
         // A model that is not there is recorded as asked for, and whoever may ask nothing learns only that.
         Err(stop) => governed::governed(&app.gate, caller, call(caller, Action::Ask), async |_| Err(stop)).await,
+        Ok(Target::Assistant) if request.guardrail_config.is_some() => {
+            // Checked where a refusal is recorded, before anything is asked.
+            let config = request.guardrail_config.as_ref().map_or(Ok(()), |config| config.check(app, caller));
+            if let Err(stop) = config {
+                return governed::governed(&app.gate, caller, call(caller, Action::Ask), async |_| Err(stop)).await;
+            }
+            Ok(assistant::answer(app, caller, request.asked(streams)?, Turn).await?.1)
+        }
+        Ok(Target::Raw(_)) if request.guardrail_config.is_some() => {
+            let told = "`guardrailConfig` is not taken for a raw model, which no guardrail acts on: leave it out";
+            Err(Stop::invalid("guardrailConfig", told))
+        }
         Ok(Target::Assistant) => Ok(assistant::answer(app, caller, request.asked(streams)?, Turn).await?.1),
         Ok(Target::Raw(model)) => {
             let sampling = request.sampling(model.context_tokens())?;
@@ -155,7 +204,6 @@ impl ConverseRequest {
     /// Refuses by name what cannot be honoured.
     fn check(&self) -> Result<(), Stop> {
         let refused = [
-            (self.guardrail_config.is_some(), "guardrailConfig"),
             (self.tool_config.is_some(), "toolConfig"),
             (self.prompt_variables.is_some(), "promptVariables"),
             (self.output_config.is_some(), "outputConfig"),
@@ -333,9 +381,7 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
         assert_eq!(refused(""), "");
-        for field in
-            ["guardrailConfig", "toolConfig", "promptVariables", "outputConfig", "additionalModelRequestFields"]
-        {
+        for field in ["toolConfig", "promptVariables", "outputConfig", "additionalModelRequestFields"] {
             assert!(refused(&format!(r#", "{field}": {{}}"#)).contains(field), "{field}");
         }
         for (field, value) in [("temperature", "1.5"), ("topP", "-1"), ("maxTokens", "0"), ("stopSequences", r#"[""]"#)]
