@@ -14,8 +14,9 @@ pub struct Tenant {
     pub title: Option<String>,
     /// The model name under which the OpenAI face offers its assistant. Default: its name.
     pub assistant: Option<String>,
-    /// The file of its guardrail for identifiers of people (TOML): what becomes of each kind in questions, evidence and
-    /// answers. Default: each is masked in questions, and patients' are kept out of prompts and answers.
+    /// The file of its guardrail (TOML): identifiers, topics, words, strengths and thresholds. It is the draft, which holds until a
+    /// version is in force (`cloister guardrail version`). Default: identifiers are masked in questions, and patients' are kept out
+    /// of prompts and answers.
     pub guardrail: Option<PathBuf>,
     /// The file of its roster, one {"kind", "text"} a line: people and wards that are found wherever they stand. It is as
     /// secret as a patient's record. Default: none.

@@ -84,7 +84,7 @@ pub(crate) struct Measured {
 impl Measured {
     pub(crate) fn is_below(&self) -> bool {
         // What is not a number is below.
-        !(self.score >= self.threshold)
+        self.score.is_nan() || self.score < self.threshold
     }
 }
 

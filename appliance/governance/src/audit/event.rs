@@ -182,5 +182,10 @@ fn entities(intent: &RecordedIntent, outcome: Option<&RecordedOutcome>) -> Vec<V
         put(&mut entity, "", "detail", json!([{ "type": "sha256", "valueString": model.sha256 }]));
         entities.push(entity);
     }
+    if let Some(guardrail) = outcome.and_then(|outcome| outcome.guardrail.as_ref()) {
+        let mut entity = identified("guardrail", format!("{}:{}", guardrail.name, guardrail.version));
+        put(&mut entity, "", "detail", json!([{ "type": "sha256", "valueString": guardrail.sha256 }]));
+        entities.push(entity);
+    }
     entities
 }

@@ -46,6 +46,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("models", "the models that took part, as JSON"),
     ("commitment", "the salted hash of what somebody said in words, for an emergency access"),
     ("captured", "the capture that was made of it"),
+    ("guardrail", "the guardrail that was applied, with its version and its hash, as JSON"),
 ];
 
 const STEPS: &[M<'static>] = &[
@@ -95,6 +96,16 @@ const STEPS: &[M<'static>] = &[
      CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
          request, policy, policies, emergency, capture, closed, closed_at, outcome, code, counts, documents, models,
          commitment, captured
+         FROM entries;",
+    ),
+    M::up(
+        "DROP VIEW audit;
+     DELETE FROM entries;
+     UPDATE indexed SET through = 0;
+     ALTER TABLE entries ADD COLUMN guardrail TEXT;
+     CREATE VIEW audit AS SELECT sequence, at, entry, account, name, role, action, purpose, tenant, collections, session,
+         request, policy, policies, emergency, capture, closed, closed_at, outcome, code, counts, documents, models,
+         commitment, captured, guardrail
          FROM entries;",
     ),
 ];
@@ -243,6 +254,10 @@ fn closed(record: &Record, outcome: &RecordedOutcome) -> rusqlite::Result<Vec<Va
         Value::Text(json(&outcome.models)?),
         outcome.commitment.clone().map_or(Value::Null, Value::Text),
         outcome.capture.map_or(Value::Null, |capture| Value::Text(capture.to_string())),
+        match &outcome.guardrail {
+            Some(guardrail) => Value::Text(json(guardrail)?),
+            None => Value::Null,
+        },
     ])
 }
 
@@ -258,7 +273,7 @@ fn add(index: &Connection, record: &Record) -> rusqlite::Result<()> {
         Body::Outcome(outcome) => index
             .prepare_cached(
                 "UPDATE entries SET closed = ?1, closed_at = ?2, outcome = ?3, code = ?4, counts = ?5, documents = ?6,
-                   models = ?7, commitment = ?8, captured = ?9 WHERE entry = ?10",
+                   models = ?7, commitment = ?8, captured = ?9, guardrail = ?10 WHERE entry = ?11",
             )?
             .execute(params_from_iter(
                 closed(record, outcome)?.into_iter().chain([Value::Text(record.entry.to_string())]),

@@ -63,6 +63,8 @@ POST /v1/moderations
     site        .   .   .   403 403 403 .
 POST /guardrail/{id}/version/{version}/apply
     own         403 403 200 403 403 403 200
+    listed      403 403 200 403 403 403 200
+    unlisted    403 403 200 403 403 403 200
     other       403 403 403 403 403 403 403
     site        .   .   .   403 403 403 .
 GET /api/guardrails

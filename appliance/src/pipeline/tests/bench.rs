@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use cloister_governance::audit::Outcome;
 use cloister_governance::policy::{Decision, Permit, Policy, Principal, Readable, Resource};
 use cloister_knowledge::{
     DocumentText, Embed, EmbedError, EmbedIdentity, Found, PairMatch, PairRef, Passage, Query, Scope, Strength,
@@ -15,8 +16,8 @@ use crate::{
     capture::Recorder,
     edge::rig::Seeded,
     pipeline::{
-        Answer, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent, Sink, Stop,
-        answer, knowledge::Listed, scripted::Scripted,
+        Answer, Answered, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent,
+        Sink, Stop, answer, knowledge::Listed, scripted::Scripted,
     },
     session::Session,
 };
@@ -113,15 +114,29 @@ impl Bench {
         self.ask_into(question, within, &mut Silent).await
     }
 
+    /// The embedding model.
+    pub(super) fn embed(&self) -> Arc<dyn Embed> {
+        Arc::new(Counting)
+    }
+
     pub(super) async fn ask_into(
         &self,
         question: &str,
         within: Option<Vec<CollectionId>>,
         sink: &mut dyn Sink,
     ) -> Result<Answer, Stop> {
+        self.answered(question, within, sink).await.ended()
+    }
+
+    /// What is recorded of a question.
+    pub(super) async fn outcome_of(&self, question: &str) -> Outcome {
+        self.answered(question, None, &mut Silent).await.into_parts().1
+    }
+
+    async fn answered(&self, question: &str, within: Option<Vec<CollectionId>>, sink: &mut dyn Sink) -> Answered {
         let ports = Ports {
             knowledge: Arc::new(self.shelf.clone()),
-            embed: Arc::new(Counting),
+            embed: self.embed(),
             generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
             settings: Arc::new(self.settings.clone()),
             identifiers: Arc::clone(&self.identifiers),
@@ -133,7 +148,7 @@ impl Bench {
         let session = Session::of(9.into());
         let question =
             Question { text: Phi::new(question.to_owned()), collections: within, priority: Priority::default() };
-        answer(&ports, permit(), (session, 5.into()), question, sink).await.ended()
+        answer(&ports, permit(), (session, 5.into()), question, sink).await
     }
 }
 

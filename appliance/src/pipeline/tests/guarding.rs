@@ -180,3 +180,52 @@ async fn a_threshold_on_the_whole_answer_holds_all_of_it_back() {
     let answer = bench.ask("How are unopened pens stored, and who drives the van?").await.unwrap();
     assert_eq!(answer.lane(), Lane::Abstain);
 }
+
+/// The bench under a guardrail.
+fn under(mut bench: Bench, document: &str) -> Bench {
+    let document = cloister_guardrails::document::Document::read(document).unwrap();
+    let told = ("larkfield".to_owned(), "3".to_owned(), "aa".repeat(32));
+    bench.guardrail = Arc::new(Guardrail::new(told, document, bench.embed().as_ref()).unwrap());
+    bench
+}
+
+fn stopped(ended: Result<Answer, Stop>) -> (&'static str, String) {
+    match ended {
+        Err(Stop::Blocked { check, finding, .. }) => (check, finding),
+        other => panic!("it should be refused: {:?}", other.map(|answer| answer.text().to_owned())),
+    }
+}
+
+#[tokio::test]
+async fn a_denied_word_and_a_denied_topic_are_refused_before_anything_is_searched() {
+    let document = "version = 1\nblocked_input_message = \"Ask the front desk.\"\n[words]\nwords = [\"off the record\"]\n\
+                    [[topics]]\nname = \"law\"\ndefinition = \"Suing the pharmacy in court.\"\nlikeness = 0.5\n";
+    let bench = under(with("", "x"), document);
+    for (question, check) in [
+        ("OFF the\u{200b} record: how long do pens keep?", "word"),
+        ("Is suing the pharmacy in court possible?", "topic"),
+    ] {
+        let (by, told) = stopped(bench.ask(question).await);
+        assert_eq!((by, told.as_str()), (check, "Ask the front desk."), "{question}");
+    }
+    assert!(bench.seen().is_empty() && bench.model.heard().is_empty());
+    let answer = bench.ask(QUESTION).await.unwrap();
+    assert_ne!(answer.lane(), Lane::Abstain);
+}
+
+#[tokio::test]
+async fn a_denied_word_in_an_answer_costs_the_place_that_holds_it() {
+    let document = "version = 1\n[words]\nwords = [\"room temperature\"]\ninput = false\n";
+    let bench = under(with("", "Opened insulin pens keep at room temperature for 28 days."), document);
+    let answer = bench.ask(QUESTION).await.unwrap();
+    assert!(!answer.text().to_lowercase().contains("room temperature"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn the_record_names_the_guardrail_that_was_applied() {
+    let bench = under(with("", "x"), "version = 1\n[words]\nwords = [\"off the record\"]\n");
+    for question in [QUESTION, "Off the record, how long do pens keep?"] {
+        let applied = bench.outcome_of(question).await.guardrail.unwrap();
+        assert_eq!((applied.name.as_str(), applied.version.as_str()), ("larkfield", "3"));
+    }
+}
