@@ -166,6 +166,18 @@ impl Guardrails {
         Ok(Some(*number))
     }
 
+    /// Forgets the guardrail of a tenant that is gone: a later tenant of that name is another one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn forget(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        self.with(|connection| {
+            connection.execute("DELETE FROM guardrail_activations WHERE tenant = ?1", [tenant.as_str()])?;
+            connection.execute("DELETE FROM guardrail_versions WHERE tenant = ?1", [tenant.as_str()])
+        })
+        .map(drop)
+    }
+
     /// What was put in force, the first first.
     fn activations(&self, tenant: &TenantId) -> Result<Vec<(u32, Passed)>, StoreError> {
         self.with(|connection| {
@@ -222,6 +234,8 @@ mod tests {
         assert_eq!(active(), Some(2));
         assert_eq!(guardrails.roll_back(&tenant, clock.as_ref()).unwrap(), Some(1));
         assert_eq!(active(), Some(1));
+        guardrails.forget(&tenant).unwrap();
+        assert_eq!((active(), guardrails.versions(&tenant).unwrap()), (None, Vec::new()));
     }
 
     #[test]

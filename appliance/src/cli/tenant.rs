@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use cloister_governance::{audit::Outcome, declarations::Declarations};
+use cloister_governance::{audit::Outcome, declarations::Declarations, guardrails::Guardrails};
 use cloister_knowledge::CollectionSpec;
 use cloister_terms::{Action, TenantId};
 
@@ -205,6 +205,7 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
 /// When the site's database fails.
 pub(super) fn bar(desk: &Desk, tenant: &TenantId) -> anyhow::Result<()> {
     Declarations::open(&desk.store.fleet())?.remove(tenant)?;
+    Guardrails::open(&desk.store.fleet())?.forget(tenant)?;
     let accounts = desk.accounts()?;
     for account in accounts.list()?.iter().filter(|account| account.principal.tenant.as_ref() == Some(tenant)) {
         accounts.disable(&account.principal.account)?;
