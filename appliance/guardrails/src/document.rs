@@ -30,6 +30,8 @@
 //! - **The cloud's vocabulary**, so that a policy can be carried over: types, strengths and actions are Bedrock's. What is not
 //!   built here (content categories, managed word lists) is refused by name and not passed over: whoever carries a policy
 //!   over must know what it no longer does.
+//! - **The identifiers' keys stand here again** and not by a nested [`Policy`]: serde cannot refuse unknown keys in what it
+//!   flattens, and a key that is misspelt must not be passed over.
 //! - **One file**, so that a version is one hash: what was measured is what is put in force.
 
 mod word;
@@ -121,6 +123,9 @@ pub enum FilterKind {
 pub struct Topic {
     /// Its name, for records and replies.
     pub name: String,
+    /// What is done about it: `DENY`, as in Bedrock.
+    #[serde(rename = "type", default)]
+    pub kind: TopicKind,
     /// What it is, in a sentence.
     pub definition: String,
     /// Texts that are about it.
@@ -130,6 +135,15 @@ pub struct Topic {
     /// Default: 0.6. Measure it on questions of one's own: what is near differs with the embedding model.
     #[serde(default = "likeness")]
     pub likeness: f32,
+}
+
+/// What is done about a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TopicKind {
+    /// It is refused.
+    #[default]
+    Deny,
 }
 
 impl Topic {
@@ -278,7 +292,7 @@ mod tests {
     #[test]
     fn a_document_is_written_and_read_back() {
         let text = "version = 1\nblocked_input_message = \"No.\"\n[[filters]]\ntype = \"PROMPT_ATTACK\"\n\
-                    input_strength = \"HIGH\"\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n\
+                    input_strength = \"HIGH\"\n[[topics]]\nname = \"law\"\ntype = \"DENY\"\ndefinition = \"Lawsuits.\"\n\
                     [words]\nwords = [\"Acme Corp\"]\n[grounding]\ngrounding = 0.5\n";
         let document = Document::read(text).unwrap();
         assert_eq!(document.attacks().unwrap().input_strength, Strength::High);

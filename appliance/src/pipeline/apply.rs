@@ -17,7 +17,7 @@ use cloister_terms::{Phi, Random};
 
 use super::{
     Guardrail, Identifiers, Settings,
-    guardrail::{About, vector},
+    guardrail::{About, vectors},
     stop::Stop,
 };
 
@@ -130,7 +130,7 @@ impl Guarding {
         let words = if looked_for { document.words.found(text) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         let topics = match self.guardrail.has_topics() {
-            true => self.guardrail.about(&vector(&self.embed, text).await?),
+            true => self.guardrail.about(&vectors(&self.embed, text).await?),
             false => Vec::new(),
         };
         let attack = input.then(|| self.attack(text)).flatten();

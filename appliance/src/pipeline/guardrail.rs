@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use cloister_governance::audit;
-use cloister_guardrails::document::Document;
+use cloister_guardrails::{document::Document, split};
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
@@ -102,11 +102,15 @@ impl Guardrail {
         !self.topics.is_empty()
     }
 
-    /// The topics that a text with this vector is about.
-    pub(crate) fn about(&self, vector: &[f32]) -> Vec<About> {
+    /// The topics that a text with these vectors, one a window, is about.
+    pub(crate) fn about(&self, windows: &[Vec<f32>]) -> Vec<About> {
         // What is no number is near: it cannot be judged.
-        let near = |told: &Vec<f32>| Some(cosine(vector, told)).filter(|near| !near.is_nan()).unwrap_or(1.0);
-        let nearest = |topic: &Topic| topic.vectors.iter().map(near).fold(-1.0, f32::max);
+        let near =
+            |window: &[f32], told: &[f32]| Some(cosine(window, told)).filter(|near| !near.is_nan()).unwrap_or(1.0);
+        let nearest = |topic: &Topic| {
+            let pairs = topic.vectors.iter().flat_map(|told| windows.iter().map(|window| near(window, told)));
+            pairs.fold(-1.0, f32::max)
+        };
         let likenesses = self.topics.iter().map(nearest).zip(&self.document.topics).enumerate();
         likenesses
             .filter(|(_, (likeness, topic))| *likeness >= topic.likeness)
@@ -122,8 +126,7 @@ impl Guardrail {
         if !self.has_topics() {
             return Ok(());
         }
-        let vector = vector(embed, question).await?;
-        let about = self.about(&vector);
+        let about = self.about(&vectors(embed, question).await?);
         let nearest = about.iter().map(|about| about.likeness).reduce(f32::max);
         nearest.map_or(Ok(()), |likeness| {
             Err(self.refusal(
@@ -146,18 +149,45 @@ impl Guardrail {
     }
 }
 
-/// The vector of a text that is to be held against topics. A busy model leaves it unjudged: the request is to be sent again.
-pub(crate) async fn vector(embed: &Arc<dyn Embed>, text: &str) -> Result<Vec<f32>, Stop> {
-    let (embed, texts) = (Arc::clone(embed), vec![text.to_owned()]);
-    blocking(move || match embed.embed(&texts) {
-        Ok(vectors) => vectors
-            .into_iter()
-            .next()
-            .ok_or_else(|| Stop::internal("judging the topic", std::io::Error::other("there is no vector"))),
-        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
-        Err(fault) => Err(Stop::internal("judging the topic", fault)),
+/// The vectors of a text that is to be held against topics, one a window. A busy model leaves it unjudged: the request is to be
+/// sent again.
+pub(crate) async fn vectors(embed: &Arc<dyn Embed>, text: &str) -> Result<Vec<Vec<f32>>, Stop> {
+    let (embed, text) = (Arc::clone(embed), text.to_owned());
+    blocking(move || {
+        let windows = windows(embed.as_ref(), &text);
+        match embed.embed(&windows) {
+            Ok(vectors) if vectors.len() == windows.len() => Ok(vectors),
+            Ok(_) => Err(Stop::internal("judging the topic", std::io::Error::other("there is a vector too few"))),
+            Err(EmbedError::Busy { retry_after }) => {
+                Err(Failure::Busy { what: "the embedding model", retry_after }.into())
+            }
+            Err(fault) => Err(Stop::internal("judging the topic", fault)),
+        }
     })
     .await
+}
+
+/// A text in parts: all of it, and each sentence by itself, so that a topic is not drowned by what stands around it.
+fn windows(embed: &dyn Embed, text: &str) -> Vec<String> {
+    let most = embed.identity().max_tokens;
+    let sentences = split::sentences(text);
+    let mut parts = seen_whole(embed, most, text);
+    if sentences.len() > 1 {
+        parts.extend(sentences.iter().flat_map(|sentence| seen_whole(embed, most, sentence.of(text))));
+    }
+    parts
+}
+
+/// A text in stretches of which the model sees the end too: what lies past `most` tokens would not be judged.
+fn seen_whole(embed: &dyn Embed, most: usize, text: &str) -> Vec<String> {
+    let half = text.floor_char_boundary(text.len() / 2);
+    if half == 0 || embed.count_tokens(text) <= most {
+        return vec![text.to_owned()];
+    }
+    let (first, last) = text.split_at(half);
+    let mut parts = seen_whole(embed, most, first);
+    parts.extend(seen_whole(embed, most, last));
+    parts
 }
 
 #[cfg(test)]
@@ -169,6 +199,6 @@ mod tests {
         let text = "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
         let topics = vec![Topic { vectors: vec![vec![f32::NAN]] }];
         let guardrail = Guardrail { document: Document::read(text).unwrap(), topics, ..Guardrail::default() };
-        assert_eq!(guardrail.about(&[1.0]), [About { topic: 0, likeness: 1.0 }]);
+        assert_eq!(guardrail.about(&[vec![1.0]]), [About { topic: 0, likeness: 1.0 }]);
     }
 }

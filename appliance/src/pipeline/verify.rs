@@ -140,9 +140,9 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
             draft.pass_over(lane, judged.reason());
             continue;
         }
-        // A composed draft was cut before such a word, and a warning is given whatever its words; what else is given word for
+        // The citation is shown too, and holds every quoted unit. A composed draft was cut before such a word, and a warning is given whatever its words; what else is given word for
         // word is given whole or not at all.
-        if judged.units.iter().any(|unit| !unit.is_warning() && ports.guardrail.withholds(unit.text())) {
+        if judged.units.iter().any(|unit| !unit.is_warning() && ports.guardrail.withholds(&unit.citation().text)) {
             draft.pass_over(lane, "word");
             continue;
         }

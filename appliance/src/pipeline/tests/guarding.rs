@@ -219,6 +219,16 @@ async fn a_denied_word_in_an_answer_costs_the_place_that_holds_it() {
     let bench = under(with("", "Opened insulin pens keep at room temperature for 28 days."), document);
     let answer = bench.ask(QUESTION).await.unwrap();
     assert!(!answer.text().to_lowercase().contains("room temperature"), "{}", answer.text());
+    assert!(answer.citations().iter().all(|citation| !citation.text.contains("room temperature")));
+}
+
+#[tokio::test]
+async fn a_denied_topic_is_found_after_more_than_the_model_sees_at_once() {
+    let document =
+        "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Suing the pharmacy in court.\"\nlikeness = 0.5\n";
+    let bench = under(with("", "x"), document);
+    let question = format!("{}end. Suing the pharmacy in court? {}", "Pens ".repeat(500), "Ink ".repeat(100));
+    assert_eq!(stopped(bench.ask(&question).await).0, "topic");
 }
 
 #[tokio::test]

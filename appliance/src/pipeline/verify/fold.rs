@@ -153,7 +153,12 @@ impl<'a> Fold<'a> {
         let found = support::check_after(&before, &unit, &evidence, self.limits);
         let place = found.evidence.and_then(|index| Some((index, self.cite(index)?)));
         match (found.verdict, place) {
-            (Verdict::Supported, Some(_)) if self.guardrail.withholds(&unit) => self.judged.cut = true,
+            // What it cites is shown beside it.
+            (Verdict::Supported, Some((_, citation)))
+                if self.guardrail.withholds(&unit) || self.guardrail.withholds(&citation.text) =>
+            {
+                self.judged.cut = true;
+            }
             // Nothing bears a patient's name in an answer, though every word of it may stand in the evidence.
             (Verdict::Supported, Some(_)) if !self.identifiers.kept_out(&unit, Side::Output).is_empty() => {
                 self.judged.cut = true;
