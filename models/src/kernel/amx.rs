@@ -36,8 +36,8 @@ impl Tiles {
         FOUND.get_or_init(|| processor_has_them() && system_allows_them()).then_some(Self(()))
     }
 
-    /// Runs `work` while tiles are laid out for products over `inner` bytes, a multiple of four and 64 at most: tiles 0 and 1 hold sums, tile 2
-    /// rows of `inner` bytes, tiles 3 and 4 columns, four bytes of each of sixteen in a row.
+    /// Runs `work` while tiles are laid out for products over `inner` bytes, a multiple of four and 64 at most: tiles 0 and 1 hold sums, tiles
+    /// 2 and 5 rows of `inner` bytes, tiles 3 and 4 columns, four bytes of each of sixteen in a row.
     #[inline(always)]
     pub(super) fn laid_out<T>(self, inner: u8, work: impl FnOnce() -> T) -> T {
         let layout = Layout::new(inner);
@@ -63,7 +63,8 @@ struct Layout {
 impl Layout {
     fn new(inner: u8) -> Self {
         let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
-        let shapes = [(64, 16), (64, 16), (u16::from(inner), 16), (64, inner / 4), (64, inner / 4)];
+        let (of_rows, of_columns) = ((u16::from(inner), 16), (64, inner / 4));
+        let shapes = [(64, 16), (64, 16), of_rows, of_columns, of_columns, of_rows];
         for ((row_bytes, rows), shape) in row_bytes.iter_mut().zip(&mut rows).zip(shapes) {
             (*row_bytes, *rows) = shape;
         }
@@ -90,36 +91,31 @@ fn system_allows_them() -> bool {
     false
 }
 
-/// Products of sixteen rows of 16-bit integers with sixteen columns of integers from 0 to 255 that stand in 16 bits each: the sums of the rows'
-/// low bytes come first in `sums`, those of the high ones after them.
-///
-/// A number is 256 times its high byte, which has its sign, and its low byte, which has none. As the columns' high bytes are zero, the numbers'
-/// bytes meet what they need without being taken apart: the low ones where columns are read as they stand, the high ones where they are read
-/// from one byte before.
+/// Products of sixteen rows of 16-bit integers, whose low bytes and high bytes lie apart and both have a sign, with sixteen columns of bytes
+/// without one: the sums of the low bytes come first in `sums`, those of the high ones after them.
 ///
 /// # Safety
-/// Tiles are laid out for the bytes of a row; sixteen rows lie at `rows`, `stride` bytes apart; so many bytes of columns and one zero before
-/// them lie at `columns`.
+/// Tiles are laid out for the bytes of a row; of sixteen rows, 64 bytes apart, so many low bytes lie at `rows` and so many high ones 32 bytes after
+/// them; so many lines of columns, four bytes of each of sixteen, lie at `columns`.
 #[inline(always)]
-pub(super) unsafe fn shorts(rows: *const i16, stride: usize, columns: *const u8, sums: &mut Sums) {
+pub(super) unsafe fn parts(rows: *const u8, columns: *const u8, sums: &mut Sums) {
     // SAFETY: the caller's word; `sums` has room for two tiles.
     unsafe {
         asm!(
             "tilezero tmm0",
             "tilezero tmm1",
-            "tileloadd tmm2, [{rows} + {stride}*1]",
             "tileloadd tmm3, [{columns} + {line}*1]",
-            "tileloadd tmm4, [{columns} + {line}*1 - 1]",
-            "tdpbuud tmm0, tmm2, tmm3",
-            "tdpbsud tmm1, tmm2, tmm4",
+            "tileloadd tmm2, [{rows} + {line}*1]",
+            "tileloadd tmm5, [{rows} + {line}*1 + 32]",
+            "tdpbsud tmm0, tmm2, tmm3",
+            "tdpbsud tmm1, tmm5, tmm3",
             "tilestored [{sums} + {line}*1], tmm0",
             "tilestored [{sums} + {line}*1 + 1024], tmm1",
             rows = in(reg) rows,
-            stride = in(reg) stride,
             columns = in(reg) columns,
             line = in(reg) ROW_BYTES,
             sums = in(reg) &raw mut sums.0,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm5") _,
             options(nostack, preserves_flags)
         );
     }

@@ -507,7 +507,7 @@ impl Tile {
             let mut sums = [[S::splat(0.0); R]; G];
             for number in 0..self.size {
                 for group in 0..G {
-                    S::prefetch(next.wrapping_add((group * self.size + number) * LANES));
+                    S::prefetch(next.wrapping_add((group * self.size + number) * LANES).cast());
                 }
                 let keys: [S::F; G] =
                     std::array::from_fn(|group| S::load_half(keys.add((group * self.size + number) * LANES)));
@@ -550,7 +550,7 @@ impl Tile {
                 let start = block * POSITIONS;
                 for position in start..to.min(start + POSITIONS) {
                     let value = values.add((position - start) * self.size);
-                    S::prefetch(next.wrapping_add((position - start) * self.size));
+                    S::prefetch(next.wrapping_add((position - start) * self.size).cast());
                     let value: [S::F; D] = std::array::from_fn(|part| S::load_half(value.add(part * LANES)));
                     for row in 0..R {
                         let share = S::splat(*shares[row].as_ptr().add(position - from));

@@ -2,7 +2,8 @@
 //!
 //! Here sixteen rows make a panel, one row per lane. Within a panel, for every 32 inputs, come sixteen pairs of neighbouring
 //! inputs; in each 16 bits of a vector stand several pairs' quants on top of each other, so that a shift and a mask give a vector whose lane holds
-//! one row's quants of one pair. Scales stand in a stream of their own, sixteen rows side by side.
+//! one row's quants of one pair. Two pairs' quants stand in the same bits of neighbouring bytes, so that a shift and a mask of bytes give the quants
+//! of both, for products of bytes. Scales stand in a stream of their own, sixteen rows side by side.
 //!
 //! Layouts of the blocks: `ggml-common.h` and `ggml-quants.c` of <https://github.com/ggml-org/ggml>.
 
@@ -273,15 +274,17 @@ pub(super) const SUPER_PLAIN: usize = 32 + 16 * 16;
 /// Where a quant stands: the first byte and the shift of its low four bits (of all eight for Q8_0), then of its upper bits.
 pub(super) fn place(format: Format, lane: usize, input: usize) -> ([usize; 2], [u32; 2]) {
     let (pair, odd) = (input / 2, input % 2);
-    let element = lane * 4 + odd * 2;
+    // Of four pairs, the first two stand in the lower byte of each 16 bits, the others in the upper one.
+    let byte = lane * 4 + odd * 2 + pair % 4 / 2;
+    // Within the byte: which of two neighbouring pairs, then which four pairs.
+    let slot = pair / 4 * 2 + pair % 2;
     if format == Format::Q8_0 {
-        return ([pair / 2 * 64 + element + pair % 2, 0], [0, 0]);
+        return ([slot * 64 + byte, 0], [0, 0]);
     }
-    let low = pair / 4 * 64 + element + pair % 4 / 2;
-    let low_shift = 4 * (pair % 2) as u32;
+    let (low, low_shift) = (pair / 4 * 64 + byte, 4 * (pair % 2) as u32);
     match format {
-        Format::Q5_0 | Format::Q5_1 | Format::Q5K => ([low, 256 + element + pair / 8], [low_shift, (pair % 8) as u32]),
-        Format::Q6K => ([low, 256 + pair / 8 * 64 + element + pair % 8 / 4], [low_shift, 2 * (pair % 4) as u32]),
+        Format::Q5_0 | Format::Q5_1 | Format::Q5K => ([low, 256 + byte], [low_shift, slot as u32]),
+        Format::Q6K => ([low, 256 + slot / 4 * 64 + byte], [low_shift, 2 * (slot % 4) as u32]),
         _ => ([low, 0], [low_shift, 0]),
     }
 }

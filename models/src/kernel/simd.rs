@@ -76,6 +76,18 @@ impl Path {
         }
     }
 
+    /// Whether rows are rounded to bytes, low ones and high ones.
+    #[cfg(test)]
+    pub(super) fn multiplies_bytes(self) -> bool {
+        match self {
+            Self::Portable => Portable::BYTES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::Avx2::BYTES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Amx(_) => x86::Avx512::BYTES,
+        }
+    }
+
     /// Runs the kernel with this path's instructions.
     ///
     /// # Safety
@@ -113,6 +125,8 @@ pub(super) trait Simd: Copy {
     type I: Copy;
     /// Rows that a product takes at a time, as far as registers go: 1, 4 or 8.
     const TALL: usize;
+    /// Whether [`Simd::dot_bytes`] is one instruction, so that few rows are multiplied by bytes instead of by 16 bits.
+    const BYTES: bool = false;
 
     unsafe fn enter<K: Kernel>(kernel: K);
 
@@ -155,11 +169,42 @@ pub(super) trait Simd: Copy {
     unsafe fn left(a: Self::I, by: i32) -> Self::I;
     /// Adds to each 32 bits the products of their two halves, as signed 16 bits.
     unsafe fn dot(sum: Self::I, a: Self::I, b: Self::I) -> Self::I;
+    /// Adds to each 32 bits the products of its four bytes, those of `a` without a sign, those of `b` with one.
+    #[inline(always)]
+    unsafe fn dot_bytes(sum: Self::I, a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the caller's word, and the arrays hold sixty-four bytes.
+        unsafe {
+            let (mut sums, mut left, mut right) = ([[0u8; 4]; 16], [[0u8; 4]; 16], [[0u8; 4]; 16]);
+            Self::store_int(sums.as_mut_ptr().cast(), sum);
+            Self::store_int(left.as_mut_ptr().cast(), a);
+            Self::store_int(right.as_mut_ptr().cast(), b);
+            for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+                let products = left.into_iter().zip(right).map(|(a, b)| i32::from(a) * i32::from(b.cast_signed()));
+                *sum = products.fold(i32::from_le_bytes(*sum), i32::wrapping_add).to_le_bytes();
+            }
+            Self::load_int(sums.as_ptr().cast())
+        }
+    }
+    /// Sums of low bytes' products, and those of high bytes' 256 times.
+    #[inline(always)]
+    unsafe fn joined(low: Self::I, high: Self::I) -> Self::I {
+        // SAFETY: the caller's word, and the arrays hold sixty-four bytes.
+        unsafe {
+            let (mut sums, mut more) = ([[0u8; 4]; 16], [[0u8; 4]; 16]);
+            Self::store_int(sums.as_mut_ptr().cast(), low);
+            Self::store_int(more.as_mut_ptr().cast(), high);
+            for (sum, more) in sums.iter_mut().zip(more) {
+                let high = i32::from_le_bytes(more).wrapping_mul(256);
+                *sum = i32::from_le_bytes(*sum).wrapping_add(high).to_le_bytes();
+            }
+            Self::load_int(sums.as_ptr().cast())
+        }
+    }
     unsafe fn float(x: Self::I) -> Self::F;
 
     /// Asks for the line at an address ahead of its use; any address will do.
     #[inline(always)]
-    unsafe fn prefetch(_from: *const u16) {}
+    unsafe fn prefetch(_from: *const u8) {}
 
     /// e to the x as [`crate::layers::curve::exp`] computes it; 0 below -87.
     #[inline(always)]

@@ -8,12 +8,13 @@
 use super::super::amx::{self, ROWS, Sums, Tiles};
 use super::super::simd::{Avx512, Simd};
 use super::Quants;
-use super::{BLOCK, Panels, Plain, Scales, Wide};
+use super::{BLOCK, Narrow, Panels, Plain, Scales};
 
-/// Multiplies as many rows as make whole tiles; returns how many. The byte before the panel's quants is zero.
+/// Multiplies as many rows as make whole tiles; returns how many.
 ///
 /// # Safety
-/// The processor has AVX-512, and the pointers of `work` are good for one panel that was taken apart and for the rows.
+/// The processor has AVX-512, the pointers of `work` are good for one panel that was taken apart and for the rows, and sixteen of these lie side
+/// by side.
 pub(in super::super) unsafe fn tiled<const HALVES: bool>(tiles: Tiles, work: Panels) -> usize {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
     unsafe fn within<const HALVES: bool>(work: Panels, rows: usize) {
@@ -23,11 +24,12 @@ pub(in super::super) unsafe fn tiled<const HALVES: bool>(tiles: Tiles, work: Pan
         }
     }
     let rows = work.rows / ROWS * ROWS;
-    if rows > 0 {
-        // SAFETY: the caller's word. Half a block is 32 bytes of a row, a whole one 64.
-        tiles.laid_out(if HALVES { 32 } else { 64 }, || unsafe { within::<HALVES>(work, rows) });
+    if rows > 0 && work.input.tall == ROWS {
+        // SAFETY: the caller's word. A block is 32 bytes of a row, half of one 16.
+        tiles.laid_out(if HALVES { 16 } else { 32 }, || unsafe { within::<HALVES>(work, rows) });
+        return rows;
     }
-    rows
+    0
 }
 
 /// The steps of [`super::tile`], with the sums of a block's products from tiles. The next tiles' products are asked for before the last ones are
@@ -35,14 +37,15 @@ pub(in super::super) unsafe fn tiled<const HALVES: bool>(tiles: Tiles, work: Pan
 #[inline(always)]
 unsafe fn sixteen<const HALVES: bool>(work: Panels, first: usize) {
     let parts = if HALVES { 2 } else { 1 };
-    let input = work.input;
     let mut sums = [Sums::ZERO, Sums::ZERO];
-    // SAFETY: the caller's word: the panel has `blocks` blocks, the input sixteen rows from the first.
+    // SAFETY: the caller's word: the panel has `blocks` blocks, the input sixteen rows from the first, side by side.
     unsafe {
+        let rows = work.input.quants.add(work.input.place(first)).cast::<u8>();
+        let row_scales = work.input.scales.add(work.input.place(first));
         let mut totals = [Avx512::splat(0.0); ROWS];
         let products = |step: usize, sums: &mut Sums| {
-            let rows = input.quants.add(first * input.stride + step * (BLOCK / parts));
-            amx::shorts(rows, 2 * input.stride, work.quants.add(step * (Wide::BYTES / parts)), sums);
+            let part = step / parts * ROWS * 2 * BLOCK + step % parts * (BLOCK / 2);
+            amx::parts(rows.add(part), work.quants.add(step * (Narrow::BYTES / parts)), sums);
         };
         products(0, &mut sums[0]);
         for block in 0..work.blocks {
@@ -55,12 +58,11 @@ unsafe fn sixteen<const HALVES: bool>(work: Panels, first: usize) {
                 let found = &sums[step % 2].0;
                 let which = if HALVES { part } else { 2 };
                 for row in 0..ROWS {
-                    let at = (first + row) * input.stride / BLOCK + block;
-                    let sum = Avx512::joined(found[row].as_ptr(), found[ROWS + row].as_ptr());
-                    let by = Avx512::mul(scale, Avx512::splat(*input.scales.add(at)));
-                    totals[row] = Avx512::fma(Avx512::float(sum), by, totals[row]);
-                    let sum = input.sums.add(at).cast::<f32>().add(which);
-                    totals[row] = Avx512::fma(least, Avx512::splat(*sum), totals[row]);
+                    let of_row = row_scales.add(block * ROWS + row).cast::<f32>();
+                    let [low, high] = [row, ROWS + row].map(|at| Avx512::load_int(found[at].as_ptr().cast()));
+                    let by = Avx512::mul(scale, Avx512::splat(of_row.read()));
+                    totals[row] = Avx512::fma(Avx512::float(Avx512::joined(low, high)), by, totals[row]);
+                    totals[row] = Avx512::fma(least, Avx512::splat(of_row.add(1 + which).read()), totals[row]);
                 }
             }
         }

@@ -17,20 +17,6 @@ pub(in super::super) struct Avx2;
 #[derive(Clone, Copy)]
 pub(in super::super) struct Avx512;
 
-impl Avx512 {
-    /// Sixteen sums out of those of low bytes and those of high bytes.
-    ///
-    /// # Safety
-    /// AVX-512 exists, and sixteen integers lie at each pointer.
-    #[inline(always)]
-    pub(in super::super) unsafe fn joined(low: *const i32, high: *const i32) -> __m512i {
-        unsafe {
-            let high = _mm512_slli_epi32::<8>(_mm512_loadu_si512(high.cast()));
-            _mm512_add_epi32(_mm512_loadu_si512(low.cast()), high)
-        }
-    }
-}
-
 /// Both halves through the same instruction.
 macro_rules! both {
     ($instruction:ident, $a:expr) => {{
@@ -57,7 +43,7 @@ impl Simd for Avx2 {
         unsafe { enter(kernel) }
     }
     #[inline(always)]
-    unsafe fn prefetch(from: *const u16) {
+    unsafe fn prefetch(from: *const u8) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
     #[inline(always)]
@@ -207,6 +193,7 @@ impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
     const TALL: usize = 8;
+    const BYTES: bool = true;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) {
@@ -217,7 +204,7 @@ impl Simd for Avx512 {
         unsafe { enter(kernel) }
     }
     #[inline(always)]
-    unsafe fn prefetch(from: *const u16) {
+    unsafe fn prefetch(from: *const u8) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
     #[inline(always)]
@@ -329,6 +316,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn dot(sum: Self::I, a: Self::I, b: Self::I) -> Self::I {
         unsafe { _mm512_dpwssd_epi32(sum, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn dot_bytes(sum: Self::I, a: Self::I, b: Self::I) -> Self::I {
+        unsafe { _mm512_dpbusd_epi32(sum, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn joined(low: Self::I, high: Self::I) -> Self::I {
+        unsafe { _mm512_add_epi32(low, _mm512_slli_epi32::<8>(high)) }
     }
     #[inline(always)]
     unsafe fn float(x: Self::I) -> Self::F {
