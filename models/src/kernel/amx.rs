@@ -91,11 +91,35 @@ fn system_allows_them() -> bool {
     false
 }
 
-/// Products of sixteen rows of 16-bit integers, whose low bytes and high bytes lie apart and both have a sign, with sixteen columns of bytes
-/// without one: the sums of the low bytes come first in `sums`, those of the high ones after them.
+/// Products of sixteen rows of 64 bytes with a sign with sixteen columns of bytes without one; the second half of `sums` is left alone.
 ///
 /// # Safety
-/// Tiles are laid out for the bytes of a row; of sixteen rows, 64 bytes apart, so many low bytes lie at `rows` and so many high ones 32 bytes after
+/// Tiles are laid out for 64 bytes; sixteen rows of them lie at `rows` and sixteen lines of columns, four bytes of each of sixteen, at `columns`.
+#[inline(always)]
+pub(super) unsafe fn whole(rows: *const u8, columns: *const u8, sums: &mut Sums) {
+    // SAFETY: the caller's word; `sums` has room for a tile.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tileloadd tmm3, [{columns} + {line}*1]",
+            "tileloadd tmm2, [{rows} + {line}*1]",
+            "tdpbsud tmm0, tmm2, tmm3",
+            "tilestored [{sums} + {line}*1], tmm0",
+            rows = in(reg) rows,
+            columns = in(reg) columns,
+            line = in(reg) ROW_BYTES,
+            sums = in(reg) &raw mut sums.0,
+            out("tmm0") _, out("tmm2") _, out("tmm3") _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Products of sixteen rows of numbers, whose low parts and high parts lie apart and are bytes with a sign, with sixteen columns of bytes
+/// without one: the sums of the low parts come first in `sums`, those of the high ones after them.
+///
+/// # Safety
+/// Tiles are laid out for the bytes of a row; of sixteen rows, 64 bytes apart, so many low parts lie at `rows` and so many high ones 32 bytes after
 /// them; so many lines of columns, four bytes of each of sixteen, lie at `columns`.
 #[inline(always)]
 pub(super) unsafe fn parts(rows: *const u8, columns: *const u8, sums: &mut Sums) {

@@ -268,16 +268,17 @@ impl Matrix {
                 return self.path.run(Few::<Q, C>(work, PhantomData));
             }
             ROOM.with_borrow_mut(|room| {
-                // The first line stays zero: tiles read the byte before the quants.
-                let needed = size_of::<Line>() + work.blocks * SPREAD;
+                let needed = work.blocks * SPREAD;
                 if room.0.len() * 64 < needed {
                     *room = Lines::new(needed);
                 }
-                let room = room.bytes_mut().as_mut_ptr().add(size_of::<Line>());
+                let room = room.bytes_mut().as_mut_ptr();
+                let twice = Q::SHORT && self.path.has_tiles();
                 for panel in 0..work.panels {
                     let (quants, scales) =
                         (work.quants.add(panel * work.quants_stride), work.scales.add(panel * work.scales_stride));
-                    self.path.run(Spread::<Q, C> { quants, scales, blocks: work.blocks, to: room, kind: PhantomData });
+                    let (blocks, kind) = (work.blocks, PhantomData);
+                    self.path.run(Spread::<Q, C> { quants, scales, blocks, to: room, twice, kind });
                     let out = Out {
                         at: work.out.at.add(panel * LANES),
                         columns: (work.columns - panel * LANES).min(LANES),
@@ -288,10 +289,11 @@ impl Matrix {
                     let panel = Panels { quants, scales, panels: 1, out, ..work };
                     #[cfg(target_arch = "x86_64")]
                     let panel = match self.path {
-                        Path::Amx(tiles) => panel.from(tiled::<HALVES>(tiles, panel)),
+                        Path::Amx(tiles) if twice => panel.from(tiled::<false, true>(tiles, panel)),
+                        Path::Amx(tiles) => panel.from(tiled::<HALVES, false>(tiles, panel)),
                         _ => panel,
                     };
-                    self.path.run(Many::<HALVES>(panel));
+                    self.path.run(Many::<HALVES> { work: panel, twice });
                 }
             });
         }

@@ -13,6 +13,8 @@ pub(super) use tiled::tiled;
 pub(super) trait Quants {
     /// Bytes of 32 inputs.
     const BYTES: usize;
+    /// Whether no quant is above 15, so that sixteen times each fits a byte.
+    const SHORT: bool = false;
     /// How many bytes ahead of their use quants are asked for, where they come from memory; their scales, in proportion.
     const AHEAD: usize = AHEAD;
     /// The pair `PAIR` of a block: sixteen lanes of two 16-bit integers.
@@ -41,8 +43,8 @@ pub(super) struct Six;
 pub(super) struct Eight;
 /// Sixteen bits: pairs taken apart beforehand.
 struct Wide;
-/// Eight bits: quads taken apart beforehand.
-struct Narrow;
+/// Eight bits: quads taken apart beforehand, a block of them every so many bytes.
+struct Narrow<const BYTES: usize>;
 
 /// Of 64 bytes with two quads in them the one whose quants are the lower four bits of the bytes, or the upper four.
 #[inline(always)]
@@ -90,6 +92,7 @@ unsafe fn moved<S: Simd>(x: S::I, from: usize, to: usize) -> S::I {
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
 impl Quants for Four {
     const BYTES: usize = 256;
+    const SHORT: bool = true;
     #[inline(always)]
     unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
         unsafe { low::<S, PAIR>(block) }
@@ -171,8 +174,8 @@ impl Quants for Wide {
 }
 
 #[allow(clippy::undocumented_unsafe_blocks, reason = "each reads within the block that its contract gives")]
-impl Quants for Narrow {
-    const BYTES: usize = 512;
+impl<const B: usize> Quants for Narrow<B> {
+    const BYTES: usize = B;
     const AHEAD: usize = 0;
     #[inline(always)]
     unsafe fn pair<S: Simd, const PAIR: usize>(block: *const u8) -> S::I {
@@ -516,13 +519,19 @@ pub(super) struct Spread<Q, C> {
     pub(super) blocks: usize,
     /// Room for [`SPREAD`] bytes per block.
     pub(super) to: *mut u8,
+    /// Whether sixteen times each quad stand after a block's quads; quants are short then.
+    pub(super) twice: bool,
     pub(super) kind: std::marker::PhantomData<(Q, C)>,
 }
 
 /// Bytes that a block of a panel takes once it was taken apart, its quants' first.
 pub(super) const SPREAD: usize = SPREAD_QUANTS + PLAIN;
-/// Bytes of its quants; quads need but half.
+/// Bytes of its quants, at most.
 pub(super) const SPREAD_QUANTS: usize = Wide::BYTES;
+/// Bytes of a block of quads.
+const ONCE: usize = 512;
+/// Bytes of a block of quads and of sixteen times the same.
+const TWICE: usize = 2 * ONCE;
 
 impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
     #[inline(always)]
@@ -532,10 +541,14 @@ impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
             unsafe {
                 let from = self.quants.add(block * Q::BYTES);
                 if S::BYTES {
-                    let to = self.to.add(block * Narrow::BYTES);
+                    let to = self.to.add(block * if self.twice { TWICE } else { ONCE });
                     macro_rules! quad {
                         ($quad:literal) => {
-                            S::store_int(to.add($quad * 64), Q::quad::<S, $quad>(from));
+                            let quad = Q::quad::<S, $quad>(from);
+                            S::store_int(to.add($quad * 64), quad);
+                            if self.twice {
+                                S::store_int(to.add(ONCE + $quad * 64), S::left(quad, 4));
+                            }
                         };
                     }
                     each!(quad: 0 1 2 3 4 5 6 7);
@@ -559,20 +572,30 @@ impl<Q: Quants, C: Scales> Kernel for Spread<Q, C> {
 }
 
 /// Many rows times one panel that was taken apart.
-pub(super) struct Many<const HALVES: bool>(pub(super) Panels);
+pub(super) struct Many<const HALVES: bool> {
+    pub(super) work: Panels,
+    /// As in [`Spread`].
+    pub(super) twice: bool,
+}
 
 impl<const H: bool> Kernel for Many<H> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // SAFETY: the maker's word.
-        unsafe { if S::BYTES { self.times::<S, Narrow>() } else { self.times::<S, Wide>() } }
+        unsafe {
+            match (S::BYTES, self.twice) {
+                (true, true) => self.times::<S, Narrow<TWICE>>(),
+                (true, false) => self.times::<S, Narrow<ONCE>>(),
+                (false, _) => self.times::<S, Wide>(),
+            }
+        }
     }
 }
 
 impl<const H: bool> Many<H> {
     #[inline(always)]
     unsafe fn times<S: Simd, Q: Quants>(self) {
-        let work = self.0;
+        let work = self.work;
         let sizes = work.blocks;
         // SAFETY: the caller's word.
         unsafe {

@@ -76,7 +76,16 @@ impl Path {
         }
     }
 
-    /// Whether rows are rounded to bytes, low ones and high ones.
+    /// Whether products of many rows take tiles.
+    pub(super) const fn has_tiles(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether rows are rounded to bytes, low parts and high ones.
     #[cfg(test)]
     pub(super) fn multiplies_bytes(self) -> bool {
         match self {
@@ -185,7 +194,7 @@ pub(super) trait Simd: Copy {
             Self::load_int(sums.as_ptr().cast())
         }
     }
-    /// Sums of low bytes' products, and those of high bytes' 256 times.
+    /// Sums of low parts' products, and those of high parts' sixteen times.
     #[inline(always)]
     unsafe fn joined(low: Self::I, high: Self::I) -> Self::I {
         // SAFETY: the caller's word, and the arrays hold sixty-four bytes.
@@ -194,7 +203,7 @@ pub(super) trait Simd: Copy {
             Self::store_int(sums.as_mut_ptr().cast(), low);
             Self::store_int(more.as_mut_ptr().cast(), high);
             for (sum, more) in sums.iter_mut().zip(more) {
-                let high = i32::from_le_bytes(more).wrapping_mul(256);
+                let high = i32::from_le_bytes(more).wrapping_mul(16);
                 *sum = i32::from_le_bytes(*sum).wrapping_add(high).to_le_bytes();
             }
             Self::load_int(sums.as_ptr().cast())
@@ -242,7 +251,7 @@ pub(super) trait Simd: Copy {
         let mut lanes = [0.0f32; 16];
         // SAFETY: the array holds sixteen.
         unsafe { Self::store(lanes.as_mut_ptr(), x) };
-        fold(lanes, f32::max)
+        fold(lanes, |a, b| if a > b { a } else { b })
     }
 }
 

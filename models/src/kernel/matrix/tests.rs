@@ -145,10 +145,11 @@ fn every_path_gives_the_bits_of_the_portable_one_which_are_right() {
                         let (row, weights) = (&values[row * inputs..], &floats[column * inputs..]);
                         let pairs = || row.iter().take(inputs).zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b));
                         let (exact, size) = (0.5 + pairs().sum::<f64>(), pairs().map(f64::abs).sum::<f64>());
-                        // Half a step of 16 bits of the greatest number, wherever it stands, and sums of 24 bits.
+                        // Half a step of twelve bits of the greatest number, wherever it stands, and sums of 24 bits.
                         let top = row.iter().take(inputs).fold(0.0f32, |top, x| top.max(x.abs()));
                         let total: f64 = weights.iter().take(inputs).map(|x| f64::from(x.abs())).sum();
-                        let allowed = f64::from(top) / 65_000.0 * total + size * 4e-6 + 1e-5;
+                        let rounding = if format.quantised() { f64::from(top) / 4_070.0 } else { 0.0 };
+                        let allowed = rounding * total + size * 4e-6 + 1e-5;
                         let error = (f64::from(*found) - exact).abs();
                         assert!(error <= allowed, "{format:?} {inputs}x{outputs}x{rows}: {found} {exact} of {size}");
                     }

@@ -323,7 +323,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn joined(low: Self::I, high: Self::I) -> Self::I {
-        unsafe { _mm512_add_epi32(low, _mm512_slli_epi32::<8>(high)) }
+        unsafe { _mm512_add_epi32(low, _mm512_slli_epi32::<4>(high)) }
     }
     #[inline(always)]
     unsafe fn float(x: Self::I) -> Self::F {
