@@ -5,6 +5,8 @@
 //! (Milakov and Gimelshein, 2018; Dao and others, 2022). The stretches depend on nothing but the position, so a row's result is the same
 //! to the last bit whether it is computed alone, in a prompt, or in parts by several threads.
 
+use std::mem::MaybeUninit;
+
 use super::formats::LANES;
 use super::simd::{Kernel, Simd};
 use super::team::Pointer;
@@ -17,8 +19,8 @@ pub(crate) const POSITIONS: usize = 32;
 const STRETCH: usize = 256;
 /// Longest head.
 pub(crate) const LONGEST_HEAD: usize = 512;
-/// Query heads that are computed together.
-const TOGETHER: usize = 4;
+/// Query heads that are computed together, at most.
+const TOGETHER: usize = 8;
 /// Rows of a prompt that one unit of work takes.
 const ROWS: usize = 16;
 /// The same where a part has no more than those: a few guessed tokens are shared out too, in whole tiles.
@@ -269,8 +271,9 @@ impl Cache {
                 })
                 .collect();
             let (from, to) = (unit.rows.0 * group, unit.rows.1 * group);
-            for first in (from..to).step_by(TOGETHER) {
-                let count = TOGETHER.min(to - first);
+            let mut first = from;
+            while first < to {
+                let count = together(path, to - first);
                 let mut tile = Tile {
                     count,
                     size: heads.size,
@@ -298,6 +301,7 @@ impl Cache {
                 }
                 // SAFETY: the blocks of every position that is seen are there, queries and results as above.
                 unsafe { path.run(tile) };
+                first += count;
             }
         });
         self.join(&units, &room.partials, out);
@@ -327,6 +331,15 @@ impl Cache {
                 row.iter_mut().for_each(|x| *x *= scale);
             }
         }
+    }
+}
+
+/// How many of so many query heads are computed together. Each key and value is widened once for all of them.
+fn together(path: Path, left: usize) -> usize {
+    match left {
+        0..=3 => left,
+        TOGETHER.. if path.is_tall() => TOGETHER,
+        _ => 4,
     }
 }
 
@@ -411,7 +424,10 @@ impl Kernel for Tile {
                 1 => self.tile::<S, 1>(),
                 2 => self.tile::<S, 2>(),
                 3 => self.tile::<S, 3>(),
-                _ => self.tile::<S, 4>(),
+                4 => self.tile::<S, 4>(),
+                // Paths with fewer registers are never given so many.
+                _ if S::TALL >= TOGETHER => self.tile::<S, TOGETHER>(),
+                _ => {}
             }
         }
     }
@@ -421,7 +437,13 @@ impl Tile {
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize>(&self) {
         let mut states = [State::default(); R];
-        let mut results = [[0.0f32; LONGEST_HEAD]; R];
+        // Only as much of it as heads are long is written and read.
+        let mut results: [[MaybeUninit<f32>; LONGEST_HEAD]; R] = [[const { MaybeUninit::uninit() }; LONGEST_HEAD]; R];
+        for result in &mut results {
+            result.iter_mut().take(self.size.next_multiple_of(LANES)).for_each(|x| *x = MaybeUninit::new(0.0));
+        }
+        // Every stretch writes those that it reads.
+        let mut scores = [[0.0f32; STRETCH]; R];
         let (lowest, highest) =
             self.seen.iter().take(R).fold((usize::MAX, 0), |(low, high), (from, to)| (low.min(*from), high.max(*to)));
         for stretch in self.stretches.0..self.stretches.1 {
@@ -431,7 +453,6 @@ impl Tile {
             if from >= to {
                 continue;
             }
-            let mut scores = [[0.0f32; STRETCH]; R];
             // SAFETY: the blocks up to the highest position are there, and a stretch has room for its scores.
             unsafe {
                 for block in from / POSITIONS..to.div_ceil(POSITIONS) {
@@ -475,7 +496,7 @@ impl Tile {
                 }
                 let scale = if self.whole { 1.0 / state.sum } else { 1.0 };
                 for at in (0..self.size).step_by(LANES) {
-                    S::store(to.add(at), S::mul(S::load(result.as_ptr().add(at)), S::splat(scale)));
+                    S::store(to.add(at), S::mul(S::load(result.as_ptr().cast::<f32>().add(at)), S::splat(scale)));
                 }
             }
         }
@@ -538,7 +559,7 @@ impl Tile {
         (from, to): (usize, usize),
         shares: &[[f32; STRETCH]; R],
         joins: &[(f32, f32); R],
-        results: &mut [[f32; LONGEST_HEAD]; R],
+        results: &mut [[MaybeUninit<f32>; LONGEST_HEAD]; R],
         number: usize,
     ) {
         // SAFETY: the caller's word.
@@ -563,7 +584,7 @@ impl Tile {
             for part in 0..D {
                 for row in 0..R {
                     let (by, with) = joins[row];
-                    let place = results[row].as_mut_ptr().add(number + part * LANES);
+                    let place = results[row].as_mut_ptr().cast::<f32>().add(number + part * LANES);
                     S::store(place, S::fma(S::load(place), S::splat(by), S::mul(sums[part][row], S::splat(with))));
                 }
             }

@@ -76,6 +76,15 @@ impl Path {
         }
     }
 
+    /// Whether there are registers for eight rows at a time.
+    pub(super) const fn is_tall(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Amx(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether products of many rows take tiles.
     pub(super) const fn has_tiles(self) -> bool {
         match self {

@@ -253,10 +253,12 @@ impl Step<'_> {
     }
 }
 
-/// The first numbers of a vector that grows when it must.
+/// The first numbers of a vector that grows when it must. What they are is not said: each use writes all of them first.
 fn sized(vector: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    vector.resize(length, 0.0);
-    vector
+    if vector.len() < length {
+        vector.resize(length, 0.0);
+    }
+    vector.get_mut(..length).unwrap_or_default()
 }
 
 fn add(to: &mut [f32], from: &[f32]) {

@@ -173,7 +173,7 @@ fn generates(
 fn first_token(model: &Language, rates: &Rates, prompt: usize) -> f64 {
     let (mut position, mut budget, mut took) = (0, Budget::default(), 0.0);
     while position < prompt {
-        let rows = budget.tokens().min(prompt - position);
+        let rows = budget.tokens(false).min(prompt - position);
         let last = position + rows == prompt;
         let step = model.step(rates, &[Rows { position, rows }], usize::from(last));
         (position, took) = (position + rows, took + step);

@@ -146,7 +146,8 @@ impl Server {
             return Ok(());
         }
         self.propose();
-        let plan = self.schedule.plan(self.budget.tokens());
+        let read = !self.schedule.ready().is_empty();
+        let plan = self.schedule.plan(self.budget.tokens(read));
         for (id, cached_tokens) in plan.started {
             if let Some(active) = self.active.get(&id) {
                 active.job.reply.send(Event::Started { prompt_tokens: active.usage.prompt_tokens, cached_tokens });

@@ -7,6 +7,8 @@ pub(crate) const MOST: usize = 16;
 /// How long a step should take while prompts are computed: as long as whoever reads another text waits for its next word, and as whoever
 /// leaves keeps the model busy.
 const STEP: Duration = Duration::from_millis(150);
+/// How many times as long it may be while nobody reads: long steps take a matrix's weights apart less often, and only who comes or leaves waits.
+const UNREAD: usize = 2;
 /// Bounds of the tokens of prompts in one step.
 const BOUNDS: (usize, usize) = (32, 512);
 
@@ -21,9 +23,9 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Tokens of prompts that the next step may take.
-    pub(crate) fn tokens(self) -> usize {
-        self.0
+    /// Tokens of prompts that the next step may take, while somebody reads a text or while nobody does.
+    pub(crate) fn tokens(self, read: bool) -> usize {
+        if read { self.0 } else { (self.0 * UNREAD).min(BOUNDS.1) }
     }
 
     /// Learns from a step with so many tokens of prompts.
@@ -47,7 +49,8 @@ mod tests {
             [(128, 150, 128), (128, 75, 256), (256, 1, 512), (512, 3000, 32), (8, 1, 32), (32, 40, 96)]
         {
             budget.measure(prompts, Duration::from_millis(milliseconds));
-            assert_eq!(budget.tokens(), expected, "{prompts} in {milliseconds} ms");
+            assert_eq!(budget.tokens(true), expected, "{prompts} in {milliseconds} ms");
+            assert_eq!(budget.tokens(false), (2 * expected).min(512));
         }
     }
 }
