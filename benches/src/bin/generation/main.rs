@@ -168,25 +168,50 @@ fn read(mut generation: cloister_models::Generation, begun: Instant) -> Result<R
     }
 }
 
-/// llama-bench on the same file: its JSON has one entry for the prompt and one for the answer.
-fn peer(bench: &Path, file: &Path, settings: &Settings) -> Result<Speed, Failure> {
+/// What llama-bench measured. Its answers begin from nothing unless it is told otherwise, ours come after the prompt.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    prompt: f64,
+    from_nothing: f64,
+    after_prompt: f64,
+}
+
+/// llama-bench on the same file, with the answer after nothing and after as many tokens as our prompt has.
+fn peer(bench: &Path, file: &Path, settings: &Settings) -> Result<Peer, Failure> {
+    let (prompt, answer) = (settings.prompt.to_string(), settings.answer.to_string());
+    let first = llama_bench(bench, file, settings.threads, ["-p", &prompt, "-n", &answer])?;
+    let after = llama_bench(bench, file, settings.threads, ["-p", "0", "-n", &answer, "-d", &prompt])?;
+    let speed = |entries: &serde_json::Value, key: &str| {
+        let counts = |entry: &&serde_json::Value| entry.get(key).and_then(serde_json::Value::as_u64) > Some(0);
+        let entry = entries.as_array()?.iter().find(counts)?;
+        entry.get("avg_ts")?.as_f64()
+    };
+    let found =
+        |entries, key: &str| speed(entries, key).ok_or_else(|| format!("{} says nothing of {key}", bench.display()));
+    Ok(Peer {
+        prompt: found(&first, "n_prompt")?,
+        from_nothing: found(&first, "n_gen")?,
+        after_prompt: found(&after, "n_gen")?,
+    })
+}
+
+/// The JSON has one entry for the prompt and one for the answer.
+fn llama_bench<const N: usize>(
+    bench: &Path,
+    file: &Path,
+    threads: usize,
+    what: [&str; N],
+) -> Result<serde_json::Value, Failure> {
     let output = Command::new(bench)
         .arg("-m")
         .arg(file)
-        .args(["-t", &settings.threads.to_string(), "-p", &settings.prompt.to_string()])
-        .args(["-n", &settings.answer.to_string(), "-r", "1", "-o", "json"])
+        .args(["-t", &threads.to_string(), "-r", "1", "-o", "json"])
+        .args(what)
         .output()?;
     if !output.status.success() {
         return Err(format!("{} failed: {}", bench.display(), String::from_utf8_lossy(&output.stderr)).into());
     }
-    let entries: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let speed = |key: &str| {
-        let entry =
-            entries.as_array()?.iter().find(|entry| entry.get(key).and_then(serde_json::Value::as_u64) > Some(0))?;
-        entry.get("avg_ts")?.as_f64()
-    };
-    let found = |key: &str| speed(key).ok_or_else(|| format!("{} says nothing of {key}", bench.display()));
-    Ok(Speed { prompt: found("n_prompt")?, answer: found("n_gen")?, total: 0.0 })
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 fn median<T>(all: &[T], of: fn(&T) -> f64) -> f64 {
@@ -231,7 +256,10 @@ fn main() -> Result<(), Failure> {
         ours.push(speed);
         if let Some(bench) = &settings.peer {
             let speed = peer(bench, &file, &settings)?;
-            println!("   peer: prompt {:.0}, answer {:.1} tokens/s", speed.prompt, speed.answer);
+            println!(
+                "   peer: prompt {:.0}, answer {:.1} from nothing, {:.1} after the prompt, tokens/s",
+                speed.prompt, speed.from_nothing, speed.after_prompt
+            );
             theirs.push(speed);
         }
     }
@@ -242,9 +270,15 @@ fn main() -> Result<(), Failure> {
         median(&ours, |s| s.total)
     );
     if !theirs.is_empty() {
-        let (their_prompt, their_answer) = (median(&theirs, |s| s.prompt), median(&theirs, |s| s.answer));
-        println!("peer: prompt {their_prompt:.0}, answer {their_answer:.1} tokens/s");
-        println!("ratio: prompt {:.2}, answer {:.2}", prompt / their_prompt, answer / their_answer);
+        let [theirs, from_nothing, after_prompt]: [f64; 3] =
+            [|s: &Peer| s.prompt, |s: &Peer| s.from_nothing, |s: &Peer| s.after_prompt].map(|of| median(&theirs, of));
+        println!("peer: prompt {theirs:.0}, answer {from_nothing:.1} from nothing, {after_prompt:.1} after the prompt");
+        println!(
+            "ratio: prompt {:.2}, answer {:.2} to the peer's from nothing, {:.2} to its own after the prompt",
+            prompt / theirs,
+            answer / from_nothing,
+            answer / after_prompt
+        );
     }
     Ok(())
 }
