@@ -154,6 +154,16 @@ impl Tokens {
         self.ends.contains(&token)
     }
 
+    /// Every token that says so.
+    pub(crate) fn all_ends(&self) -> impl Iterator<Item = u32> {
+        self.ends.iter().copied()
+    }
+
+    /// The bytes of every token, in the order of the tokens: none for a control token.
+    pub(crate) fn all_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.iter().map(|bytes| &**bytes)
+    }
+
     /// Turns tokens into text as they come.
     pub(crate) fn stream(&self) -> TextStream {
         TextStream::new(self.spaces != Spaces::Plain)

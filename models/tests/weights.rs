@@ -191,6 +191,36 @@ fn the_same_seed_gives_the_same_text_whether_the_prompt_was_there_already_or_not
     assert_eq!((cached, third), (0, first));
 }
 
+#[test]
+fn a_text_with_a_schema_is_json_of_it_with_guesses_and_at_every_temperature() {
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "medicine": {"type": "string", "maxLength": 30},
+            "days": {"type": "integer", "minimum": 1, "maximum": 365},
+            "warnings": {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 3},
+        },
+        "required": ["medicine", "days", "warnings"],
+        "additionalProperties": false,
+    });
+    for seed in 0..6u64 {
+        let sampling = Sampling {
+            temperature: [0.0, 0.8, 1.5][seed as usize % 3],
+            seed: Some(seed),
+            max_tokens: 300,
+            json_schema: Some(schema.clone()),
+            ..Sampling::default()
+        };
+        let (text, _, reason, _) = run(about_facts(seed as usize), sampling, 900 + seed);
+        assert_eq!(reason, FinishReason::Stop, "{text}");
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(found["medicine"].as_str().unwrap().chars().count() <= 30, "{text}");
+        assert!((1..=365).contains(&found["days"].as_u64().unwrap()), "{text}");
+        let warnings = found["warnings"].as_array().unwrap();
+        assert!(warnings.len() <= 3 && warnings.iter().all(serde_json::Value::is_string), "{text}");
+    }
+}
+
 /// `CLOISTER_TOGETHER` sets how often.
 #[test]
 fn a_text_is_the_same_alone_and_among_fifteen_others() {

@@ -137,6 +137,8 @@ pub struct Sampling {
     pub max_tokens: usize,
     /// Goes on past the model's own end, for measuring.
     pub ignore_eos: bool,
+    /// The text is JSON that this schema describes, unless it is cut short.
+    pub json_schema: Option<serde_json::Value>,
 }
 
 impl Sampling {
@@ -151,6 +153,7 @@ impl Sampling {
             stop: Vec::new(),
             max_tokens,
             ignore_eos: false,
+            json_schema: None,
         }
     }
 }

@@ -137,13 +137,23 @@ const fn reason_of(reason: PoolReason) -> FinishReason {
 }
 
 fn asked(request: GenerateRequest) -> PoolRequest {
-    let model::Sampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos } =
-        request.sampling;
+    let model::Sampling {
+        temperature,
+        top_p,
+        min_p,
+        repetition_penalty,
+        seed,
+        stop,
+        max_tokens,
+        ignore_eos,
+        json_schema,
+    } = request.sampling;
     let prompt = match request.prompt {
         PromptText::Plain(text) => Prompt::Text(text),
         PromptText::Chat(messages) => Prompt::Chat(messages.into_iter().map(message).collect()),
     };
-    let sampling = PoolSampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos };
+    let sampling =
+        PoolSampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos, json_schema };
     let priority = match request.priority {
         Priority::Interactive => PoolPriority::Interactive,
         Priority::Batch => PoolPriority::Batch,

@@ -51,9 +51,9 @@ impl Lines {
 
 /// Asks, before anything is written there, that the room of a vector be in large pages. What cannot be had is done without.
 fn ask_for_large_pages<T>(room: &mut Vec<T>) {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     {
-        /// Advice goes by whole pages; large ones are 2 MiB on x86-64, and elsewhere it is a multiple of a page all the same.
+        /// Advice goes by whole pages; large ones are 2 MiB.
         const LARGE: usize = 2 << 20;
         let (start, bytes) = (room.as_mut_ptr().cast::<u8>(), room.capacity() * size_of::<T>());
         let skipped = start.align_offset(LARGE);
@@ -63,7 +63,7 @@ fn ask_for_large_pages<T>(room: &mut Vec<T>) {
             unsafe { libc::madvise(start.wrapping_add(skipped).cast(), whole, libc::MADV_HUGEPAGE) };
         }
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
     let _ = room;
 }
 

@@ -12,13 +12,16 @@ use super::queue::{Queue, Waiting};
 use super::schedule::{Schedule, Work};
 use super::stream::{Event, FinishReason, Usage};
 use super::worker::Serve;
-use crate::sampling::{Sampler, StopStrings};
+use crate::sampling::{MaskError, Sampler, StopStrings};
 use crate::task::StepError;
 use crate::task::generate::{Piece, StepTokens};
 use crate::tokenizer::{TextStream, Tokens};
 
 /// Rows of a step that guesses may fill it up to.
 const ROWS: usize = 64;
+
+/// Why a request ends whose logits are no numbers.
+const NO_NUMBERS: &str = "the logits are not numbers; the weights are damaged";
 
 /// A request under way.
 struct Active {
@@ -35,8 +38,8 @@ enum Next {
     Token(u32),
     /// The text is whole.
     Over(FinishReason),
-    /// No logit is a number, or nobody asks any more.
-    Nothing,
+    /// There is none, and why.
+    Nothing(String),
 }
 
 /// Serves the requests of a pool.
@@ -221,7 +224,7 @@ impl Server {
         match last {
             Some(Next::Token(token)) => self.schedule.append(work.id, token),
             Some(Next::Over(reason)) => self.finish(work.id, reason),
-            Some(Next::Nothing) => self.give_up(work.id),
+            Some(Next::Nothing(why)) => self.give_up(work.id, why),
             None => {}
         }
     }
@@ -229,11 +232,24 @@ impl Server {
     /// The next token of a sequence, from its logits.
     fn next(&mut self, id: u64, logits: &mut [f32]) -> Next {
         let context = self.model.context_tokens();
-        let Some(active) = self.active.get_mut(&id) else { return Next::Nothing };
-        let Some(token) = active.sampler.choose(logits) else { return Next::Nothing };
+        let Some(active) = self.active.get_mut(&id) else { return Next::Nothing(NO_NUMBERS.to_owned()) };
+        let mut whole = false;
+        let failed = |error: MaskError| Next::Nothing(error.to_string());
+        if let Some(mask) = &mut active.job.mask
+            && let Err(error) = mask.apply(logits)
+        {
+            return failed(error);
+        }
+        let Some(token) = active.sampler.choose(logits) else { return Next::Nothing(NO_NUMBERS.to_owned()) };
         active.usage.completion_tokens += 1;
-        let over = self.tokens.ends(token) && !active.job.sampling.ignore_eos;
-        if over || active.text.push(&self.tokens, token, &active.job.reply) {
+        if let Some(mask) = &mut active.job.mask {
+            whole = match mask.push(token) {
+                Ok(whole) => whole,
+                Err(error) => return failed(error),
+            };
+        }
+        let over = self.tokens.ends(token) && (whole || !active.job.sampling.ignore_eos);
+        if over || active.text.push(&self.tokens, token, &active.job.reply) || whole {
             Next::Over(FinishReason::Stop)
         } else if active.left(context) == 0 {
             Next::Over(FinishReason::Length)
@@ -242,12 +258,11 @@ impl Server {
         }
     }
 
-    /// Ends a request whose logits are no numbers.
-    fn give_up(&mut self, id: u64) {
+    /// Ends a request that cannot go on.
+    fn give_up(&mut self, id: u64, why: String) {
         self.schedule.remove(id);
         if let Some(active) = self.active.remove(&id) {
-            let what = "the logits are not numbers; the weights are damaged".to_owned();
-            active.job.refuse(PoolError::Failed(what));
+            active.job.refuse(PoolError::Failed(why));
         }
     }
 }

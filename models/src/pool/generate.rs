@@ -17,7 +17,7 @@ use crate::chat::{ChatError, ChatMessage, ChatTemplate};
 use crate::error::LoadError;
 use crate::manifest::ModelIdentity;
 use crate::registry::Verified;
-use crate::sampling::{Sampling, mix};
+use crate::sampling::{Mask, Sampling, Schemas, mix};
 use crate::task::generate::StepTokens;
 use crate::tokenizer::Tokens;
 
@@ -60,6 +60,7 @@ struct Inner {
     context: usize,
     entropy: u64,
     asked: AtomicU64,
+    schemas: Schemas,
 }
 
 /// A model with what its files say about text.
@@ -90,7 +91,18 @@ impl GeneratePool {
         let server = Server::new(model, Arc::clone(&tokens), options.guesses);
         let worker = Worker::start("generate", options.queue, server).map_err(LoadError::Thread)?;
         let (entropy, asked) = (options.entropy, AtomicU64::new(0));
-        Ok(Self { inner: Arc::new(Inner { worker, tokens, template, identity, context, entropy, asked }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                worker,
+                tokens,
+                template,
+                identity,
+                context,
+                entropy,
+                asked,
+                schemas: Schemas::default(),
+            }),
+        })
     }
 
     /// Which weights generate the text.
@@ -159,12 +171,16 @@ impl GeneratePool {
         if prompt.len() > limit {
             return Err(PoolError::TooLong { tokens: prompt.len(), limit });
         }
+        let schema = request.sampling.json_schema.as_ref();
+        let mask = schema.map(|schema| inner.schemas.begin(&inner.tokens, schema)).transpose();
+        let mask = mask.map_err(PoolError::Refused)?;
         let asked = inner.asked.fetch_add(1, Ordering::Relaxed);
         let seed = request.sampling.seed.unwrap_or_else(|| mix(inner.entropy ^ mix(asked)));
         let (sender, events) = mpsc::unbounded_channel();
         inner.worker.queue().push(Job {
             prompt,
             sampling: request.sampling,
+            mask,
             seed,
             deadline: request.deadline,
             standing,
@@ -227,6 +243,8 @@ impl Drop for Reply {
 pub(super) struct Job {
     pub(super) prompt: Vec<u32>,
     pub(super) sampling: Sampling,
+    /// What the text must be, where it must be something.
+    pub(super) mask: Option<Mask>,
     pub(super) seed: u64,
     pub(super) deadline: Instant,
     pub(super) standing: Standing,

@@ -137,6 +137,10 @@ fn text(content: Option<&Value>) -> Result<String, Stop> {
 
 /// The question of a chat: its last user message.
 fn asked(request: ChatRequest) -> Result<Asked, Stop> {
+    if request.common.json_schema()?.is_some() {
+        let why = "an assistant answers in sentences with citations; ask a raw model for JSON";
+        return Err(Stop::invalid("response_format", why));
+    }
     let messages = messages(&request.messages)?;
     let last = messages.iter().rev().find(|message| message.role == ChatRole::User);
     let text = last.ok_or_else(|| Stop::invalid("messages", "`messages` holds no user message"))?.content.clone();

@@ -2,7 +2,7 @@
 
 use cloister_terms::{CollectionId, SessionId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::pipeline::{Priority, Stop, model::Sampling};
@@ -33,6 +33,9 @@ pub struct Common {
     pub ignore_eos: Option<bool>,
     /// `flex` stands behind what others wait for, as one of many questions that a program works through; any other goes first.
     pub service_tier: Option<String>,
+    /// What a raw model's text must be: `{"type": "json_object"}`, or `{"type": "json_schema", "json_schema": {"schema": ...}}`.
+    #[schema(value_type = Option<Object>)]
+    pub response_format: Option<Value>,
     /// Whatever else was sent.
     #[serde(flatten)]
     #[schema(ignore)]
@@ -91,7 +94,6 @@ const REFUSED: &[(&str, Harmless)] = &[
     ("tool_choice", |value| value == "none" || value == "auto"),
     ("functions", |value| value.as_array().is_some_and(Vec::is_empty)),
     ("function_call", |value| value == "none" || value == "auto"),
-    ("response_format", |value| value.get("type").is_some_and(|kind| kind == "text")),
     ("logit_bias", |value| value.as_object().is_some_and(Map::is_empty)),
     ("presence_penalty", |value| value.as_f64() == Some(0.0)),
     ("frequency_penalty", |value| value.as_f64() == Some(0.0)),
@@ -131,6 +133,7 @@ impl Common {
                 return Err(Stop::invalid(*name, format!("`{name}` with this value is not supported: leave it out")));
             }
         }
+        self.json_schema()?;
         within("temperature", self.temperature, 0.0, 2.0)?;
         within("top_p", self.top_p, 0.0, 1.0)?;
         within("min_p", self.min_p, 0.0, 1.0)?;
@@ -140,6 +143,20 @@ impl Common {
             return Err(Stop::invalid("stop", format!("`stop` takes up to {MOST_STOPS} strings, none of them empty")));
         }
         Ok(())
+    }
+
+    /// The schema that the text must follow, where the request asks for JSON.
+    pub(super) fn json_schema(&self) -> Result<Option<Value>, Stop> {
+        let Some(format) = self.response_format.as_ref().filter(|format| !format.is_null()) else { return Ok(None) };
+        match format.get("type").and_then(Value::as_str) {
+            Some("text") => Ok(None),
+            Some("json_object") => Ok(Some(json!({"type": "object"}))),
+            Some("json_schema") => match format.pointer("/json_schema/schema") {
+                Some(schema @ Value::Object(_)) => Ok(Some(schema.clone())),
+                _ => Err(Stop::invalid("response_format", "`response_format.json_schema.schema` must be an object")),
+            },
+            _ => Err(Stop::invalid("response_format", "`response_format.type` takes text, json_object or json_schema")),
+        }
     }
 
     /// As the model's port takes it; `most` tokens unless the request says otherwise.
@@ -157,6 +174,7 @@ impl Common {
             stop: self.stop.as_ref().map(OneOrMany::to_vec).unwrap_or_default(),
             max_tokens,
             ignore_eos: self.ignore_eos.unwrap_or(false),
+            json_schema: self.json_schema()?,
         })
     }
 

@@ -64,6 +64,7 @@ async fn a_raw_model_is_for_roles_that_may_generate() {
     let mut request = chat("scripted", "Tell a tale.");
     for (name, value) in [
         ("seed", json!(7)),
+        ("response_format", json!({"type": "json_schema", "json_schema": {"schema": {"type": "integer"}}})),
         ("temperature", json!(0.5)),
         ("top_p", json!(0.9)),
         ("stop", json!("END")),
@@ -79,6 +80,16 @@ async fn a_raw_model_is_for_roles_that_may_generate() {
     assert_eq!(prompt, "user: Tell a tale.");
     assert_eq!((sampling.seed, sampling.max_tokens, sampling.ignore_eos), (Some(7), 33, true));
     assert_eq!((sampling.temperature, sampling.top_p, sampling.stop), (0.5, 0.9, vec!["END".to_owned()]));
+    assert_eq!(sampling.json_schema, Some(json!({"type": "integer"})));
+    let object = with(chat("scripted", "Tell a tale."), "response_format", json!({"type": "json_object"}));
+    assert_eq!(site.post(Role::Service, "/v1/chat/completions", &object).await.status, StatusCode::OK);
+    assert_eq!(site.model.heard().remove(0).1.json_schema, Some(json!({"type": "object"})));
+    let assistant = with(chat("pharmacy", "Hi"), "response_format", json!({"type": "json_object"}));
+    let refused = site.post(Role::Service, "/v1/chat/completions", &assistant).await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["param"]),
+        (StatusCode::BAD_REQUEST, &json!("response_format"))
+    );
 }
 
 #[tokio::test]
@@ -103,6 +114,7 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
         ("logprobs", json!(true)),
         ("tools", json!([{"type": "function"}])),
         ("response_format", json!({"type": "json_schema", "json_schema": {}})),
+        ("response_format", json!({"type": "grammar"})),
         ("logit_bias", json!({"5": 1})),
         ("presence_penalty", json!(1.0)),
         ("temperature", json!(3.0)),

@@ -43,6 +43,10 @@ pub(super) fn asked(model: &str, request: &GenerateRequest) -> (&'static str, Ve
     if sampling.ignore_eos {
         set("ignore_eos", json!(true));
     }
+    if let Some(schema) = &sampling.json_schema {
+        let named = json!({"name": "answer", "strict": true, "schema": schema});
+        set("response_format", json!({"type": "json_schema", "json_schema": named}));
+    }
     let path = match &request.prompt {
         PromptText::Plain(text) => {
             set("prompt", json!(text));

@@ -294,3 +294,55 @@ fn guessing_changes_no_token_of_a_greedy_or_a_drawn_text() {
     // How often depends on the machine; the first guesses are made before anything was measured.
     assert!(guessed > 0);
 }
+
+fn about(schema: serde_json::Value) -> GenerateRequest {
+    let mut request = ask("abc");
+    request.sampling = Sampling { json_schema: Some(schema), max_tokens: 200, ..Sampling::default() };
+    request
+}
+
+#[test]
+fn a_text_with_a_schema_is_json_of_it_whatever_the_model_would_say() {
+    let (pool, _) = pool(&Gate::open(), say("Once upon a time."), 8);
+    let place = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "name": {"enum": ["north wing", "south wing"]},
+            "beds": {"type": "integer", "minimum": 10, "maximum": 99},
+            "open": {"$ref": "#/$defs/flag"},
+        },
+        "required": ["name", "beds", "open"],
+        "additionalProperties": false,
+        "$defs": {"flag": {"type": "boolean"}},
+    });
+    let (text, events) = run(pool.generate(about(place)).unwrap());
+    assert_eq!(reason(&events), FinishReason::Stop, "{text}");
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(found["name"] == "north wing" || found["name"] == "south wing", "{text}");
+    assert!((10..=99).contains(&found["beds"].as_i64().unwrap()), "{text}");
+    assert!(found["open"].is_boolean() && found.as_object().unwrap().len() == 3, "{text}");
+    // Where only one text is allowed, it ends by itself, the model's own end ignored or not.
+    for ignore_eos in [false, true] {
+        let mut request = about(serde_json::json!({"const": {"héllo": [1, null]}}));
+        request.sampling.ignore_eos = ignore_eos;
+        let (text, events) = run(pool.generate(request).unwrap());
+        assert_eq!((text.as_str(), reason(&events)), (r#"{"héllo": [1, null]}"#, FinishReason::Stop));
+    }
+}
+
+#[test]
+fn a_schema_that_cannot_be_followed_is_refused_before_anything_is_generated() {
+    let (pool, fed) = pool(&Gate::open(), say("x"), 4);
+    let long = serde_json::json!({"enum": (0..9000).map(|n| format!("number {n}")).collect::<Vec<_>>()});
+    for (schema, why) in [
+        (serde_json::json!("object"), "must be an object"),
+        (serde_json::json!({"type": "thing"}), "cannot be used"),
+        (serde_json::json!({"$ref": "https://example.org/schema"}), "cannot be used"),
+        (serde_json::json!({"type": "integer", "minimum": 3, "maximum": 1}), "cannot be used"),
+        (long, "longer than"),
+    ] {
+        let refused = pool.generate(about(schema)).map(drop);
+        assert!(matches!(&refused, Err(PoolError::Refused(said)) if said.contains(why)), "{why}: {refused:?}");
+    }
+    assert!(fed.lock().unwrap().is_empty());
+}
