@@ -83,7 +83,7 @@ async fn a_raw_model_is_for_roles_that_may_generate() {
     assert_eq!(sampling.json_schema, Some(json!({"type": "integer"})));
     let object = with(chat("scripted", "Tell a tale."), "response_format", json!({"type": "json_object"}));
     assert_eq!(site.post(Role::Service, "/v1/chat/completions", &object).await.status, StatusCode::OK);
-    assert_eq!(site.model.heard().remove(0).1.json_schema, Some(json!({"type": "object"})));
+    assert_eq!(site.model.heard().remove(1).1.json_schema, Some(json!({"type": "object"})));
     let assistant = with(chat("pharmacy", "Hi"), "response_format", json!({"type": "json_object"}));
     let refused = site.post(Role::Service, "/v1/chat/completions", &assistant).await;
     assert_eq!(
