@@ -39,6 +39,7 @@ mod screen;
 pub mod scripted;
 mod sentence;
 mod settings;
+mod stage;
 pub mod stop;
 #[cfg(test)]
 mod tests;
@@ -67,9 +68,11 @@ pub use stop::{Denial, Failure, Stop};
 pub use verify::{Passed, Silent, Sink, Verdict};
 pub(crate) use weigh::{Weighed, weigh};
 
+use stage::{Stage, Watch};
+
 pub(crate) use sentence::cosine;
 
-use crate::{capture::Recorder, session::Session};
+use crate::{capture::Recorder, edge::metrics::Metrics, session::Session};
 
 /// What the pipeline works with. Cheap to clone.
 #[derive(Clone)]
@@ -92,6 +95,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Seals what was asked and what came of it.
     pub recorder: Recorder,
+    /// How long the stages take.
+    pub metrics: Metrics,
 }
 
 /// Answers a question. What has passed every check goes to `sink` unit by unit; the same units make up the answer.
@@ -121,10 +126,17 @@ async fn walk(
     question: Question,
     sink: &mut dyn Sink,
 ) -> Result<Answer, Stop> {
+    let mut watch = Watch::start(ports);
     let screened = screen::screen(ports, permit, session, question).await?;
+    watch.over(Stage::Screen, None);
     let evidence = retrieve::retrieve(ports, screened).await?;
+    watch.over(Stage::Retrieve, Some((Stage::Quarantine, evidence.quarantine().took())));
     let prompt = prompt::prompt(ports, evidence).await?;
+    watch.over(Stage::Prompt, None);
     let draft = generate::generate(ports, prompt);
     let verdict = verify::verify(ports, draft, sink).await?;
-    Ok(release::release(ports, verdict))
+    watch.over(Stage::Verify, Some((Stage::Generate, verdict.waited())));
+    let answer = release::release(ports, verdict);
+    watch.over(Stage::Release, None);
+    Ok(answer)
 }

@@ -272,6 +272,7 @@ impl App {
                 random: Arc::clone(&self.random),
                 clock: Arc::clone(&self.clock),
                 recorder,
+                metrics: self.metrics.clone(),
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
             self.tenants.insert(name.clone(), Tenant { assistant, library, ports, captures });

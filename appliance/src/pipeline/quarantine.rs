@@ -1,5 +1,7 @@
 //! Places of the evidence that give orders to a model, or hold a patient's identifier. They stand in no prompt and in no answer.
 
+use std::time::{Duration, Instant};
+
 use cloister_guardrails::{
     attack::{self, Strength, Where},
     redact::Side,
@@ -17,6 +19,8 @@ pub(super) struct Quarantine {
     orders: usize,
     /// How many of them hold a patient's identifier.
     identifying: usize,
+    /// How long finding them took.
+    took: Duration,
 }
 
 impl Quarantine {
@@ -29,6 +33,7 @@ impl Quarantine {
         strength: Strength,
         identifiers: &Identifiers,
     ) -> Self {
+        let since = Instant::now();
         let mut quarantine = Self::default();
         pairs.retain(|pair| {
             quarantine.lets_through(&format!("{}\n{}", pair.question, pair.answer), strength, identifiers)
@@ -37,7 +42,13 @@ impl Quarantine {
         for (index, passage) in found.passages.iter().enumerate() {
             quarantine.add(index, passage, strength, identifiers);
         }
+        quarantine.took = since.elapsed();
         quarantine
+    }
+
+    /// How long finding them took.
+    pub(super) const fn took(&self) -> Duration {
+        self.took
     }
 
     /// Whether a text that is kept or dropped whole may stay; counted if not.

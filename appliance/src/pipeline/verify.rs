@@ -6,6 +6,8 @@
 mod fold;
 mod measure;
 
+use std::time::{Duration, Instant};
+
 use cloister_guardrails::split::Span;
 use futures_util::StreamExt;
 
@@ -84,9 +86,16 @@ pub struct Verdict {
     withheld: Option<Withheld>,
     scores: Scores,
     cut: bool,
+    /// How long the model was waited for.
+    waited: Duration,
 }
 
 impl Verdict {
+    /// How long the model was waited for.
+    pub(super) const fn waited(&self) -> Duration {
+        self.waited
+    }
+
     /// The draft that was judged.
     pub const fn draft(&self) -> &Draft {
         &self.draft
@@ -121,6 +130,7 @@ impl Verdict {
 /// Judges the offers of a draft until one yields something that may be said.
 pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink) -> Result<Verdict, Stop> {
     let threshold = ports.settings.threshold;
+    let mut waited = Duration::ZERO;
     while let Some((lane, offer)) = draft.next_offer(ports) {
         // A composed draft is shown as it is judged, unless all of it must first be known.
         let at_once = matches!(offer, Offer::Composed(..)) && !threshold.holds_back();
@@ -133,7 +143,7 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
                         sink.pass(lane, unit);
                     }
                 };
-                fold_stream(ports, &draft, &composed, events, &mut pass).await
+                fold_stream(ports, &draft, &composed, (events, &mut waited), &mut pass).await
             }
         };
         if judged.units.is_empty() {
@@ -155,10 +165,10 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
             judged.units.iter().for_each(|unit| sink.pass(lane, unit));
         }
         let Judged { units, withheld, cut } = judged;
-        return Ok(Verdict { draft, lane, units, withheld, scores, cut });
+        return Ok(Verdict { draft, lane, units, withheld, scores, cut, waited });
     }
     let scores = measure::abstained(draft.prompt().evidence());
-    Ok(Verdict { draft, lane: Lane::Abstain, units: Vec::new(), withheld: None, scores, cut: false })
+    Ok(Verdict { draft, lane: Lane::Abstain, units: Vec::new(), withheld: None, scores, cut: false, waited })
 }
 
 /// What became of one offer.
@@ -208,7 +218,7 @@ async fn fold_stream(
     ports: &Ports,
     draft: &Draft,
     composed: &Composed,
-    mut events: Events,
+    (mut events, waited): (Events, &mut Duration),
     passed: &mut (dyn FnMut(&Passed) + Send),
 ) -> Judged {
     let evidence = draft.prompt().evidence();
@@ -216,7 +226,10 @@ async fn fold_stream(
     let mut fold = Fold::new(evidence, &composed.shown, ports.settings.claim.into(), guards);
     let deadline = tokio::time::Instant::from_std(evidence.screened().deadline());
     let finished = loop {
-        match tokio::time::timeout_at(deadline, events.next()).await {
+        let since = Instant::now();
+        let event = tokio::time::timeout_at(deadline, events.next()).await;
+        *waited += since.elapsed();
+        match event {
             Ok(Some(Event::Text(text))) => {
                 fold.push(&text, passed);
                 if fold.is_cut() {

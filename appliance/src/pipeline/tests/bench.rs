@@ -14,7 +14,7 @@ use cloister_terms::{Action, CollectionId, DocumentId, FixedClock, Phi, Role};
 
 use crate::{
     capture::Recorder,
-    edge::rig::Seeded,
+    edge::{metrics::Metrics, rig::Seeded},
     pipeline::{
         Answer, Answered, Generate, Guardrail, Identifiers, Knowledge, Ports, Priority, Question, Settings, Silent,
         Sink, Stop, answer, knowledge::Listed, scripted::Scripted,
@@ -28,6 +28,7 @@ pub(super) struct Bench {
     pub(super) model: Arc<Scripted>,
     pub(super) identifiers: Arc<Identifiers>,
     pub(super) guardrail: Arc<Guardrail>,
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Clone, Default)]
@@ -69,6 +70,7 @@ impl Bench {
             model,
             identifiers: Arc::default(),
             guardrail: Arc::default(),
+            metrics: Metrics::new(),
         }
     }
 
@@ -144,6 +146,7 @@ impl Bench {
             random: Arc::new(Seeded::new(3)),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),
             recorder: Recorder::off(),
+            metrics: self.metrics.clone(),
         };
         let session = Session::of(9.into());
         let question =
