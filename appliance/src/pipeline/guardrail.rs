@@ -138,6 +138,16 @@ impl Guardrail {
         })
     }
 
+    /// Which of some texts that an answer may rest on are about a denied topic. Every unit of an answer is borne by such a text, so what is
+    /// kept out here is not said.
+    pub(super) async fn denies(&self, embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<bool>, Stop> {
+        if !self.has_topics() {
+            return Ok(vec![false; texts.len()]);
+        }
+        let vectors = embedded(embed, texts).await?;
+        Ok(vectors.iter().map(|windows| !self.about(windows).is_empty()).collect())
+    }
+
     /// Whether a part of an answer holds a word that is not said.
     pub(super) fn withholds(&self, text: &str) -> bool {
         self.document.words.output && !self.document.words.found(text).is_empty()
@@ -152,11 +162,20 @@ impl Guardrail {
 /// The vectors of a text that is to be held against topics, one a window. A busy model leaves it unjudged: the request is to be
 /// sent again.
 pub(crate) async fn vectors(embed: &Arc<dyn Embed>, text: &str) -> Result<Vec<Vec<f32>>, Stop> {
-    let (embed, text) = (Arc::clone(embed), text.to_owned());
+    Ok(embedded(embed, vec![text.to_owned()]).await?.pop().unwrap_or_default())
+}
+
+/// The vectors of some texts, for each one a window.
+async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<Vec<Vec<f32>>>, Stop> {
+    let embed = Arc::clone(embed);
     blocking(move || {
-        let windows = windows(embed.as_ref(), &text);
-        match embed.embed(&windows) {
-            Ok(vectors) if vectors.len() == windows.len() => Ok(vectors),
+        let parts: Vec<Vec<String>> = texts.iter().map(|text| windows(embed.as_ref(), text)).collect();
+        let all: Vec<String> = parts.iter().flatten().cloned().collect();
+        match embed.embed(&all) {
+            Ok(vectors) if vectors.len() == all.len() => {
+                let mut vectors = vectors.into_iter();
+                Ok(parts.iter().map(|parts| vectors.by_ref().take(parts.len()).collect()).collect())
+            }
             Ok(_) => Err(Stop::internal("judging the topic", std::io::Error::other("there is a vector too few"))),
             Err(EmbedError::Busy { retry_after }) => {
                 Err(Failure::Busy { what: "the embedding model", retry_after }.into())

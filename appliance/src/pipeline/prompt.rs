@@ -67,6 +67,11 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
         return Ok(Prompt { evidence, sentences: Vec::new(), composed: None });
     }
     let sentences = sentence::rank(ports, &evidence).await?;
+    let text =
+        |s: &Sentence| evidence.passages().get(s.passage).map_or("", |passage| s.span.of(&passage.text)).to_owned();
+    let denied = ports.guardrail.denies(&ports.embed, sentences.iter().map(text).collect()).await?;
+    let sentences: Vec<Sentence> =
+        sentences.into_iter().zip(denied).filter_map(|(sentence, denied)| (!denied).then_some(sentence)).collect();
     let open = ports.settings.composed && ports.settings.lanes.contains(&Lane::Composed);
     let composed = ports.generate.as_deref().filter(|_| open).and_then(|model| {
         let shown = fit(model, evidence.screened().question(), evidence.passages(), &sentences, ports);

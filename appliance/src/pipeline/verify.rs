@@ -156,6 +156,15 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
             draft.pass_over(lane, "word");
             continue;
         }
+        // What a draft rests on was held against topics before it was shown; what is given word for word is widened, or comes from another place.
+        if !at_once && !judged.units.is_empty() {
+            let cited: Vec<String> =
+                judged.units.iter().filter(|unit| !unit.warning).map(|unit| unit.citation.text.clone()).collect();
+            if ports.guardrail.denies(&ports.embed, cited).await?.contains(&true) {
+                draft.pass_over(lane, "topic");
+                continue;
+            }
+        }
         let scores = measure::scores(draft.prompt().evidence(), lane, &judged.units, judged.withheld.is_some());
         if let Some(below) = measure::below(scores, threshold) {
             draft.pass_over(lane, below);

@@ -223,6 +223,24 @@ async fn a_denied_word_in_an_answer_costs_the_place_that_holds_it() {
 }
 
 #[tokio::test]
+async fn no_lane_says_what_is_about_a_denied_topic() {
+    let denied = "Opened insulin pens keep at room temperature for 28 days.";
+    let document = format!("version = 1\n[[topics]]\nname = \"pens\"\ndefinition = \"{denied}\"\nlikeness = 0.95\n");
+    // Given in the composed lane, quoted, and as a curated answer; said without the topic in force, to show that it would be.
+    let composed = || Bench::new().holding(passage("storage.md", denied, 0.8, 0.9)).composing(Scripted::saying(denied));
+    let quoted = || Bench::new().holding(passage("storage.md", &format!("Parking is free. {denied}"), 0.8, 0.9));
+    let curated = || Bench::new().pair(QUESTION, denied, 0.99);
+    for (bench, lane) in [(composed(), Lane::Composed), (quoted(), Lane::Quoted), (curated(), Lane::Verified)] {
+        assert_eq!(bench.ask(QUESTION).await.unwrap().lane(), lane);
+        let (before, bench) = (bench.model.heard().len(), under(bench, &document));
+        let answer = bench.ask(QUESTION).await.unwrap();
+        assert!(!answer.text().contains("28 days"), "{lane:?}: {}", answer.text());
+        assert!(answer.citations().iter().all(|citation| !citation.text.contains("28 days")), "{lane:?}");
+        assert!(bench.model.heard().iter().skip(before).all(|(prompt, _)| !prompt.contains("28 days")), "{lane:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_denied_topic_is_found_after_more_than_the_model_sees_at_once() {
     let document =
         "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Suing the pharmacy in court.\"\nlikeness = 0.5\n";
