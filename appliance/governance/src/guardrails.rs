@@ -160,8 +160,10 @@ impl Guardrails {
     /// When the database fails.
     pub fn roll_back(&self, tenant: &TenantId, clock: &dyn Clock) -> Result<Option<u32>, StoreError> {
         let history = self.activations(tenant)?;
-        let Some((now, _)) = history.last() else { return Ok(None) };
-        let Some((number, passed)) = history.iter().rev().find(|(number, _)| number != now) else { return Ok(None) };
+        let path = path(&history);
+        let Some((number, passed)) = path.len().checked_sub(2).and_then(|before| path.get(before)) else {
+            return Ok(None);
+        };
         self.activate(tenant, *number, passed, clock)?;
         Ok(Some(*number))
     }
@@ -195,6 +197,20 @@ impl Guardrails {
 
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     Ok(Version { number: row.get(0)?, sha256: row.get(1)?, document: row.get(2)?, at: row.get(3)? })
+}
+
+/// The versions from the first to the one in force, without those that were gone back from: whoever put the one before in force again went back.
+fn path(history: &[(u32, Passed)]) -> Vec<&(u32, Passed)> {
+    let mut path: Vec<&(u32, Passed)> = Vec::new();
+    for entry in history {
+        let is = |place: Option<&&(u32, Passed)>| place.is_some_and(|before| before.0 == entry.0);
+        if is(path.iter().rev().nth(1)) {
+            path.pop();
+        } else if !is(path.last()) {
+            path.push(entry);
+        }
+    }
+    path
 }
 
 #[cfg(test)]
@@ -234,8 +250,23 @@ mod tests {
         assert_eq!(active(), Some(2));
         assert_eq!(guardrails.roll_back(&tenant, clock.as_ref()).unwrap(), Some(1));
         assert_eq!(active(), Some(1));
+        assert_eq!(guardrails.roll_back(&tenant, clock.as_ref()).unwrap(), None, "it does not go forward again");
         guardrails.forget(&tenant).unwrap();
         assert_eq!((active(), guardrails.versions(&tenant).unwrap()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn going_back_twice_goes_back_twice_and_what_is_put_in_force_afterwards_comes_after_that() {
+        let numbers = |history: &[u32]| {
+            let history: Vec<(u32, Passed)> = history.iter().map(|number| (*number, passed("r"))).collect();
+            path(&history).iter().map(|(number, _)| *number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(numbers(&[1, 2, 3, 2]), [1, 2]);
+        assert_eq!(numbers(&[1, 2, 3, 2, 1]), [1]);
+        assert_eq!(numbers(&[1, 2, 3, 2, 4]), [1, 2, 4]);
+        assert_eq!(numbers(&[1, 1, 2, 2]), [1, 2]);
+        assert_eq!(numbers(&[3, 1, 3, 1]), [3, 1]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use cloister_guardrails::{
     drug::Lexicon,
     ground,
     redact::{Action, Intervention, Outcome, Placeholders, Side},
+    screen::screen,
 };
 use cloister_knowledge::Embed;
 use cloister_terms::{Phi, Random};
@@ -126,14 +127,16 @@ impl Guarding {
     ) -> Result<Assessment, Stop> {
         let document = self.guardrail.document();
         let input = side == Side::Input;
+        // As the pipeline reads it: what cannot be seen hides nothing. A text of nothing else has nothing to be found in.
+        let read = screen(text, usize::MAX, &[]).map_or_else(|_| String::new(), |clean| clean.text);
         let looked_for = if input { document.words.input } else { document.words.output };
-        let words = if looked_for { document.words.found(text) } else { Vec::new() };
+        let words = if looked_for { document.words.found(&read) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         let topics = match self.guardrail.has_topics() {
-            true => self.guardrail.about(&vectors(&self.embed, text).await?),
+            true => self.guardrail.about(&vectors(&self.embed, &read).await?),
             false => Vec::new(),
         };
-        let attack = input.then(|| self.attack(text)).flatten();
+        let attack = input.then(|| self.attack(&read)).flatten();
         let redacted = self.identifiers.redacted(text, side, &mut Placeholders::default(), random);
         let grounding = if input { Vec::new() } else { self.measure(text, against) };
         let refused = !words.is_empty()

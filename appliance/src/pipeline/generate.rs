@@ -51,6 +51,11 @@ impl Draft {
         self.passed_over.push((lane, reason));
     }
 
+    /// Whether something that might have been said was kept back because the guardrail denies its words or its topic.
+    pub(super) fn was_denied(&self) -> bool {
+        self.prompt.denied() > 0 || self.passed_over.iter().any(|(_, reason)| matches!(*reason, "word" | "topic"))
+    }
+
     /// Opens lanes until one offers something. `None`: only abstaining is left.
     pub(super) fn next_offer(&mut self, ports: &Ports) -> Option<(Lane, Offer)> {
         while let Some(lane) = self.lanes.pop_front() {

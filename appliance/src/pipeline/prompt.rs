@@ -32,6 +32,7 @@ pub struct Prompt {
     evidence: Evidence,
     sentences: Vec<Sentence>,
     composed: Option<Composed>,
+    denied: usize,
 }
 
 /// What the composed lane needs.
@@ -55,6 +56,11 @@ impl Prompt {
         &self.sentences
     }
 
+    /// Sentences that were kept out because they are about a denied topic.
+    pub(super) const fn denied(&self) -> usize {
+        self.denied
+    }
+
     pub(super) const fn composed(&self) -> Option<&Composed> {
         self.composed.as_ref()
     }
@@ -64,12 +70,13 @@ impl Prompt {
 pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, Stop> {
     // Weak evidence is not worth ranking: no lane but the verified one may use it.
     if evidence.weight() < ports.settings.evidence {
-        return Ok(Prompt { evidence, sentences: Vec::new(), composed: None });
+        return Ok(Prompt { evidence, sentences: Vec::new(), composed: None, denied: 0 });
     }
     let sentences = sentence::rank(ports, &evidence).await?;
     let text =
         |s: &Sentence| evidence.passages().get(s.passage).map_or("", |passage| s.span.of(&passage.text)).to_owned();
     let denied = ports.guardrail.denies(&ports.embed, sentences.iter().map(text).collect()).await?;
+    let count = denied.iter().filter(|denied| **denied).count();
     let sentences: Vec<Sentence> =
         sentences.into_iter().zip(denied).filter_map(|(sentence, denied)| (!denied).then_some(sentence)).collect();
     let open = ports.settings.composed && ports.settings.lanes.contains(&Lane::Composed);
@@ -81,7 +88,7 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
             salt: evidence.screened().permit().tenant().map_or(0, model::salt),
         })
     });
-    Ok(Prompt { evidence, sentences, composed })
+    Ok(Prompt { evidence, sentences, composed, denied: count })
 }
 
 /// The best sentences that fit the budget, in the order of their documents.

@@ -84,6 +84,7 @@ impl Answer {
             .with_count("cut", u64::from(self.cut()))
             .with_count("quarantined", count(evidence.quarantine().orders()))
             .with_count("identifiers_kept_out", count(evidence.quarantine().identifying()))
+            .with_count("topics_kept_out", count(draft.prompt().denied()))
             .with_count("identifiers_masked", count(evidence.screened().interventions().len()))
             .with_count("warnings_added", count(self.claims.iter().filter(|claim| claim.warning).count()))
             .with_count("grounding_permille", permille(self.scores().grounding))
@@ -137,7 +138,8 @@ pub(super) fn release(ports: &Ports, verdict: Verdict) -> Answer {
         claims.push(Claim { start, end, verdict, score, citation: Some(citation), warning });
     }
     if verdict.lane() == Lane::Abstain {
-        text = not_found(&verdict);
+        let denied = verdict.draft().was_denied().then(|| ports.guardrail.document().blocked_output_message.clone());
+        text = denied.flatten().unwrap_or_else(|| not_found(&verdict));
     }
     let embed = ports.embed.identity();
     let embedder = Model { name: embed.name, sha256: embed.sha256 };

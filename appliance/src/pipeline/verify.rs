@@ -173,7 +173,7 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
         if !at_once {
             judged.units.iter().for_each(|unit| sink.pass(lane, unit));
         }
-        let Judged { units, withheld, cut } = judged;
+        let Judged { units, withheld, cut, .. } = judged;
         return Ok(Verdict { draft, lane, units, withheld, scores, cut, waited });
     }
     let scores = measure::abstained(draft.prompt().evidence());
@@ -186,11 +186,14 @@ struct Judged {
     units: Vec<Passed>,
     withheld: Option<Withheld>,
     cut: bool,
+    /// Whether it was cut at a denied word.
+    denied: bool,
 }
 
 impl Judged {
     const fn reason(&self) -> &'static str {
         match &self.withheld {
+            _ if self.denied => "word",
             Some(withheld) => withheld.verdict.as_str(),
             None => "empty",
         }

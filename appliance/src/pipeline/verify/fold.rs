@@ -157,7 +157,7 @@ impl<'a> Fold<'a> {
             (Verdict::Supported, Some((_, citation)))
                 if self.guardrail.withholds(&unit) || self.guardrail.withholds(&citation.text) =>
             {
-                self.judged.cut = true;
+                (self.judged.cut, self.judged.denied) = (true, true);
             }
             // Nothing bears a patient's name in an answer, though every word of it may stand in the evidence.
             (Verdict::Supported, Some(_)) if !self.identifiers.kept_out(&unit, Side::Output).is_empty() => {
