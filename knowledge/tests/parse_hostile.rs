@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
-use std::path::Path;
 
 use cloister_knowledge::parse::{InProcess, Limits, Parse, ParseError, Parsed, Source};
 use proptest::prelude::*;
@@ -32,7 +31,10 @@ fn word(document: &[u8]) -> Vec<u8> {
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+    std::fs::read(
+        std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/fixtures").join(name),
+    )
+    .unwrap()
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn a_missing_file_is_an_error_not_the_defaults() {
 
 #[test]
 fn the_packaged_file_holds_the_defaults() {
-    let packaged = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/cloister.toml");
+    let packaged =
+        std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../systemd/cloister.toml");
     let loaded = Config::load(Some(&packaged), &[]).unwrap();
     assert_eq!(loaded.config, Config::default());
 }

@@ -1,6 +1,6 @@
 //! Attacks of our own and what only looks like one: what is blocked of each.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use cloister_guardrails::attack::{Assessment, Strength, Where, assess};
 use serde::Deserialize;
@@ -13,7 +13,10 @@ struct Family {
 }
 
 fn fixture(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/attacks").join(name)).unwrap()
+    fs::read_to_string(
+        std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/attacks").join(name),
+    )
+    .unwrap()
 }
 
 fn blocked(found: &Assessment) -> bool {

@@ -1,6 +1,6 @@
 //! Makes contexts, faithful answers and answers with one error each from templates, the same every time.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use serde::Deserialize;
 
@@ -158,7 +158,8 @@ impl Filling {
 
 /// All items of a template file, each template filled `rounds` times. No item comes twice.
 pub(super) fn items(file: &str, rounds: usize) -> Vec<Item> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/grounding").join(file);
+    let path =
+        std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/grounding").join(file);
     let templates: Templates = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut made: BTreeMap<(String, String, String), usize> = BTreeMap::new();
     for (index, template) in templates.template.iter().enumerate() {

@@ -93,8 +93,9 @@ fn a_person_opens_what_is_closed_and_compliance_ends_reads_and_signs_off_what_wa
 #[test]
 fn the_cases_that_come_with_the_policies_are_as_they_say_and_an_explanation_names_the_emergency() {
     let site = program().site();
-    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/policies/cases.toml");
-    done(&site, &["policy", "test", cases]);
+    let cases = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../systemd/policies/cases.toml");
+    done(&site, &["policy", "test", cases.to_str().unwrap()]);
     let ask = ["policy", "explain", "--role", "agent", "--tenant", "pharmacy", "--collection", "procedures"];
     let on = ["--action", "search", "--on", "collection:pharmacy/handbook"];
     let closed = done(&site, &[&ask[..], &on].concat());

@@ -38,7 +38,8 @@ fn planted() -> Vec<(bool, String)> {
         #[serde(default)]
         unseen: Vec<String>,
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/attacks/planted.toml");
+    let path =
+        std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/attacks/planted.toml");
     let kinds: BTreeMap<String, Kind> = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     assert!(kinds.len() >= 12, "only {} kinds", kinds.len());
     let orders = |kind: Kind| {

@@ -59,8 +59,9 @@ fn policies_are_checked_tried_on_cases_and_explained_without_a_site() {
     let (code, text) = run(&["policy", "check"]);
     assert!(code == 0 && text.contains("no-other-tenant") && text.contains("valid; version "), "{text}");
 
-    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/policies/cases.toml");
-    let (code, text) = run(&["policy", "test", cases]);
+    let cases = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../systemd/policies/cases.toml");
+    let (code, text) = run(&["policy", "test", cases.to_str().unwrap()]);
     assert!(code == 0 && text.contains("17 of 17 cases are as they say"), "{text}");
 
     let folder = tempfile::tempdir().unwrap();
@@ -70,7 +71,7 @@ fn policies_are_checked_tried_on_cases_and_explained_without_a_site() {
         "@id(\"a\") @why(\"b\")\nforbid(principal, action == Action::\"ask\", resource);",
     )
     .unwrap();
-    let (code, text) = run(&["policy", "test", cases, "--folder", named]);
+    let (code, text) = run(&["policy", "test", cases.to_str().unwrap(), "--folder", named]);
     assert!(code == 3 && text.contains("not so: An agent asks") && text.contains("denied by a"), "{text}");
 
     let explain = ["policy", "explain", "--role", "agent", "--tenant", "pharmacy", "--action", "ask"];
