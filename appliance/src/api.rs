@@ -58,8 +58,8 @@ pub fn every_route() -> Routes<Arc<App>> {
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
         ApplyGuardrail, Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels,
-        ReadAudit, ReadCapture, ReadDocument, ReadGuardrails, ReadRawCapture, Rerank, ReviewBreakGlass, Search, SignIn,
-        SignOut,
+        ReadAudit, ReadBatch, ReadCapture, ReadDocument, ReadGuardrails, ReadRawCapture, Rerank, ReviewBreakGlass,
+        RunBatch, Search, SignIn, SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()
@@ -68,6 +68,15 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Post, "/v1/chat/completions", [Ask, Generate], openai::chat::chat)
         .route(Post, "/v1/completions", Generate, openai::completions::complete)
         .route(Post, "/v1/embeddings", Embed, openai::embeddings::embed)
+        .route(Post, "/v1/files", RunBatch, openai::files::create)
+        .route(Get, "/v1/files", ReadBatch, openai::files::list)
+        .route(Get, "/v1/files/{file}", ReadBatch, openai::files::show)
+        .route(Get, "/v1/files/{file}/content", ReadBatch, openai::files::content)
+        .route(Delete, "/v1/files/{file}", RunBatch, openai::files::delete)
+        .route(Post, "/v1/batches", RunBatch, openai::batches::create)
+        .route(Get, "/v1/batches", ReadBatch, openai::batches::list)
+        .route(Get, "/v1/batches/{batch}", ReadBatch, openai::batches::show)
+        .route(Post, "/v1/batches/{batch}/cancel", RunBatch, openai::batches::cancel)
         .route(Post, "/v1/rerank", Rerank, openai::rerank::rerank)
         .route(Post, "/rerank", Rerank, openai::rerank::rerank)
         .route(Post, "/api/rerank", Rerank, openai::rerank::rerank)

@@ -13,8 +13,10 @@ mod account;
 mod ask;
 mod audit;
 mod backup;
+mod batch;
 mod break_glass;
 mod capture;
+mod client;
 mod config;
 mod demo;
 mod doctor;
@@ -51,6 +53,8 @@ enum Noun {
     Init(init::Arguments),
     /// Ask a running server
     Ask(ask::Arguments),
+    /// Hand a file of requests to a running server, and fetch what came of them
+    Batch(batch::Arguments),
     /// Check this machine and site, and say what to mend
     Doctor(doctor::Arguments),
     /// Show or check the configuration
@@ -113,6 +117,7 @@ pub fn run_serving(arguments: impl IntoIterator<Item = OsString>, routes: fn() -
         Noun::Demo(arguments) => demo::run(arguments),
         Noun::Init(arguments) => init::run(arguments),
         Noun::Ask(arguments) => ask::run(arguments),
+        Noun::Batch(arguments) => batch::run(arguments),
         Noun::Doctor(arguments) => doctor::run(arguments),
         Noun::Config(arguments) => config::run(arguments),
         Noun::Model(arguments) => model::run(arguments),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Settings;
 
 mod audit;
+mod batches;
 mod belongings;
 mod break_glass;
 mod captures;
@@ -33,6 +34,7 @@ mod site;
 mod tenants;
 
 pub use audit::Audit;
+pub use batches::Batches;
 pub use belongings::Belonging;
 pub use break_glass::BreakGlass;
 pub use captures::{Captures, Mode as CaptureMode};
@@ -82,6 +84,8 @@ pub struct Config {
     pub answer: Settings,
     /// The audit log.
     pub audit: Audit,
+    /// Files of requests that are worked through.
+    pub batches: Batches,
     /// The site's own policies.
     pub policy: Policy,
     /// The tenants, by name.
@@ -149,7 +153,7 @@ impl Config {
             .or_else(|| self.session.contradiction())
             .or_else(|| self.oidc.as_ref().and_then(Oidc::contradiction))
             .or_else(|| self.models.contradiction().or_else(|| self.answer.contradiction()))
-            .or_else(|| self.audit.contradiction())
+            .or_else(|| self.audit.contradiction().or_else(|| self.batches.contradiction()))
             .or_else(|| self.tenants.values().find_map(Tenant::contradiction))
     }
 }

@@ -312,6 +312,11 @@ impl Caller {
         Self { principal, origin: Origin::Command(request) }
     }
 
+    /// Somebody for whom work goes on that they handed in, as the account register says they are now.
+    pub(crate) const fn acting(principal: Principal, request: RequestId) -> Self {
+        Self { principal, origin: Origin::Command(request) }
+    }
+
     /// Someone who says that they are `principal` and has proven nothing yet.
     const fn claimed(principal: Principal, context: Context) -> Self {
         Self { principal, origin: Origin::Request(context) }

@@ -17,6 +17,7 @@
 //! - No HTTP client is linked. `cloister ask` writes its one request to the one address that it is given.
 
 pub mod api;
+pub mod batch;
 pub mod capture;
 mod cli;
 pub mod config;

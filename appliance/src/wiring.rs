@@ -8,6 +8,7 @@ use cloister_governance::{
     accounts::Accounts,
     approvals::Approvals,
     audit::Log,
+    batches::Batches,
     captures::Captures,
     declarations::Declarations,
     guardrails::Guardrails,
@@ -23,6 +24,7 @@ use cloister_terms::{Clock, Random, TenantId};
 use jiff::Timestamp;
 
 use crate::{
+    batch::Desk,
     capture::{Means, Recorder, redaction::redacted},
     config::Config,
     edge::{
@@ -31,7 +33,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{Generate, Guardrail, Identifiers, Ports, Stop, model},
+    pipeline::{self, Generate, Guardrail, Identifiers, Ports, Stop, model},
     session::Sessions,
 };
 
@@ -194,6 +196,8 @@ pub struct Tenant {
     pub ports: Ports,
     /// What is kept, sealed, of its questions and answers.
     pub captures: Captures,
+    /// Its files of requests, and who works them through.
+    pub desk: Desk,
 }
 
 impl App {
@@ -261,6 +265,8 @@ impl App {
             let guardrail = Arc::new(guardrail.with_context(|| format!("the topics of the tenant `{name}`"))?);
             let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
             let refused = || format!("the tenant `{name}` requires captures, and they cannot be written");
+            let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+            let desk = Desk::new(Batches::of(&self.store, name, self.config.batches.room(), clock, random));
             let recorder = Recorder::of(&captures, tenant.captures, self.means(&identifiers)).with_context(refused)?;
             let ports = Ports {
                 knowledge: Arc::new(Shelf(Arc::clone(&library))),
@@ -275,7 +281,7 @@ impl App {
                 metrics: self.metrics.clone(),
             };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            self.tenants.insert(name.clone(), Tenant { assistant, library, ports, captures });
+            self.tenants.insert(name.clone(), Tenant { assistant, library, ports, captures, desk });
         }
         Ok(())
     }
@@ -288,11 +294,13 @@ impl App {
         (Arc::new(PoolEmbed::new(pool, QUESTION_PATIENCE)), Arc::new(PoolEmbed::new(documents, INGEST_PATIENCE)))
     }
 
-    /// The embedding model for a request of so many texts by whoever has this salt: one text is a question, several are a batch and take
-    /// longer.
-    pub fn embed_for(&self, salt: u64, texts: usize) -> Arc<dyn Embed> {
+    /// The embedding model for a request that is as urgent as that, by whoever has this salt.
+    pub fn embed_for(&self, salt: u64, urgency: pipeline::Priority) -> Arc<dyn Embed> {
         let Some(pools) = &self.pools else { return Arc::clone(&self.embed) };
-        let priority = if texts > 1 { Priority::Batch } else { Priority::Interactive };
+        let priority = match urgency {
+            pipeline::Priority::Interactive => Priority::Interactive,
+            pipeline::Priority::Batch => Priority::Batch,
+        };
         Arc::new(PoolEmbed::new(pools.embed.pool().of_tenant(salt).with_priority(priority), BATCH_PATIENCE))
     }
 

@@ -16,6 +16,7 @@ mod suite {
     mod audit;
     mod aws_clients;
     mod backup;
+    mod batches;
     mod break_glass;
     mod canaries;
     mod captures;

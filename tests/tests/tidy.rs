@@ -182,7 +182,7 @@ fn the_map_of_the_rooms_in_the_readme_names_every_crate() {
 }
 
 #[test]
-fn nothing_but_the_command_that_asks_a_server_opens_a_connection_to_an_address() {
+fn nothing_but_the_commands_that_ask_a_server_opens_a_connection_to_an_address() {
     let opens = ["TcpStream::connect", "TcpSocket::new", "lookup_host", "to_socket_addrs"];
     let tests = |path: &str| path.contains("/tests") || path.ends_with("/edge/rig.rs");
     let mut opening: Vec<String> = rust_files()
@@ -192,7 +192,7 @@ fn nothing_but_the_command_that_asks_a_server_opens_a_connection_to_an_address()
         .filter(|path| opens.iter().any(|open| read(&root().join(path)).contains(open)))
         .collect();
     opening.sort();
-    assert_eq!(opening, ["appliance/src/cli/ask/client.rs"]);
+    assert_eq!(opening, ["appliance/src/cli/client.rs"]);
 }
 
 #[test]

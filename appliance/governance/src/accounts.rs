@@ -39,6 +39,7 @@ mod second_factor;
 mod secret;
 mod sign_in;
 mod signed_in;
+mod standing;
 mod table;
 
 pub use access_key::{AccessKey, ListedAccessKey};
@@ -52,6 +53,7 @@ pub use secret::Secret;
 use secret::{ID_LENGTH, parse, random_letters};
 pub use sign_in::{Admitted, Credentials, SignInError};
 pub use signed_in::{Rules, SignIn, Token};
+pub use standing::Standing;
 
 const LOCAL: &str = "local";
 const UNKNOWN: &str = "unknown";

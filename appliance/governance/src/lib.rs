@@ -46,6 +46,7 @@
 pub mod accounts;
 pub mod approvals;
 pub mod audit;
+pub mod batches;
 pub mod captures;
 pub mod declarations;
 pub mod guardrails;

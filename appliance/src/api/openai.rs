@@ -3,10 +3,13 @@
 //! A model name is either the assistant of the caller's tenant, which answers through the whole pipeline, or a raw
 //! model, for roles that may generate without it.
 
+pub mod batches;
 pub mod chat;
 mod chunk;
 pub mod completions;
 pub mod embeddings;
+pub mod files;
+pub(crate) mod line;
 pub mod models;
 pub mod moderations;
 mod request;

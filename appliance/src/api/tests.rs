@@ -3,6 +3,7 @@
 
 mod agreement;
 mod aws;
+mod batches;
 mod break_glass;
 mod captures;
 mod faces;

@@ -12,10 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 mod batch;
-mod client;
 
-use client::{Client, Reply};
-
+use super::client::{self, Client, Reply};
 use crate::pipeline::Priority;
 
 #[derive(Debug, Args)]
@@ -23,18 +21,8 @@ pub(super) struct Arguments {
     /// The question
     #[arg(required_unless_present = "batch", conflicts_with = "batch")]
     question: Option<String>,
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "https://localhost:8443")]
-    server: String,
-    /// The authority that signed the server's certificate, PEM: the server's `tls/ca.pem`
-    #[arg(long, value_name = "FILE")]
-    ca: PathBuf,
-    /// A file with an API key; better than `--key`, which other users of this machine can see
-    #[arg(long, value_name = "FILE", conflicts_with = "key", required_unless_present = "key")]
-    key_file: Option<PathBuf>,
-    /// An API key
-    #[arg(long)]
-    key: Option<String>,
+    #[command(flatten)]
+    server: client::Arguments,
     /// Where to look, may be given again; wherever the account may read if absent
     #[arg(long = "collection", value_name = "COLLECTION")]
     collections: Vec<String>,
@@ -110,14 +98,8 @@ impl Target {
     }
 
     fn of(arguments: &Arguments) -> anyhow::Result<Self> {
-        let key = match (&arguments.key, &arguments.key_file) {
-            (Some(key), _) => key.clone(),
-            (None, Some(file)) => std::fs::read_to_string(file)
-                .with_context(|| format!("the key cannot be read from {}", file.display()))?,
-            (None, None) => bail!("no key was given: use --key-file"),
-        };
         Ok(Self {
-            client: Client::new(&arguments.server, &arguments.ca, key.trim())?,
+            client: arguments.server.client()?,
             collections: arguments.collections.clone(),
             patience: Duration::from_secs(arguments.timeout),
         })

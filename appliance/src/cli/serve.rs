@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::site;
 use crate::{
-    capture,
+    batch, capture,
     config::Config,
     edge::{Edge, authority, listen, names, renewal::Renewal, request_log, router::Routes, server::Server, tls},
     wiring::{self, App},
@@ -77,6 +77,7 @@ pub(super) fn with(
         let local = (!own).then(|| (app.config.tls_folder(), app.config.tls.names.clone()));
         let (metrics, clock) = (app.metrics.clone(), Arc::clone(&app.clock));
         let upkeep = tokio::spawn(Renewal { certificate: Arc::clone(&certificate), local, metrics, clock }.keep());
+        let batches = tokio::spawn(batch::keep(Arc::clone(&app)));
         let retention = tokio::spawn(capture::retention::keep(Arc::clone(&app)));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async {
@@ -92,6 +93,7 @@ pub(super) fn with(
         served.await.context("the server ended badly")?;
         upkeep.abort();
         retention.abort();
+        batches.abort();
         app.gate.audit.flush().await?;
         code.map(|code| code.unwrap_or(ExitCode::SUCCESS))
     })

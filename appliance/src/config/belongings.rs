@@ -40,6 +40,7 @@ impl Config {
             models: _,
             answer: _,
             audit: _,
+            batches: _,
             policy: Policy { folder, shadow },
             tenants,
         } = self;

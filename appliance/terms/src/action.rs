@@ -61,6 +61,10 @@ words!(
         Embed = "embed",
         /// Order documents by relevance.
         Rerank = "rerank",
+        /// Hand in a file of requests to be worked through, call it off, remove it.
+        RunBatch = "run_batch",
+        /// List one's own batches and their files, and read what came of them.
+        ReadBatch = "read_batch",
         /// Hold a text of one's own against the tenant's guardrail.
         ApplyGuardrail = "apply_guardrail",
         /// Read the versions of a tenant's guardrail.

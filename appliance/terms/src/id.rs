@@ -172,6 +172,14 @@ number!(
     /// One sealed capture: what was asked and what came of it.
     CaptureId
 );
+number!(
+    /// One file of requests, or of what came of them.
+    FileId
+);
+number!(
+    /// One batch: a file of requests that is worked through.
+    BatchId
+);
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ mod phi;
 pub use action::{Action, EmergencyGround, EmergencyVerdict, ParseRoleError, Purpose, Role};
 pub use clock::{Clock, FixedClock, Random};
 pub use id::{
-    AccessLabel, CaptureId, CollectionId, DocumentId, EmergencyId, EntryId, InvalidName, RequestId, SessionId, TenantId,
+    AccessLabel, BatchId, CaptureId, CollectionId, DocumentId, EmergencyId, EntryId, FileId, InvalidName, RequestId,
+    SessionId, TenantId,
 };
 pub use phi::Phi;

@@ -126,6 +126,7 @@ const fn kind(action: Action) -> &'static str {
         | Action::ReadDocument
         | Action::ReadAudit
         | Action::ListCaptures
+        | Action::ReadBatch
         | Action::ReadCapture
         | Action::ReadRawCapture
         | Action::ReadMetrics => "R",

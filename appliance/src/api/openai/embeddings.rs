@@ -15,7 +15,7 @@ use crate::{
     api::{body::Body, call, salt},
     governed::governed,
     identity::Caller,
-    pipeline::{Failure, Stop, knowledge::blocking},
+    pipeline::{Failure, Priority, Stop, knowledge::blocking},
     wiring::App,
 };
 
@@ -46,13 +46,26 @@ pub(crate) async fn embed(
     caller: Caller,
     Body(request): Body<EmbeddingRequest>,
 ) -> Result<impl IntoResponse, Stop> {
-    let call = call(&caller, Action::Embed);
-    governed(&app.gate, &caller, call, async |_permit| {
+    // One text is a question; many take longer, and stand behind questions.
+    let many = request.input.as_array().is_some_and(|texts| texts.len() > 1);
+    let priority = if many { Priority::Batch } else { Priority::Interactive };
+    embedded(&app, &caller, request, priority).await
+}
+
+/// The same behind, or before, what others wait for.
+pub(super) async fn embedded(
+    app: &App,
+    caller: &Caller,
+    request: EmbeddingRequest,
+    priority: Priority,
+) -> Result<Json<Value>, Stop> {
+    let call = call(caller, Action::Embed);
+    governed(&app.gate, caller, call, async |_permit| {
         let identity = app.embed.identity();
         let base64 = check(&request, &identity)?;
         let texts = texts(&request.input)?;
         let count = texts.len();
-        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), texts.len()), texts).await?;
+        let (vectors, tokens) = vectors(app.embed_for(salt(caller), priority), texts).await?;
         let data: Vec<Value> = vectors
             .iter()
             .enumerate()

@@ -13,7 +13,7 @@ use crate::{
     api::{body::Body, call, salt},
     governed::governed,
     identity::Caller,
-    pipeline::{Stop, cosine},
+    pipeline::{Priority, Stop, cosine},
     wiring::App,
 };
 
@@ -53,7 +53,7 @@ pub(crate) async fn rerank(
         }
         let documents = texts(&request)?;
         let told: Vec<String> = std::iter::once(request.query.clone()).chain(documents.iter().cloned()).collect();
-        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), told.len()), told).await?;
+        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), Priority::Batch), told).await?;
         let Some((query, vectors)) = vectors.split_first() else {
             return Err(Stop::internal("reranking", "the embedding model returned nothing"));
         };

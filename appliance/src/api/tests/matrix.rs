@@ -49,6 +49,20 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /v1/rerank" | "POST /rerank" | "POST /api/rerank" => {
             (route.trim_start_matches("POST ").to_owned(), json!({"query": "pens", "documents": ["pens", "ink"]}))
         }
+        "POST /v1/files" => ("/v1/files".to_owned(), json!({})),
+        "POST /v1/batches" => (
+            "/v1/batches".to_owned(),
+            json!({"input_file_id": format!("file-{}", "0".repeat(32)), "endpoint": "/v1/embeddings", "completion_window": "24h"}),
+        ),
+        "POST /v1/batches/{batch}/cancel"
+        | "GET /v1/batches/{batch}"
+        | "GET /v1/files/{file}"
+        | "GET /v1/files/{file}/content"
+        | "DELETE /v1/files/{file}" => {
+            let path = route.split_once(' ').map(|(_, path)| path).unwrap_or_default();
+            let (file, batch) = (format!("file-{}", "0".repeat(32)), format!("batch_{}", "0".repeat(32)));
+            (path.replace("{file}", &file).replace("{batch}", &batch), none)
+        }
         "POST /v1/moderations" => ("/v1/moderations".to_owned(), json!({"input": "How are pens stored?"})),
         "POST /guardrail/{id}/version/{version}/apply" => {
             let tenant = if relation == "other" { "riverside" } else { "larkfield" };
@@ -104,6 +118,8 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         }
         "GET /api/audit/records" if relation == "other" => ("/api/audit/records?tenant=riverside".to_owned(), none),
         "GET /v1/models"
+        | "GET /v1/files"
+        | "GET /v1/batches"
         | "GET /api/guardrails"
         | "GET /api/collections"
         | "GET /api/audit/records"

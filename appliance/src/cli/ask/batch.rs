@@ -13,8 +13,11 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Target, client::Reply, told};
-use crate::{cli::progress, pipeline::Priority};
+use super::{Answer, Target, told};
+use crate::{
+    cli::{client::Reply, progress},
+    pipeline::Priority,
+};
 
 #[derive(Debug, Deserialize)]
 struct Question {

@@ -15,6 +15,8 @@ const ACTIONS: &str = "
     generate             AT  -     -        -                 -          -        -             yes
     embed                AT  -     -        -                 -          -        -             yes
     rerank               AT  -     -        -                 -          -        -             yes
+    run_batch            T   -     -        -                 -          -        -             yes
+    read_batch           T   -     -        -                 -          -        -             yes
     apply_guardrail      T   -     -        yes               -          -        -             yes
     read_guardrails      T   -     -        yes               yes        -        yes           yes
     manage_guardrails    T   -     -        -                 -          -        yes           -
@@ -70,7 +72,8 @@ const RELATIONS: &str = "
 ";
 
 /// What keepers of the machine never do, whatever a site's own policies permit.
-const READING: &[&str] = &["ask", "search", "list_collections", "evaluate", "read_document", "generate"];
+const READING: &[&str] =
+    &["ask", "search", "list_collections", "evaluate", "read_document", "generate", "run_batch", "read_batch"];
 
 /// What operators and administrators never do, whatever a site's own policies permit.
 const CAPTURES: &[&str] = &["read_capture", "read_raw_capture"];

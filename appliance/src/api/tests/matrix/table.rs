@@ -13,9 +13,9 @@
 /// - `anyone`: no key at all, for routes that are open; nothing is recorded
 ///
 /// 404 stands where a caller who may search a tenant's collections names one that the tenant does not have, where one
-/// ends a session that is not theirs, and where one who may read captures names one that there is not. 401 stands where a
+/// ends a session that is not theirs, and where one names a file, a batch or a capture that there is not. 401 stands where a
 /// name and a password are asked for, whatever key is shown; 400 where a request has a key and not the cookie that it is
-/// about.
+/// about, or where what is sent is no form.
 ///
 /// A new route needs its rows here, a case in [`sample`](super::sample), and an action that a policy permits to someone.
 pub(super) const TABLE: &str = "
@@ -35,6 +35,33 @@ POST /v1/completions
     site        .   .   .   403 403 403 .
 POST /v1/embeddings
     own         403 403 403 403 403 403 200
+    site        .   .   .   403 403 403 .
+POST /v1/files
+    own         403 403 403 403 403 403 400
+    site        .   .   .   403 403 403 .
+GET /v1/files
+    own         403 403 403 403 403 403 200
+    site        .   .   .   403 403 403 .
+GET /v1/files/{file}
+    own         403 403 403 403 403 403 404
+    site        .   .   .   403 403 403 .
+GET /v1/files/{file}/content
+    own         403 403 403 403 403 403 404
+    site        .   .   .   403 403 403 .
+DELETE /v1/files/{file}
+    own         403 403 403 403 403 403 404
+    site        .   .   .   403 403 403 .
+POST /v1/batches
+    own         403 403 403 403 403 403 404
+    site        .   .   .   403 403 403 .
+GET /v1/batches
+    own         403 403 403 403 403 403 200
+    site        .   .   .   403 403 403 .
+GET /v1/batches/{batch}
+    own         403 403 403 403 403 403 404
+    site        .   .   .   403 403 403 .
+POST /v1/batches/{batch}/cancel
+    own         403 403 403 403 403 403 404
     site        .   .   .   403 403 403 .
 POST /v1/rerank
     own         403 403 403 403 403 403 200

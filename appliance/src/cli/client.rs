@@ -1,11 +1,16 @@
-//! One HTTPS request to one address: what `cloister ask` needs of HTTP, and no more.
+//! One HTTPS request to one address: what the commands that ask a server need of HTTP, and no more.
 //!
 //! **What it is not:** a general client. It follows no redirect, keeps no connection, knows no proxy and resolves only
 //! the server that it was given. The program links no HTTP client crate, so that nothing in it can call out.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
+use clap::Args;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::Value;
 use tokio::{
@@ -18,11 +23,44 @@ use tokio_rustls::{
 };
 use zeroize::Zeroizing;
 
-/// The largest reply that is taken.
-const LARGEST_REPLY: usize = 64 * 1024 * 1024;
+/// The largest reply that is taken: the file of a large batch.
+const LARGEST_REPLY: usize = 1024 * 1024 * 1024;
 
 /// Header lines that are taken.
 const MOST_HEADERS: usize = 64;
+
+/// Which server, and who asks it.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "https://localhost:8443")]
+    server: String,
+    /// The authority that signed the server's certificate, PEM: the server's `tls/ca.pem`
+    #[arg(long, value_name = "FILE")]
+    ca: PathBuf,
+    /// A file with an API key; better than `--key`, which other users of this machine can see
+    #[arg(long, value_name = "FILE", conflicts_with = "key", required_unless_present = "key")]
+    key_file: Option<PathBuf>,
+    /// An API key
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl Arguments {
+    /// The client that they describe.
+    ///
+    /// # Errors
+    /// When the key or the authority's file cannot be read.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
+        let key = match (&self.key, &self.key_file) {
+            (Some(key), _) => key.clone(),
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("the key cannot be read from {}", file.display()))?,
+            (None, None) => bail!("no key was given: use --key-file"),
+        };
+        Client::new(&self.server, &self.ca, key.trim())
+    }
+}
 
 /// A reply.
 #[derive(Debug)]
@@ -69,6 +107,16 @@ impl Client {
 
     /// Posts JSON and reads the reply to its end.
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
+        self.send("POST", path, "application/json", body.to_string().as_bytes()).await
+    }
+
+    /// Reads what stands at a path.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Reply> {
+        self.send("GET", path, "application/json", b"").await
+    }
+
+    /// Sends a body of that kind and reads the reply to its end.
+    pub(super) async fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let (host, port) = (self.host.trim_start_matches('[').trim_end_matches(']'), self.port);
         let stream = TcpStream::connect((host, port))
             .await
@@ -78,15 +126,14 @@ impl Client {
             self.tls.connect(self.name.clone(), stream).await.with_context(|| {
                 format!("{host} is not trusted by the authority that --ca names, or speaks no TLS 1.3")
             })?;
-        let body = body.to_string();
         let head = Zeroizing::new(format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
-             Accept: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: {kind}\r\n\
+             Accept: */*\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
             key = self.key.as_str(),
             length = body.len(),
         ));
         stream.write_all(head.as_bytes()).await.context("the request cannot be sent")?;
-        stream.write_all(body.as_bytes()).await.context("the request cannot be sent")?;
+        stream.write_all(body).await.context("the request cannot be sent")?;
         stream.flush().await.context("the request cannot be sent")?;
         let mut received = Vec::new();
         let mut piece = vec![0; 16 * 1024];
