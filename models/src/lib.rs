@@ -73,4 +73,4 @@ pub use pool::{
     PoolOptions, Precision, Priority, Prompt, Truncate, Usage,
 };
 pub use registry::{Import, Registry, RegistryError, Verified};
-pub use sampling::Sampling;
+pub use sampling::{Constraint, Sampling};

@@ -9,7 +9,7 @@
 //! A step of the engine computes some rows: the next token of every sequence, or a part of a prompt. Its time is
 //!
 //! ```text
-//! step    = join(compute, memory) + between + layers * layer + logits
+//! step    = join(compute, memory) + products * stall + between + layers * layer + logits
 //! compute = sum over weights of product(layout, rows) + attention
 //! memory  = (bytes of weights + bytes of keys and values) / reading(those bytes)
 //! join    = max(compute, memory) + overlap * min(compute, memory)
@@ -17,7 +17,7 @@
 //!
 //! Each term is there for a reason, and each of its rates is measured through the kernels that serve, none from a data sheet:
 //!
-//! - **`product(layout, rows)`**, seconds per weight while the weights lie in the cache, at 1 to 128 rows. One row is taken apart and
+//! - **`product(layout, rows)`**, seconds per weight while the weights lie in the cache, at 1 to 512 rows. One row is taken apart and
 //!   multiplied, several share the taking apart, many are multiplied from a panel that was taken apart beforehand: three regimes
 //!   whose limits depend on layout and processor, so points are measured and lines drawn between them. Beyond the last
 //!   point time grows with rows, as it does by then.
@@ -26,6 +26,8 @@
 //! - **`join`**: a roofline (Williams, Waterman and Patterson, 2009) says `max`, as if a processor loaded the next weights while it
 //!   multiplies these. How far it does not is `overlap`, the share of the shorter of the two that shows, measured on matrices that
 //!   do not fit the cache.
+//! - **`stall`**: where one matrix ends and the next begins, nothing is read ahead and every thread waits for the last; measured on
+//!   matrices of a layer's size that do not fit the cache together. It weighs on small models, whose matrices are short.
 //! - **`attention`**: every asking head sees every position once in each layer, up to the layer's window. One row's heads come four at a
 //!   time and its positions in stretches of 256 (fewer units than threads leave threads idle); a prompt's rows come sixteen at a time.
 //! - **`between`**: normalisation, rounding and gates touch each number of a row once or twice; a single row does it on one thread.

@@ -1,11 +1,12 @@
 //! Choosing the next token from the logits: deterministic for a seed, whatever else the machine does.
 
+mod constraint;
 mod random;
-mod schema;
 mod stop;
 
+pub use constraint::Constraint;
+pub(crate) use constraint::{Constraints, Mask, MaskError};
 pub(crate) use random::{mix, unit};
-pub(crate) use schema::{Mask, MaskError, Schemas};
 pub(crate) use stop::StopStrings;
 
 /// How the next token is chosen. The default is greedy, with at most 256 tokens.
@@ -27,8 +28,8 @@ pub struct Sampling {
     pub max_tokens: usize,
     /// Goes on when the model says that it has finished. For measuring.
     pub ignore_eos: bool,
-    /// The text is JSON that this schema describes, unless it is cut by `max_tokens` or a stop string.
-    pub json_schema: Option<serde_json::Value>,
+    /// What the text must be.
+    pub constraint: Option<Constraint>,
 }
 
 impl Default for Sampling {
@@ -42,7 +43,7 @@ impl Default for Sampling {
             stop: Vec::new(),
             max_tokens: 256,
             ignore_eos: false,
-            json_schema: None,
+            constraint: None,
         }
     }
 }

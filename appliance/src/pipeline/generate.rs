@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Instant};
 use super::{
     Ports,
     citation::Lane,
-    model::{Events, GenerateError, GenerateRequest, ModelName, PromptText, Sampling},
+    model::{Constraint, Events, GenerateError, GenerateRequest, ModelName, PromptText, Sampling},
     prompt::{Composed, Prompt},
     quote::{self, Quote},
 };
@@ -93,9 +93,11 @@ impl Draft {
         let model = ports.generate.as_ref().ok_or("no_model")?;
         let screened = self.prompt.evidence().screened();
         let deadline: Instant = screened.deadline();
+        let copied = ports.settings.copied.then(|| composed.texts.iter().filter(|text| !text.is_empty()).cloned());
+        let constraint = copied.map(|texts| Constraint::Copied(texts.collect()));
         let request = GenerateRequest {
             prompt: PromptText::Chat(composed.messages.clone()),
-            sampling: Sampling::greedy(ports.settings.draft_tokens),
+            sampling: Sampling { constraint, ..Sampling::greedy(ports.settings.draft_tokens) },
             deadline,
             salt: composed.salt,
             priority: screened.priority(),

@@ -118,6 +118,16 @@ impl ChatRole {
     }
 }
 
+/// What a text must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Constraint {
+    /// JSON that this schema describes.
+    JsonSchema(serde_json::Value),
+    /// Some of these texts, at least one, word for word, each at most once and in this order, with a space between two. An engine elsewhere
+    /// in the network cannot be held to it.
+    Copied(Vec<String>),
+}
+
 /// How to choose tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
@@ -137,8 +147,8 @@ pub struct Sampling {
     pub max_tokens: usize,
     /// Goes on past the model's own end, for measuring.
     pub ignore_eos: bool,
-    /// The text is JSON that this schema describes, unless it is cut short.
-    pub json_schema: Option<serde_json::Value>,
+    /// What the text must be, unless it is cut short.
+    pub constraint: Option<Constraint>,
 }
 
 impl Sampling {
@@ -153,7 +163,7 @@ impl Sampling {
             stop: Vec::new(),
             max_tokens,
             ignore_eos: false,
-            json_schema: None,
+            constraint: None,
         }
     }
 }

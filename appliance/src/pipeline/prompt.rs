@@ -41,6 +41,8 @@ pub(super) struct Composed {
     pub(super) messages: Vec<ChatMessage>,
     /// The sentences that the model is shown. A draft may rest on these alone.
     pub(super) shown: Vec<Sentence>,
+    /// The same as the model reads them.
+    pub(super) texts: Vec<String>,
     /// Keeps the prefix caches of tenants apart.
     pub(super) salt: u64,
 }
@@ -84,6 +86,7 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
         let shown = fit(model, evidence.screened().question(), evidence.passages(), &sentences, ports);
         (!shown.is_empty()).then(|| Composed {
             messages: messages(evidence.screened().question(), evidence.passages(), &shown),
+            texts: shown.iter().filter_map(|sentence| told(evidence.passages(), sentence)).collect(),
             shown,
             salt: evidence.screened().permit().tenant().map_or(0, model::salt),
         })
@@ -124,11 +127,11 @@ fn messages(question: &str, passages: &[Passage], shown: &[Sentence]) -> Vec<Cha
     let mut text = String::new();
     let mut last = None;
     for sentence in shown {
-        let Some(passage) = passages.get(sentence.passage) else { continue };
+        let Some(told) = told(passages, sentence) else { continue };
         if !text.is_empty() {
             text.push(if last == Some(sentence.passage) { ' ' } else { '\n' });
         }
-        text.push_str(&as_data(sentence.span.of(&passage.text)));
+        text.push_str(&told);
         last = Some(sentence.passage);
     }
     let asked = as_data(question);
@@ -139,6 +142,11 @@ fn messages(question: &str, passages: &[Passage], shown: &[Sentence]) -> Vec<Cha
             content: format!("Text:\n{FENCE}\n{text}\n{FENCE}\n\nQuestion: {asked}\n{REMINDER}"),
         },
     ]
+}
+
+/// A sentence as the model reads it.
+fn told(passages: &[Passage], sentence: &Sentence) -> Option<String> {
+    passages.get(sentence.passage).map(|passage| as_data(sentence.span.of(&passage.text)))
 }
 
 /// Text that cannot step out of its place: screened once more, on one line, without the fence and without the marks

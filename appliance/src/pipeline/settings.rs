@@ -20,6 +20,10 @@ pub struct Settings {
     /// model that passed this site's gate (`cloister model promote`), and to the demo's; for any other it stays shut. Each
     /// sentence is checked against the sentence that it cites either way.
     pub composed: bool,
+    /// Whether a composed answer is copied: the model chooses among the sentences that it is shown, and no other text can come of it. Off, it
+    /// writes in its own words, and each sentence is held against the one that it cites. An engine elsewhere in the network
+    /// writes in its own words in either case.
+    pub copied: bool,
     /// Longest question, in characters. Longer than any question of a customer in the public sets; an e-mail fits.
     pub question_characters: usize,
     /// Passages searched for. The answer stands in the first five nearly always (recall at 5 against recall at 10 on
@@ -113,6 +117,7 @@ impl Default for Settings {
         Self {
             lanes: vec![Lane::Verified, Lane::Composed, Lane::Quoted, Lane::Abstain],
             composed: false,
+            copied: false,
             question_characters: 4000,
             passages: 8,
             evidence: 0.50,

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use cloister_models::{
-    ChatMessage, ChatRole, Event as PoolEvent, FinishReason as PoolReason, GeneratePool,
+    ChatMessage, ChatRole, Constraint, Event as PoolEvent, FinishReason as PoolReason, GeneratePool,
     GenerateRequest as PoolRequest, Generation, PoolError, Priority as PoolPriority, Prompt, Sampling as PoolSampling,
 };
 use futures_util::stream::{self, StreamExt};
@@ -146,14 +146,18 @@ fn asked(request: GenerateRequest) -> PoolRequest {
         stop,
         max_tokens,
         ignore_eos,
-        json_schema,
+        constraint,
     } = request.sampling;
     let prompt = match request.prompt {
         PromptText::Plain(text) => Prompt::Text(text),
         PromptText::Chat(messages) => Prompt::Chat(messages.into_iter().map(message).collect()),
     };
+    let constraint = constraint.map(|constraint| match constraint {
+        model::Constraint::JsonSchema(schema) => Constraint::JsonSchema(schema),
+        model::Constraint::Copied(texts) => Constraint::Copied(texts),
+    });
     let sampling =
-        PoolSampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos, json_schema };
+        PoolSampling { temperature, top_p, min_p, repetition_penalty, seed, stop, max_tokens, ignore_eos, constraint };
     let priority = match request.priority {
         Priority::Interactive => PoolPriority::Interactive,
         Priority::Batch => PoolPriority::Batch,

@@ -27,6 +27,9 @@ pub(super) struct Language {
     pub(super) head_norms: bool,
 }
 
+/// Products of a layer that follow one another: queries with keys and values, what attention gives, gate with up, down.
+const PRODUCTS: usize = 4;
+
 /// New rows of one sequence: how many positions stand before them, and how many they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
@@ -48,7 +51,11 @@ impl Language {
         let (attention, state) = self.attention(rates, parts);
         let bytes = bytes + state;
         let memory = bytes / rates.bandwidth(bytes);
-        join(compute + attention, memory, rates.overlap)
+        let compute = compute + attention;
+        // Where computing takes longer than reading, reading catches up.
+        let stalls = rates.stall * (memory / compute).min(1.0);
+        join(compute, memory, rates.overlap)
+            + (PRODUCTS * self.shape.layers + usize::from(chosen > 0)) as f64 * stalls
             + self.between(rates, rows)
             + self.shape.layers as f64 * rates.layer
             + (chosen * self.shape.vocabulary) as f64 * rates.logit

@@ -85,6 +85,8 @@ pub struct Rates {
     pub products: Vec<ProductRate>,
     /// Share of the shorter of computing and reading that the longer one does not hide; 0 to 1.
     pub overlap: f64,
+    /// Seconds that reading stands still where one matrix ends and the next begins.
+    pub stall: f64,
     /// Attention, by numbers per head in ascending order.
     pub attention: Vec<AttentionRate>,
     /// Seconds per number that is normalised, then gated, of a single row.
@@ -101,8 +103,10 @@ pub struct Rates {
 
 /// Side of the square matrices that are timed: their weights lie in the second or third level of the cache.
 const SIDE: usize = 1024;
-/// Rows that products are timed at: one, few, and many.
-const ROWS: [usize; 8] = [1, 2, 4, 8, 16, 24, 32, 128];
+/// Rows that products are timed at: one, few, many, and as many as a step of prompts has at most.
+const ROWS: [usize; 9] = [1, 2, 4, 8, 16, 24, 32, 128, MANY];
+/// Rows of a long step: what they take does not stay in the nearest cache.
+const MANY: usize = 512;
 /// Bytes that are read again and again.
 const READ: [u64; 7] = [4 << 20, 16 << 20, 32 << 20, 64 << 20, 128 << 20, 256 << 20, 512 << 20];
 
@@ -133,14 +137,16 @@ impl Rates {
             reading: reading(&crew, effort),
             products: Format::ALL.into_iter().map(|format| product(&crew, format, effort)).collect(),
             overlap: 0.0,
+            stall: 0.0,
             attention: [64, 128, 256].into_iter().filter_map(|size| attention(&crew, size, effort)).collect(),
             between_one: between(&crew, 1, effort),
-            between_many: between(&crew, 128, effort),
+            between_many: between(&crew, MANY, effort),
             layer: 0.0,
             logit: logit(effort),
             encoder: encoder(crew.threads(), effort),
         };
         rates.overlap = overlap(&crew, &rates, effort);
+        rates.stall = stall(&crew, &rates, effort);
         rates.layer = layer(&rates)?;
         Ok(rates)
     }
@@ -198,6 +204,24 @@ fn overlap(crew: &Crew, rates: &Rates, effort: Effort) -> f64 {
         ((took - compute.max(memory)) / compute.min(memory)).clamp(0.0, 1.0)
     });
     shown.iter().sum::<f64>() / shown.len() as f64
+}
+
+/// What shows between matrices of a layer's size that are read from memory one after the other, beyond what they take by themselves:
+/// nothing is read ahead across the end of one, and there every thread waits for the last.
+fn stall(crew: &Crew, rates: &Rates, effort: Effort) -> f64 {
+    let bytes = (READ[0] as f64).max((effort.bytes as f64).min(READ[4] as f64));
+    let formats = [Format::Q4_0, Format::Q4K, Format::Q6K];
+    let stood = formats.map(|format| {
+        let count = (bytes / format.packed_bytes(SIDE, SIDE) as f64).ceil().max(2.0) as usize;
+        let mut products: Vec<_> = (0..count).map(|_| Product::new(crew, format, (SIDE, SIDE), 1)).collect();
+        let took = seconds(10 * effort.budget, || products.iter_mut().for_each(Product::run));
+        let weights: u64 = products.iter().map(Product::weights).sum();
+        let bytes = products.iter().map(|product| product.bytes() as f64).sum();
+        let memory = bytes / rates.bandwidth(bytes);
+        let alone = cost::join(weights as f64 * rates.product(format, 1), memory, rates.overlap);
+        (took - alone).max(0.0) / count as f64
+    });
+    stood.iter().sum::<f64>() / stood.len() as f64
 }
 
 fn attention(crew: &Crew, size: usize, effort: Effort) -> Option<AttentionRate> {

@@ -17,7 +17,7 @@ use crate::chat::{ChatError, ChatMessage, ChatTemplate};
 use crate::error::LoadError;
 use crate::manifest::ModelIdentity;
 use crate::registry::Verified;
-use crate::sampling::{Mask, Sampling, Schemas, mix};
+use crate::sampling::{Constraints, Mask, Sampling, mix};
 use crate::task::generate::StepTokens;
 use crate::tokenizer::Tokens;
 
@@ -60,7 +60,7 @@ struct Inner {
     context: usize,
     entropy: u64,
     asked: AtomicU64,
-    schemas: Schemas,
+    constraints: Constraints,
 }
 
 /// A model with what its files say about text.
@@ -100,7 +100,7 @@ impl GeneratePool {
                 context,
                 entropy,
                 asked,
-                schemas: Schemas::default(),
+                constraints: Constraints::default(),
             }),
         })
     }
@@ -171,8 +171,8 @@ impl GeneratePool {
         if prompt.len() > limit {
             return Err(PoolError::TooLong { tokens: prompt.len(), limit });
         }
-        let schema = request.sampling.json_schema.as_ref();
-        let mask = schema.map(|schema| inner.schemas.begin(&inner.tokens, schema)).transpose();
+        let constraint = request.sampling.constraint.as_ref();
+        let mask = constraint.map(|constraint| inner.constraints.begin(&inner.tokens, constraint)).transpose();
         let mask = mask.map_err(PoolError::Refused)?;
         let asked = inner.asked.fetch_add(1, Ordering::Relaxed);
         let seed = request.sampling.seed.unwrap_or_else(|| mix(inner.entropy ^ mix(asked)));

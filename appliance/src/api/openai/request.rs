@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::pipeline::{Priority, Stop, model::Sampling};
+use crate::pipeline::{
+    Priority, Stop,
+    model::{Constraint, Sampling},
+};
 
 /// How tokens are chosen and what comes with a stream. Fields that are not listed are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -174,7 +177,7 @@ impl Common {
             stop: self.stop.as_ref().map(OneOrMany::to_vec).unwrap_or_default(),
             max_tokens,
             ignore_eos: self.ignore_eos.unwrap_or(false),
-            json_schema: self.json_schema()?,
+            constraint: self.json_schema()?.map(Constraint::JsonSchema),
         })
     }
 

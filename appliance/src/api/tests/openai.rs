@@ -4,7 +4,7 @@ use cloister_terms::Role;
 use serde_json::{Value, json};
 
 use super::site::Site;
-use crate::pipeline::scripted::Script;
+use crate::pipeline::{model::Constraint, scripted::Script};
 
 fn chat(model: &str, question: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": question}]})
@@ -80,10 +80,10 @@ async fn a_raw_model_is_for_roles_that_may_generate() {
     assert_eq!(prompt, "user: Tell a tale.");
     assert_eq!((sampling.seed, sampling.max_tokens, sampling.ignore_eos), (Some(7), 33, true));
     assert_eq!((sampling.temperature, sampling.top_p, sampling.stop), (0.5, 0.9, vec!["END".to_owned()]));
-    assert_eq!(sampling.json_schema, Some(json!({"type": "integer"})));
+    assert_eq!(sampling.constraint, Some(Constraint::JsonSchema(json!({"type": "integer"}))));
     let object = with(chat("scripted", "Tell a tale."), "response_format", json!({"type": "json_object"}));
     assert_eq!(site.post(Role::Service, "/v1/chat/completions", &object).await.status, StatusCode::OK);
-    assert_eq!(site.model.heard().remove(1).1.json_schema, Some(json!({"type": "object"})));
+    assert_eq!(site.model.heard().remove(1).1.constraint, Some(Constraint::JsonSchema(json!({"type": "object"}))));
     let assistant = with(chat("pharmacy", "Hi"), "response_format", json!({"type": "json_object"}));
     let refused = site.post(Role::Service, "/v1/chat/completions", &assistant).await;
     assert_eq!(

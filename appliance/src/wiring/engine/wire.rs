@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::pipeline::model::{FinishReason, GenerateRequest, PromptText, Usage};
+use crate::pipeline::model::{Constraint, FinishReason, GenerateRequest, PromptText, Usage};
 
 /// A line of the stream: more is no piece of text but a mistake.
 const LINE: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub(super) fn asked(model: &str, request: &GenerateRequest) -> (&'static str, Ve
     if sampling.ignore_eos {
         set("ignore_eos", json!(true));
     }
-    if let Some(schema) = &sampling.json_schema {
+    if let Some(Constraint::JsonSchema(schema)) = &sampling.constraint {
         let named = json!({"name": "answer", "strict": true, "schema": schema});
         set("response_format", json!({"type": "json_schema", "json_schema": named}));
     }

@@ -12,6 +12,7 @@ fn rates() -> Rates {
         reading: Line(vec![(1.0, 1e30)]),
         products: Format::ALL.map(|format| ProductRate { format, seconds: Line(vec![(1.0, 0.0)]) }).to_vec(),
         overlap: 0.0,
+        stall: 0.0,
         attention: vec![AttentionRate { size: 128, one: 0.0, four: 0.0, many: 0.0 }],
         between_one: (0.0, 0.0),
         between_many: (0.0, 0.0),

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::super::stream::{FinishReason, Usage};
 use super::*;
 use crate::chat::ChatRole;
+use crate::sampling::Constraint;
 use crate::task::scripted::{Gate, Speaker};
 use crate::tokenizer::tests::bytes_only;
 
@@ -297,7 +298,8 @@ fn guessing_changes_no_token_of_a_greedy_or_a_drawn_text() {
 
 fn about(schema: serde_json::Value) -> GenerateRequest {
     let mut request = ask("abc");
-    request.sampling = Sampling { json_schema: Some(schema), max_tokens: 200, ..Sampling::default() };
+    request.sampling =
+        Sampling { constraint: Some(Constraint::JsonSchema(schema)), max_tokens: 200, ..Sampling::default() };
     request
 }
 
@@ -328,6 +330,36 @@ fn a_text_with_a_schema_is_json_of_it_whatever_the_model_would_say() {
         let (text, events) = run(pool.generate(request).unwrap());
         assert_eq!((text.as_str(), reason(&events)), (r#"{"héllo": [1, null]}"#, FinishReason::Stop));
     }
+}
+
+#[test]
+fn a_copied_text_is_made_of_what_it_may_be_copied_from_word_for_word_and_in_order() {
+    let texts =
+        ["Give 5 mg once a day.", "Say \"no\" to more than 10 mg.", "Não congele.", "Give 5 mg once a day. Call."];
+    for said in ["Once upon a time.", "Give 50 mg.", "Say"] {
+        let (pool, _) = pool(&Gate::open(), say(said), 8);
+        for ignore_eos in [false, true] {
+            let mut request = ask("abc");
+            let constraint = Some(Constraint::Copied(texts.map(str::to_owned).to_vec()));
+            request.sampling = Sampling { constraint, ignore_eos, max_tokens: 400, ..Sampling::default() };
+            let (text, events) = run(pool.generate(request).unwrap());
+            assert_eq!(reason(&events), FinishReason::Stop, "{text}");
+            let allowed = (1..1 << texts.len()).any(|chosen: usize| {
+                let parts: Vec<&str> =
+                    (0..texts.len()).filter(|at| chosen >> at & 1 == 1).map(|at| texts[at]).collect();
+                parts.join(" ") == text
+            });
+            assert!(allowed, "{said}: {text}");
+        }
+    }
+    let (pool, fed) = pool(&Gate::open(), say("x"), 4);
+    for texts in [vec![], vec![String::new()], vec!["a".to_owned(); 65], vec!["a".repeat(70_000)]] {
+        let mut request = ask("abc");
+        request.sampling = Sampling { constraint: Some(Constraint::Copied(texts)), ..Sampling::default() };
+        let refused = pool.generate(request).map(drop);
+        assert!(matches!(&refused, Err(PoolError::Refused(said)) if said.contains("copied from")), "{refused:?}");
+    }
+    assert!(fed.lock().unwrap().is_empty());
 }
 
 #[test]
