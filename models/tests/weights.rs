@@ -119,6 +119,7 @@ fn sentences_have_the_vectors_of_an_independent_computation() {
 /// `query`) and `qrels_dev.jsonl` (`query_id`, `doc_id`, `score`).
 #[test]
 #[ignore = "takes minutes and a retrieval set of one's own"]
+#[allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
 fn integers_find_what_floats_find() {
     let folder = std::path::PathBuf::from(std::env::var("CLOISTER_RETRIEVAL").unwrap());
     let lines = |name: &str| -> Vec<serde_json::Value> {

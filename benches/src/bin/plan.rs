@@ -25,12 +25,14 @@ struct Settings {
     threads: usize,
     rounds: usize,
     users: usize,
+    /// Loads this model alone, and says what it took.
+    memory: Option<String>,
 }
 
 impl Settings {
     fn read() -> Result<Self, Failure> {
         let models = ["smollm2-135m-instruct", "gemma3-270m-q4-k-m"].map(str::to_owned).to_vec();
-        let mut settings = Self { models, threads: 0, rounds: 5, users: 8 };
+        let mut settings = Self { models, threads: 0, rounds: 5, users: 8, memory: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} is unknown or lacks its value"))?;
@@ -38,6 +40,7 @@ impl Settings {
                 "--models" => settings.models = value.split(',').map(str::to_owned).collect(),
                 "--threads" => settings.threads = value.parse()?,
                 "--rounds" => settings.rounds = value.parse::<usize>()?.max(1),
+                "--memory" => settings.memory = Some(value),
                 "--users" => settings.users = value.parse::<usize>()?.max(1),
                 _ => return Err(format!("there is no {name}; --models, --threads, --rounds and --users are").into()),
             }
@@ -67,6 +70,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let settings = Settings::read()?;
+    if let Some(name) = &settings.memory {
+        println!("{}", taken(name, &settings)?);
+        return Ok(());
+    }
     let machine = Machine::here(settings.threads);
     println!("{}, load {:.2}", machine.line(), machine.load);
     let rates = Rates::measure(settings.threads)?;
@@ -128,10 +135,17 @@ fn measure(name: &str, settings: &Settings) -> Result<Measured, Failure> {
     Ok(Measured { first: median(&first), one: median(&one), many: median(&many), memory, prompt: tokens })
 }
 
-/// Bytes that a model takes at most, from its loading to as many readers as asked with nothing in common.
+/// Bytes that a model takes at most, in a process of its own: what this one held before would lie ready for it.
 fn memory(name: &str, settings: &Settings) -> Result<u64, Failure> {
-    // The mark of the most that was held is set down to what is held now (proc(5)).
-    std::fs::write("/proc/self/clear_refs", "5")?;
+    let (threads, users) = (settings.threads.to_string(), settings.users.to_string());
+    let mut own = std::process::Command::new(std::env::current_exe()?);
+    let output = own.args(["--memory", name, "--threads", &threads, "--users", &users]).output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    told.trim().parse().map_err(|_| format!("what {name} takes in memory cannot be told: {told}").into())
+}
+
+/// The same in this process: from the model's loading to as many readers as asked with nothing in common.
+fn taken(name: &str, settings: &Settings) -> Result<u64, Failure> {
     let before = held("VmRSS:");
     let (threads, sequences) = (settings.threads, settings.users);
     let options = PoolOptions { threads, sequences, context_tokens: CONTEXT, guesses: false, ..PoolOptions::default() };
