@@ -139,6 +139,8 @@ pub(crate) fn session(app: &App, caller: &Caller, named: Option<SessionId>) -> R
     let owner = &caller.principal().account;
     let session = match named.or(header) {
         Some(id) => app.sessions.resume(owner, id).map_err(|NoSession| Stop::not_found("the session"))?,
+        // Whoever acts without a request is a line of a batch.
+        None if caller.context().is_none() => app.sessions.once(),
         None => app.sessions.begin(owner),
     };
     if let Some(context) = caller.context() {

@@ -208,8 +208,9 @@ async fn purge(app: &Arc<App>, desk: &Desk) {
         if !of.batches.expired()? {
             return Ok(());
         }
-        let caller = Caller::local(Role::Compliance, None, RequestId::random(app.random.as_ref()));
-        let call = Call::new(Action::ManageCaptures, Resource::Tenant(of.batches.tenant().clone()));
+        let tenant = of.batches.tenant().clone();
+        let caller = Caller::local(Role::Service, Some(tenant.clone()), RequestId::random(app.random.as_ref()));
+        let call = Call::new(Action::RunBatch, Resource::Tenant(tenant));
         governed_blocking(&app.gate, &caller, call, |_| {
             let removed = of.batches.purge()?;
             Ok::<_, anyhow::Error>(((), Outcome::done().with_code("batches_purged").with_count("files", removed)))

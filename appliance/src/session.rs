@@ -95,6 +95,11 @@ impl Sessions {
         Session { id }
     }
 
+    /// A session of one question that a program works through: nobody can go on with it, so it takes no room from those that are open.
+    pub fn once(&self) -> Session {
+        Session { id: SessionId::random(self.0.random.as_ref()) }
+    }
+
     /// Goes on with a session of `owner`.
     ///
     /// # Errors
@@ -203,6 +208,8 @@ mod tests {
     fn one_account_fills_its_own_room_alone() {
         let (sessions, clock) = sessions();
         let other = sessions.begin(&account(2));
+        let once = sessions.once();
+        assert_eq!(sessions.resume(&account(1), once.id()), Err(NoSession), "it is over with its question");
         let first = sessions.begin(&account(1));
         clock.advance(SignedDuration::from_secs(1));
         let second = sessions.begin(&account(1));

@@ -25,7 +25,7 @@ use std::{
 
 use cloister_terms::{Action, BatchId, Clock, FileId, Phi, Random, TenantId};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::{
     accounts::{AccountId, Standing},
@@ -40,6 +40,10 @@ pub use batch::{Batch, Complaint, Counts, Ended, NewBatch, Reply, State, Work};
 
 /// Days that files are kept where the site does not say.
 pub const RETENTION_DAYS: u32 = 30;
+
+/// Most files of one account, and most of its batches that have not ended: a list stays one that can be shown.
+const MOST_FILES: u64 = 10_000;
+const MOST_OPEN: u64 = 100;
 
 /// How long a batch may take.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -75,6 +79,16 @@ pub enum BatchError {
     #[error("the files of this account would take more than {most} bytes: delete some that are not needed any more")]
     NoRoom {
         /// Most bytes of all files of one account.
+        most: u64,
+    },
+    /// The owner has as many files, or as many batches that have not ended, as they may.
+    #[error(
+        "the account has {most} {what}, and may have no more: delete files that are not needed, or wait for a batch"
+    )]
+    TooMany {
+        /// Files, or batches that have not ended.
+        what: &'static str,
+        /// Most of them.
         most: u64,
     },
     /// The file is being worked through.
@@ -143,15 +157,19 @@ impl Batches {
         let label = FileLabel { id: self.file_id(), name, output: false, at: self.now(), bytes };
         let most = self.0.room.bytes;
         let kept = self.with(|connection| {
-            let change = connection.transaction()?;
-            if table::bytes_of(&change, owner)?.saturating_add(bytes) > most {
-                return Ok(false);
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (files, taken) = table::kept_by(&change, owner)?;
+            if files >= MOST_FILES {
+                return Ok(Err(BatchError::TooMany { what: "files", most: MOST_FILES }));
+            }
+            if taken.saturating_add(bytes) > most {
+                return Ok(Err(BatchError::NoRoom { most }));
             }
             table::insert_file(&change, owner, &label, content)?;
             change.commit()?;
-            Ok(true)
+            Ok(Ok(()))
         })?;
-        if kept { Ok(label) } else { Err(BatchError::NoRoom { most }) }
+        kept.map(|()| label)
     }
 
     /// The owner's files, the newest first.
@@ -169,7 +187,9 @@ impl Batches {
     /// # Errors
     /// As [`Batches::files`].
     pub fn file(&self, permit: &Permit, id: FileId) -> Result<Option<FileLabel>, BatchError> {
-        Ok(self.files(permit)?.into_iter().find(|file| file.id == id))
+        let owner = self.owner(permit, Action::ReadBatch)?;
+        let cutoff = self.cutoff();
+        self.with(|connection| table::file(connection, owner, id, cutoff))
     }
 
     /// What stands in one of the owner's files. [`Action::RunBatch`] reads what a batch is to be started on.
@@ -192,7 +212,7 @@ impl Batches {
     pub fn delete_file(&self, permit: &Permit, id: FileId) -> Result<bool, BatchError> {
         let owner = self.owner(permit, Action::RunBatch)?;
         let deleted = self.with(|connection| {
-            let change = connection.transaction()?;
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if table::in_use(&change, owner, id)? {
                 return Ok(None);
             }
@@ -203,17 +223,28 @@ impl Batches {
         deleted.ok_or(BatchError::InUse)
     }
 
-    /// Starts a batch. One that has complaints has failed at once, and nothing of it is done.
+    /// Starts a batch; none where the owner has no such file any more. One that has complaints has failed at once, and nothing of it is
+    /// done.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn create(&self, permit: &Permit, new: NewBatch) -> Result<Batch, BatchError> {
-        self.owner(permit, Action::RunBatch)?;
+    /// [`BatchError::TooMany`] where too many have not ended; or when it cannot be written.
+    pub fn create(&self, permit: &Permit, new: NewBatch) -> Result<Option<Batch>, BatchError> {
+        let owner = self.owner(permit, Action::RunBatch)?;
         let standing = Standing::from(permit.principal());
         let id = BatchId::random(self.0.random.as_ref());
         let batch = Batch::new(id, new, self.now());
-        self.with(|connection| table::insert_batch(connection, &standing, &batch))?;
-        Ok(batch)
+        self.with(|connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if !table::has_file(&change, owner, batch.input)? {
+                return Ok(Ok(None));
+            }
+            if table::open_of(&change, owner)? >= MOST_OPEN {
+                return Ok(Err(BatchError::TooMany { what: "batches that have not ended", most: MOST_OPEN }));
+            }
+            table::insert_batch(&change, &standing, &batch)?;
+            change.commit()?;
+            Ok(Ok(Some(batch)))
+        })?
     }
 
     /// The owner's batches, the newest first, at most `limit`, older than `after`. And whether there are more.
@@ -227,11 +258,8 @@ impl Batches {
         limit: usize,
     ) -> Result<(Vec<Batch>, bool), BatchError> {
         let owner = self.owner(permit, Action::ReadBatch)?;
-        let mut batches = self.with(|connection| table::batches(connection, owner))??;
-        if let Some(after) = after {
-            let at = batches.iter().position(|batch| batch.id == after);
-            batches.drain(..at.map_or(batches.len(), |at| at + 1));
-        }
+        // One more, which tells whether there are more.
+        let mut batches = self.with(|connection| table::batches(connection, owner, after, limit + 1))??;
         let more = batches.len() > limit;
         batches.truncate(limit);
         Ok((batches, more))

@@ -53,7 +53,8 @@ impl From<&Principal> for Standing {
 
 impl Accounts {
     /// Who `standing` is of, as they are now: what the register says of an account today holds, and what their key was limited
-    /// to then. Nobody counts as being there themselves.
+    /// to then. Whom another vouched for then, by a token or a certificate, stays so unless they are disabled here. Nobody counts as
+    /// being there themselves.
     ///
     /// # Errors
     /// When the account was disabled, or each of its keys was revoked or has expired; or the register fails.

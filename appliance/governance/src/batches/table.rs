@@ -63,9 +63,21 @@ pub(super) fn open(database: &Database) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-pub(super) fn bytes_of(connection: &Connection, owner: &AccountId) -> rusqlite::Result<u64> {
-    let sum = "SELECT coalesce(sum(bytes), 0) FROM batch_files WHERE account = ?1";
-    connection.query_row(sum, [owner.as_str()], |row| number(row, 0))
+/// How many files an account has, and how many bytes they take.
+pub(super) fn kept_by(connection: &Connection, owner: &AccountId) -> rusqlite::Result<(u64, u64)> {
+    let sum = "SELECT count(*), coalesce(sum(bytes), 0) FROM batch_files WHERE account = ?1";
+    connection.query_row(sum, [owner.as_str()], |row| Ok((number(row, 0)?, number(row, 1)?)))
+}
+
+pub(super) fn has_file(connection: &Connection, owner: &AccountId, file: FileId) -> rusqlite::Result<bool> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM batch_files WHERE account = ?1 AND id = ?2)";
+    connection.query_row(statement, params![owner.as_str(), file.to_string()], |row| row.get(0))
+}
+
+/// How many batches of an account have not ended.
+pub(super) fn open_of(connection: &Connection, owner: &AccountId) -> rusqlite::Result<u64> {
+    let count = "SELECT count(*) FROM batches WHERE account = ?1 AND ended IS NULL";
+    connection.query_row(count, [owner.as_str()], |row| number(row, 0))
 }
 
 pub(super) fn insert_file(
@@ -93,16 +105,28 @@ pub(super) fn files(connection: &Connection, owner: &AccountId, cutoff: Timestam
     let mut statement = connection.prepare_cached(
         "SELECT id, name, output, at, bytes FROM batch_files WHERE account = ?1 AND at >= ?2 ORDER BY at DESC, rowid DESC",
     )?;
-    let rows = statement.query_map(params![owner.as_str(), cutoff.as_microsecond()], |row| {
-        Ok(FileLabel {
-            id: id(row, 0)?,
-            name: Phi::new(row.get(1)?),
-            output: row.get(2)?,
-            at: time(row, 3)?,
-            bytes: number(row, 4)?,
-        })
-    })?;
-    rows.collect()
+    statement.query_map(params![owner.as_str(), cutoff.as_microsecond()], read_label)?.collect()
+}
+
+pub(super) fn file(
+    connection: &Connection,
+    owner: &AccountId,
+    file: FileId,
+    cutoff: Timestamp,
+) -> rusqlite::Result<Option<FileLabel>> {
+    let statement = "SELECT id, name, output, at, bytes FROM batch_files WHERE account = ?1 AND id = ?2 AND at >= ?3";
+    let of = params![owner.as_str(), file.to_string(), cutoff.as_microsecond()];
+    connection.query_row(statement, of, read_label).optional()
+}
+
+fn read_label(row: &Row<'_>) -> rusqlite::Result<FileLabel> {
+    Ok(FileLabel {
+        id: id(row, 0)?,
+        name: Phi::new(row.get(1)?),
+        output: row.get(2)?,
+        at: time(row, 3)?,
+        bytes: number(row, 4)?,
+    })
 }
 
 pub(super) fn content(
@@ -149,11 +173,21 @@ pub(super) fn insert_batch(connection: &Connection, standing: &Standing, batch: 
     Ok(())
 }
 
-/// Newest first.
-pub(super) fn batches(connection: &Connection, owner: &AccountId) -> rusqlite::Result<Result<Vec<Batch>, BatchError>> {
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM batches WHERE account = ?1 ORDER BY sequence DESC"))?;
-    let rows = statement.query_map([owner.as_str()], read_batch)?;
+/// Newest first, older than `after`. After one that the owner has not, none.
+pub(super) fn batches(
+    connection: &Connection,
+    owner: &AccountId,
+    after: Option<BatchId>,
+    limit: usize,
+) -> rusqlite::Result<Result<Vec<Batch>, BatchError>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM batches WHERE account = ?1
+             AND (?2 IS NULL OR sequence < (SELECT sequence FROM batches WHERE account = ?1 AND id = ?2))
+         ORDER BY sequence DESC LIMIT ?3"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let of = params![owner.as_str(), after.map(|after| after.to_string()), limit];
+    let rows = statement.query_map(of, read_batch)?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().collect())
 }
 

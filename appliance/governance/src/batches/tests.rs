@@ -49,7 +49,7 @@ impl Place {
         let run = permit(of, Action::RunBatch, "a");
         let text = format!("{CANARY}\n").repeat(lines as usize);
         let file = self.batches.put_file(&run, Phi::new("r.jsonl".to_owned()), text.as_bytes()).unwrap();
-        self.batches.create(&run, new(file.id, lines)).unwrap()
+        self.batches.create(&run, new(file.id, lines)).unwrap().unwrap()
     }
 }
 
@@ -155,6 +155,7 @@ fn files_take_no_more_than_they_may_and_none_goes_while_it_is_needed() {
     assert!(matches!(place.batches.delete_file(&run, batch.input), Err(BatchError::InUse)));
     place.batches.finish(batch.id, Ended::Cancelled, &[]).unwrap();
     assert!(place.batches.delete_file(&run, batch.input).unwrap());
+    assert_eq!(place.batches.create(&run, new(batch.input, 1)).unwrap(), None, "its file is gone");
     assert!(place.batches.put_file(&run, Phi::new("m".to_owned()), &[b'x'; 500]).is_ok());
 }
 
@@ -190,6 +191,21 @@ fn the_oldest_batch_of_each_account_is_due_and_whatever_only_has_to_end() {
     assert_eq!(place.batches.due().unwrap(), [batches[1], batches[2], batches[3]]);
     place.clock.advance(WINDOW);
     assert_eq!(place.batches.due().unwrap().len(), 3);
+}
+
+#[test]
+fn an_account_has_no_more_open_batches_than_it_may() {
+    let place = place();
+    let program = place.program();
+    let run = permit(&program, Action::RunBatch, "a");
+    let first = place.started(&program, 1);
+    for _ in 1..MOST_OPEN {
+        place.batches.create(&run, new(first.input, 1)).unwrap().unwrap();
+    }
+    let more = place.batches.create(&run, new(first.input, 1));
+    assert!(matches!(more, Err(BatchError::TooMany { most: MOST_OPEN, .. })), "{more:?}");
+    place.batches.finish(first.id, Ended::Completed, &[]).unwrap();
+    assert!(place.batches.create(&run, new(first.input, 1)).unwrap().is_some());
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(crate) async fn create(
             let total = u32::try_from(read.requests.len()).unwrap_or(u32::MAX);
             let metadata = Phi::new(metadata.unwrap_or_default());
             let new = NewBatch { input, endpoint, metadata, total, complaints: read.complaints };
-            batches.create(&permit, new).map_err(failed)
+            batches.create(&permit, new).map_err(failed)?.ok_or_else(files::unknown)
         })
         .await?;
         desk.ring();

@@ -154,7 +154,9 @@ pub(super) fn unknown() -> Stop {
 
 pub(super) fn failed(error: BatchError) -> Stop {
     match error {
-        error @ (BatchError::NoRoom { .. } | BatchError::InUse) => Stop::invalid("file", error.to_string()),
+        error @ (BatchError::NoRoom { .. } | BatchError::TooMany { .. } | BatchError::InUse) => {
+            Stop::invalid("file", error.to_string())
+        }
         error => Stop::internal("keeping batches", error),
     }
 }
