@@ -115,52 +115,6 @@ fn sentences_have_the_vectors_of_an_independent_computation() {
     assert!(vectors.iter().all(|vector| vector.len() == 384 && (cosine(vector, vector) - 1.0).abs() < 1e-5));
 }
 
-/// A retrieval set of one's own: `CLOISTER_RETRIEVAL` names a folder with `docs.jsonl` (`id`, `title`, `text`), `queries_dev.jsonl` (`id`,
-/// `query`) and `qrels_dev.jsonl` (`query_id`, `doc_id`, `score`).
-#[test]
-#[ignore = "takes minutes and a retrieval set of one's own"]
-#[allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
-fn integers_find_what_floats_find() {
-    let folder = std::path::PathBuf::from(std::env::var("CLOISTER_RETRIEVAL").unwrap());
-    let lines = |name: &str| -> Vec<serde_json::Value> {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    };
-    let word = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
-    let (docs, queries) = (lines("docs.jsonl"), lines("queries_dev.jsonl"));
-    let texts: Vec<String> = docs.iter().map(|doc| format!("{} {}", word(doc, "title"), word(doc, "text"))).collect();
-    let asked: Vec<String> = queries.iter().map(|query| word(query, "query")).collect();
-    let ids: Vec<String> = docs.iter().map(|doc| word(doc, "id")).collect();
-    let mut relevant = std::collections::BTreeMap::<String, Vec<String>>::new();
-    for line in lines("qrels_dev.jsonl").iter().filter(|line| line["score"].as_i64() > Some(0)) {
-        relevant.entry(word(line, "query_id")).or_default().push(word(line, "doc_id"));
-    }
-    let vectors = |pool: &EmbedPool, texts: &[String]| -> Vec<Vec<f32>> {
-        let patient = Instant::now() + Duration::from_secs(3600);
-        let parts = texts.chunks(256).map(|part| pool.embed_blocking(part, Truncate::End, patient).unwrap().vectors);
-        parts.flatten().collect()
-    };
-    let measured = [embedder(), exact()].map(|pool| {
-        let (documents, questions) = (vectors(pool, &texts), vectors(pool, &asked));
-        let mut sum = 0.0;
-        for (query, question) in queries.iter().zip(&questions) {
-            let mut order: Vec<usize> = (0..documents.len()).collect();
-            order.sort_by(|a, b| cosine(question, &documents[*b]).total_cmp(&cosine(question, &documents[*a])));
-            let right = &relevant[&word(query, "id")];
-            let gain = |at: usize| 1.0 / f64::from(u32::try_from(at + 2).unwrap()).log2();
-            let found: f64 = (0..10).filter(|at| right.contains(&ids[order[*at]])).map(gain).sum();
-            sum += found / (0..right.len().min(10)).map(gain).sum::<f64>();
-        }
-        (sum / queries.len() as f64, documents)
-    });
-    let [(fast, of_fast), (slow, of_slow)] = measured;
-    let mut likeness: Vec<f32> = of_fast.iter().zip(&of_slow).map(|(a, b)| cosine(a, b)).collect();
-    likeness.sort_by(f32::total_cmp);
-    let mean = likeness.iter().sum::<f32>() / likeness.len() as f32;
-    println!("nDCG@10 {fast:.4} against {slow:.4}; cosine {mean:.5} on average, {:.5} at worst", likeness[0]);
-    assert!((fast - slow).abs() < 0.003 && mean >= 0.999 && likeness[0] >= 0.995);
-}
-
 #[test]
 fn the_vectors_of_integers_point_where_those_of_floats_do() {
     let long = "A refill may be requested seven days before the supply runs out; controlled substances are excepted. ";
