@@ -441,7 +441,14 @@ pub fn embedding_options(config: &Config) -> PoolOptions {
 
 /// How the generation pool is laid out, but for its randomness.
 pub fn generation_options(config: &Config) -> PoolOptions {
-    PoolOptions { queue: config.models.generate_queue, threads: config.models.threads, ..PoolOptions::default() }
+    let models = &config.models;
+    PoolOptions {
+        queue: models.generate_queue,
+        threads: models.threads,
+        context_tokens: models.context_tokens,
+        sequences: models.sequences,
+        ..PoolOptions::default()
+    }
 }
 
 fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<Generation>> {

@@ -23,6 +23,12 @@ pub struct Models {
     pub embed_queue: usize,
     /// Requests that may wait for the generation model; more are answered 429 with `Retry-After`. Default: 64.
     pub generate_queue: usize,
+    /// Tokens that prompt and answer of the generation model may have together, 64 to 1048576; no more than it was trained for. Default: 4096.
+    pub context_tokens: usize,
+    /// Readers for whom there is room at once, 1 to 1024: memory for so many times `context_tokens`. Texts that were read lately stay there,
+    /// so that the next question of each session need not read its evidence again: as many as there are sessions at a time.
+    /// `cloister plan --users` says what it takes. Default: 4.
+    pub sequences: usize,
     /// An engine elsewhere in the network that generates instead. Default: none.
     pub engine: Option<Engine>,
 }
@@ -36,6 +42,8 @@ impl Default for Models {
             threads: 0,
             embed_queue: 256,
             generate_queue: 64,
+            context_tokens: 4096,
+            sequences: 4,
             engine: None,
         }
     }
@@ -49,6 +57,10 @@ impl Models {
             Some(("models.embed_queue", "must be at least 1"))
         } else if self.generate_queue == 0 {
             Some(("models.generate_queue", "must be at least 1"))
+        } else if !(64..=1_048_576).contains(&self.context_tokens) {
+            Some(("models.context_tokens", "takes 64 to 1048576"))
+        } else if !(1..=1024).contains(&self.sequences) {
+            Some(("models.sequences", "takes 1 to 1024"))
         } else {
             self.engine.as_ref().and_then(Engine::contradiction)
         }

@@ -101,6 +101,8 @@ fn every_bound_is_enforced() {
         ("sign_in.longest_hours=0", "sign_in.longest_hours"),
         ("audit.retention_years=5", "audit.retention_years"),
         ("models.embed=\"\"", "models.embed"),
+        ("models.sequences=0", "models.sequences"),
+        ("models.context_tokens=63", "models.context_tokens"),
         ("answer.evidence=1.5", "answer.evidence"),
         ("answer.same_question.words=nan", "answer.same_question.words"),
     ] {
