@@ -14,23 +14,16 @@
 //!   account that is disabled, or whose keys are revoked, has nothing more done for it.
 //! - **Files are texts of patients**, so they end by themselves after a number of days, whoever forgot them.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use cloister_terms::{Action, BatchId, Clock, FileId, Phi, Random, TenantId};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{
     accounts::{AccountId, Standing},
     policy::Permit,
-    store::{Store, StoreError},
+    store::{NotWritten, Store, StoreError, Writer},
 };
 
 mod batch;
@@ -109,8 +102,7 @@ struct Inner {
     room: Room,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    connection: Mutex<Option<Connection>>,
-    closed: AtomicBool,
+    writer: Writer,
 }
 
 /// How much is kept, and for how long.
@@ -126,15 +118,7 @@ impl Batches {
     /// The batches of `tenant`. Nothing is made or opened before it is needed.
     pub fn of(store: &Store, tenant: &TenantId, room: Room, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         let (store, tenant) = (store.clone(), tenant.clone());
-        Self(Arc::new(Inner {
-            store,
-            tenant,
-            room,
-            clock,
-            random,
-            connection: Mutex::default(),
-            closed: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Inner { store, tenant, room, clock, random, writer: Writer::default() }))
     }
 
     /// Whose they are.
@@ -384,27 +368,11 @@ impl Batches {
 
     /// Works on the one connection for it.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, BatchError> {
-        if self.0.closed.load(Ordering::Acquire) {
-            return Err(BatchError::Closed);
-        }
-        let mut held = self.0.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = self.0.store.tenant(self.tenant())?;
-        let mut connection = match held.take() {
-            Some(connection) => connection,
-            None => table::open(&database)?,
-        };
-        match work(&mut connection) {
-            Ok(done) => {
-                *held = Some(connection);
-                Ok(done)
-            }
-            // What a failed sync left on the disk cannot be known, so it is not tried again.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {
-                self.0.closed.store(true, Ordering::Release);
-                Err(BatchError::Closed)
-            }
-            Err(error) => Err(database.error(error).into()),
-        }
+        let done = self.0.writer.with(|| self.0.store.tenant(self.tenant()), table::open, work);
+        done.map_err(|error| match error {
+            NotWritten::Closed => BatchError::Closed,
+            NotWritten::Store(error) => error.into(),
+        })
     }
 }
 

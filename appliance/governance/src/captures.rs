@@ -22,24 +22,17 @@
 //! - **After a failed write nothing more is written** until the program is started again, as everywhere in the store. A
 //!   full disk is no such failure.
 
-use std::{
-    fmt,
-    str::FromStr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use cloister_terms::{Action, CaptureId, Clock, RequestId, SessionId, TenantId};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::OutcomeKind,
     policy::Permit,
-    store::{Database, Store, StoreError},
+    store::{Database, NotWritten, Store, StoreError, Writer},
 };
 
 mod content;
@@ -182,8 +175,7 @@ struct Inner {
     tenant: TenantId,
     days: u32,
     clock: Arc<dyn Clock>,
-    writer: Mutex<Option<Connection>>,
-    closed: AtomicBool,
+    writer: Writer,
 }
 
 impl Captures {
@@ -194,8 +186,7 @@ impl Captures {
             tenant: tenant.clone(),
             days: days.min(MOST_DAYS),
             clock,
-            writer: Mutex::default(),
-            closed: AtomicBool::new(false),
+            writer: Writer::default(),
         }))
     }
 
@@ -290,27 +281,11 @@ impl Captures {
 
     /// Writes on the one connection for it.
     fn write<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, CaptureError> {
-        if self.0.closed.load(Ordering::Acquire) {
-            return Err(CaptureError::Closed);
-        }
-        let mut writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = self.0.store.captures(self.tenant())?;
-        let mut connection = match writer.take() {
-            Some(connection) => connection,
-            None => table::open(&database)?,
-        };
-        match work(&mut connection) {
-            Ok(done) => {
-                *writer = Some(connection);
-                Ok(done)
-            }
-            // What a failed sync left on the disk cannot be known, so it is not tried again.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {
-                self.0.closed.store(true, Ordering::Release);
-                Err(CaptureError::Closed)
-            }
-            Err(error) => Err(database.error(error).into()),
-        }
+        let done = self.0.writer.with(|| self.0.store.captures(self.tenant()), table::open, work);
+        done.map_err(|error| match error {
+            NotWritten::Closed => CaptureError::Closed,
+            NotWritten::Store(error) => error.into(),
+        })
     }
 }
 

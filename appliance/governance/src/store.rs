@@ -37,6 +37,7 @@ mod release;
 mod set_up;
 mod uses;
 pub(crate) mod watermark;
+mod writer;
 
 pub use backup::{BackupError, BackupLabel, Contents, Recovery, Restored, RolledBack, SiteFiles, Unreadable, label_of};
 pub use database::Database;
@@ -45,6 +46,7 @@ pub use recovery::Issuing;
 pub use set_up::BEFORE_KEYRING;
 use uses::{KeyUse, Recorder};
 use watermark::Watermarks;
+pub(crate) use writer::{NotWritten, Writer};
 
 /// The folder with every database of the site. Cheap to clone.
 #[derive(Clone)]
