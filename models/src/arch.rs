@@ -1,24 +1,32 @@
 //! Architectures, one file each. An unknown one is refused by name.
 
 mod bert;
+mod config;
 mod gemma3;
 mod llama;
+mod modernbert;
+mod nomic;
 mod phi3;
 mod qwen;
 mod reader;
 pub(crate) mod shape;
+mod tensors;
 
 use crate::chat::ChatTemplate;
 use crate::error::LoadError;
 use crate::fit::{Estimate, Machine};
 use crate::layers::decoder::Decoder;
-use crate::manifest::{FileKind, Task};
+use crate::layers::encoder::{Builder, Encoder, Head, Readout};
+use crate::manifest::{FileKind, Pooling, Task};
 use crate::pool::PoolOptions;
 use crate::pool::generate::LoadedGenerator;
 use crate::registry::Verified;
 use crate::task::embed::EncodeText;
 use crate::tokenizer::{Tokens, from_gguf, token_text};
 use crate::weights::GgufFile;
+
+use config::Numbers;
+use tensors::Tensors;
 
 /// Longest tokenizer.json and config.json; the largest vocabularies take about 35 MB.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
@@ -28,7 +36,11 @@ const MAX_TEMPLATE_BYTES: u64 = 256 << 10;
 /// The architectures that generate, as GGUF names them. Mistral's files call themselves llama.
 const GENERATORS: &str = "llama, gemma3, phi3, qwen2, qwen3";
 
-/// An embedding model with its tokenizer.
+/// The architectures that read, as transformers and GGUF name them, and in words.
+const ENCODERS: [&str; 7] = ["bert", "roberta", "xlm-roberta", "nomic_bert", "nomic-bert", "modernbert", "modern-bert"];
+const ENCODERS_IN_WORDS: &str = "bert, roberta, xlm-roberta, nomic_bert and modernbert";
+
+/// An embedding model or a cross-encoder with its tokenizer.
 pub(crate) struct LoadedEncoder {
     pub(crate) model: Box<dyn EncodeText>,
     pub(crate) tokens: Tokens,
@@ -46,15 +58,83 @@ fn admit(model: &Verified, wanted: Task, known: &'static [&'static str], words: 
     Ok(())
 }
 
-pub(crate) fn load_embed(model: &Verified, options: &PoolOptions) -> Result<LoadedEncoder, LoadError> {
-    admit(model, Task::Embed, &["bert", "roberta", "xlm-roberta"], "bert, roberta and xlm-roberta")?;
+/// Loads an embedder, or a cross-encoder where `task` is that.
+pub(crate) fn load_encoder(model: &Verified, task: Task, options: &PoolOptions) -> Result<LoadedEncoder, LoadError> {
+    admit(model, task, &ENCODERS, ENCODERS_IN_WORDS)?;
     Estimate::of(model, options)?.carried_by(&Machine::here())?;
-    let file = model.first(FileKind::Tokenizer);
-    let mut file = file.ok_or_else(|| LoadError::Tokenizer("tokenizer.json is missing".to_owned()))?;
-    let bytes = file.read_all(MAX_TOKENIZER_BYTES).map_err(|error| LoadError::Tokenizer(error.to_string()))?;
-    let tokens = crate::tokenizer::from_json(&bytes)?;
-    let model = bert::Bert::load(model, tokens.highest(), options)?;
+    let tokens = encoder_tokens(model)?;
+    let highest = tokens.highest();
+    let model = match model.manifest().architecture.as_str() {
+        "nomic_bert" | "nomic-bert" => nomic::load(model, highest, options)?,
+        "modernbert" | "modern-bert" => modernbert::load(model, highest, options)?,
+        _ => bert::load(model, highest, options)?,
+    };
     Ok(LoadedEncoder { model: Box::new(model), tokens })
+}
+
+/// The tokenizer beside the weights, else the one inside.
+fn encoder_tokens(model: &Verified) -> Result<Tokens, LoadError> {
+    if let Some(mut file) = model.first(FileKind::Tokenizer) {
+        let bytes = file.read_all(MAX_TOKENIZER_BYTES).map_err(|error| LoadError::Tokenizer(error.to_string()))?;
+        return crate::tokenizer::from_json(&bytes);
+    }
+    match model.first(FileKind::Weights).filter(|file| file.entry().path.ends_with(".gguf")) {
+        Some(file) => crate::tokenizer::encoder_from_gguf(&GgufFile::open(file)?.header),
+        None => Err(LoadError::Tokenizer("tokenizer.json is missing".to_owned())),
+    }
+}
+
+/// The numbers of an encoder as the header of a GGUF file states them.
+fn encoder_numbers(tensors: &Tensors, name: &str) -> Result<Numbers, LoadError> {
+    let read = || -> Result<Numbers, String> {
+        let keys = tensors.keys(name).ok_or("it has no header")?;
+        let rows = |tensor: &str| keys.header.tensor(tensor).and_then(|place| place.shape.first().copied());
+        let epsilon = keys.float("attention.layer_norm_epsilon")?;
+        Ok(Numbers {
+            vocabulary: rows("token_embd.weight").ok_or("tensor `token_embd.weight` is missing")?,
+            width: keys.number("embedding_length", 1 << 16)?,
+            inner: keys.number("feed_forward_length", 1 << 18)?,
+            layers: keys.number("block_count", 1 << 10)?,
+            heads: keys.number("attention.head_count", 1 << 10)?,
+            epsilon: epsilon.ok_or_else(|| keys.missing("attention.layer_norm_epsilon"))? as f32,
+            // A table of positions is the better witness: some files keep the length that it had before its first rows were cut off.
+            positions: match rows("position_embd.weight") {
+                Some(rows) => rows,
+                None => keys.number("context_length", 1 << 20)?,
+            },
+            kinds: rows("token_types.weight").unwrap_or(0),
+        })
+    };
+    read().map_err(|what| tensors.malformed(what))
+}
+
+/// The longest sequence that the manifest lets an encoder take.
+fn longest(model: &Verified, positions: usize) -> Result<usize, LoadError> {
+    let embedding = model.manifest().embedding;
+    let embedding = embedding.ok_or_else(|| LoadError::malformed("model.toml", "`embedding` is missing"))?;
+    if embedding.max_tokens > positions {
+        return Err(LoadError::malformed("model.toml", "embedding.max_tokens is more than the model has positions"));
+    }
+    Ok(embedding.max_tokens)
+}
+
+/// Ends an encoder with what the manifest says that it is for; `head` reads the head of a cross-encoder.
+fn finish(
+    builder: Builder,
+    model: &Verified,
+    positions: usize,
+    head: impl FnOnce() -> Result<(Pooling, Head), LoadError>,
+) -> Result<Encoder, LoadError> {
+    let longest = longest(model, positions)?;
+    let readout = match (model.manifest().task, model.manifest().embedding) {
+        (Task::Rerank, _) => {
+            let (pooling, head) = head()?;
+            Readout::Score(pooling, head)
+        }
+        (_, Some(embedding)) => Readout::Pool(embedding.pooling),
+        (_, None) => return Err(LoadError::malformed("model.toml", "`embedding` is missing")),
+    };
+    Ok(builder.finish(readout, longest))
 }
 
 pub(crate) fn load_generate(model: &Verified, options: &PoolOptions) -> Result<LoadedGenerator, LoadError> {
@@ -111,5 +191,7 @@ pub(crate) fn threads(options: &PoolOptions) -> Result<rayon::ThreadPool, LoadEr
         .map_err(|error| LoadError::Thread(std::io::Error::other(error.to_string())))
 }
 
+#[cfg(test)]
+pub(crate) mod small;
 #[cfg(test)]
 pub(crate) mod tiny;

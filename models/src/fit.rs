@@ -116,7 +116,7 @@ impl Estimate {
     pub fn of(model: &Verified, options: &PoolOptions) -> Result<Self, LoadError> {
         let name = &model.manifest().name;
         match model.manifest().task {
-            Task::Embed => Self::of_encoder(model, options),
+            Task::Embed | Task::Rerank => Self::of_encoder(model, options),
             Task::Generate => {
                 let mut file = model
                     .first(FileKind::Weights)
@@ -157,9 +157,15 @@ impl Estimate {
 
     fn of_encoder(model: &Verified, options: &PoolOptions) -> Result<Self, LoadError> {
         let (mut weights, mut largest) = (0u64, 0u64);
-        for file in model.files().filter(|file| file.entry().path.ends_with(".safetensors")) {
+        for mut file in model.files().filter(|file| file.entry().kind == FileKind::Weights) {
             let bytes = file.entry().bytes;
-            let (embeddings, others) = SafetensorsFile::open(file)?.numbers();
+            let (embeddings, others) = if file.entry().path.ends_with(".gguf") {
+                let path = file.entry().path.clone();
+                let header = Header::read(&mut file).map_err(|error| LoadError::malformed(&path, error.to_string()))?;
+                encoder_numbers(&header)
+            } else {
+                SafetensorsFile::open(file)?.numbers()
+            };
             // Embeddings stay floats; of the rest every number becomes a byte, with two floats per 128.
             let others = match options.precision {
                 Precision::Int8 => others + others / 16,
@@ -197,6 +203,15 @@ impl Estimate {
             "stop other programs, or choose a smaller model or a shorter context"
         }
     }
+}
+
+/// How many numbers an encoder has in GGUF: those that say what tokens are before the first layer, and the others.
+fn encoder_numbers(header: &Header) -> (u64, u64) {
+    header.tensors().fold((0, 0), |(embeddings, others), (name, place)| {
+        let numbers = place.shape.iter().product::<usize>() as u64;
+        let first = ["token_embd.", "position_embd.", "token_types."].iter().any(|first| name.starts_with(first));
+        if first { (embeddings + numbers, others) } else { (embeddings, others + numbers) }
+    })
 }
 
 /// Bytes of weights.

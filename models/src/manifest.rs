@@ -25,6 +25,8 @@ pub enum Task {
     Embed,
     /// Text to more text, token by token.
     Generate,
+    /// A question and a text to a score.
+    Rerank,
 }
 
 impl std::fmt::Display for Task {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Task {
         f.write_str(match self {
             Task::Embed => "embed",
             Task::Generate => "generate",
+            Task::Rerank => "rerank",
         })
     }
 }
@@ -76,11 +79,11 @@ pub enum Pooling {
     Cls,
 }
 
-/// What an embedding model needs besides its weights.
+/// What an embedding model, or a cross-encoder, needs besides its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    /// How token vectors become one vector.
+    /// How token vectors become one vector; a cross-encoder's own files say it of its head.
     pub pooling: Pooling,
     /// Longest input in tokens, the two special ones included: what the model was trained for, which may be less than
     /// what its position table would hold.
@@ -103,7 +106,7 @@ pub struct Manifest {
     pub licence: String,
     /// Where the files came from, for the record only.
     pub source: String,
-    /// Set for embedding models.
+    /// Set for embedding models and cross-encoders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<Embedding>,
     /// Every file of the model. A file on disk that is not listed here makes the model refused.

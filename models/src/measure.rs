@@ -264,7 +264,7 @@ impl EncoderAttention {
         let out = vec![[0.0; 16]; tokens * embed::lines(width)];
         let processor = embed::Processor::of(Instructions::Best);
         let seen = (heads * tokens * tokens) as u64;
-        let heads = embed::Heads { count: heads, size };
+        let heads = embed::Heads { count: heads, size, reach: None };
         Self { processor, heads, sequence: embed::to_lines(&floats), out, seen }
     }
 

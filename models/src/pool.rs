@@ -10,6 +10,7 @@ mod draft;
 pub(crate) mod embed;
 pub(crate) mod generate;
 mod queue;
+mod rerank;
 mod schedule;
 mod share;
 mod stream;
@@ -17,6 +18,7 @@ mod worker;
 
 pub use embed::{EmbedPool, Embeddings, Truncate};
 pub use generate::{GeneratePool, GenerateRequest, Prompt};
+pub use rerank::{Relevances, RerankPool};
 pub use share::Priority;
 pub use stream::{Event, FinishReason, Generation, Usage};
 

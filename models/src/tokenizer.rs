@@ -4,6 +4,8 @@
 //! ten characters: the tokenizer proper is built without control tokens, and a result that contains one all the same is an
 //! error, never a prompt.
 
+mod charsmap;
+mod encoder;
 mod json;
 mod metadata;
 mod stream;
@@ -13,7 +15,9 @@ use std::collections::BTreeSet;
 use tokenizers::Tokenizer;
 
 use crate::chat::Piece;
+use crate::task::embed::Sequence;
 
+pub(crate) use encoder::encoder_from_gguf;
 pub(crate) use json::from_json;
 pub(crate) use metadata::{from_gguf, token_text};
 pub(crate) use stream::TextStream;
@@ -39,6 +43,16 @@ enum Spaces {
     Marked { prefix: bool },
 }
 
+/// How two texts stand together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair {
+    begin: Vec<u32>,
+    middle: Vec<u32>,
+    end: Vec<u32>,
+    /// Whether the second text's tokens are marked as such.
+    marked: bool,
+}
+
 /// The tokenizer of one model.
 pub(crate) struct Tokens {
     /// Knows no control token.
@@ -50,6 +64,8 @@ pub(crate) struct Tokens {
     forbidden: BTreeSet<u32>,
     begin: Vec<u32>,
     end: Vec<u32>,
+    /// `None` where the model reads one text only.
+    pair: Option<Pair>,
     /// Tokens that say that the model has finished.
     ends: BTreeSet<u32>,
     /// The bytes that each token stands for; empty where the model only reads.
@@ -82,6 +98,17 @@ impl Tokens {
     pub(crate) fn encode_framed(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         let text = self.encode(text)?;
         Ok(self.begin.iter().chain(&text).chain(&self.end).copied().collect())
+    }
+
+    /// Two texts as one sequence of at most `limit` tokens, the end of the second cut off where they are too long. `None` where
+    /// the model does not read two.
+    pub(crate) fn pair(&self, first: &[u32], second: &[u32], limit: usize) -> Option<Sequence> {
+        let Pair { begin, middle, end, marked } = self.pair.as_ref()?;
+        let around = begin.len() + first.len() + middle.len() + end.len();
+        let second = second.get(..limit.saturating_sub(around)).unwrap_or(second);
+        let tokens: Vec<u32> = [begin, first, middle, second, end].into_iter().flatten().copied().collect();
+        let marked = if *marked { around - end.len() } else { tokens.len() };
+        Some(Sequence { tokens, second: marked })
     }
 
     /// The tokens of a prompt: control tokens where the template wrote them, plain text everywhere else. Text on both sides

@@ -75,9 +75,14 @@ impl GgufFile {
             .map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
     }
 
+    /// The numbers of a tensor.
+    pub(crate) fn numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let (kind, bytes) = self.bytes(name, shape)?;
+        self.floats(name, kind, &bytes, shape.iter().product())
+    }
+
     /// A vector of floats.
     pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
-        let (kind, bytes) = self.bytes(name, &[length])?;
-        self.floats(name, kind, &bytes, length)
+        self.numbers(name, &[length])
     }
 }

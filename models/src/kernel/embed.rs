@@ -17,6 +17,7 @@
 
 mod attention;
 mod curve;
+mod gate;
 mod machine;
 mod matrix;
 mod norm;
@@ -24,6 +25,7 @@ mod product;
 
 pub(crate) use attention::{Heads, attend};
 pub(crate) use curve::Curve;
+pub(crate) use gate::gate;
 pub(crate) use matrix::Packed;
 pub(crate) use norm::Norm;
 pub(crate) use product::product;

@@ -20,6 +20,11 @@ impl Linear {
         Ok(Self { weights, inputs })
     }
 
+    /// Numbers of a row that goes in.
+    pub(crate) const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// The product of every row with the weights.
     pub(crate) fn forward(&self, rows: &[f32]) -> Result<Vec<f32>, StepError> {
         Tensor::from_slice(rows, (rows.len() / self.inputs, self.inputs), &Device::Cpu)

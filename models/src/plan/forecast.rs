@@ -184,7 +184,9 @@ fn first_token(model: &Language, rates: &Rates, prompt: usize) -> f64 {
 
 /// Seconds per text of so many tokens, where enough texts wait to keep every thread busy; one alone is shared out just as well.
 fn encode(model: &Encoder, rates: &Rates, tokens: usize) -> f64 {
-    let operations = (tokens * model.layers * (4 * model.width * model.width + 2 * model.width * model.inner)) as f64;
+    let feed = if model.gated { 3 } else { 2 };
+    let operations =
+        (tokens * model.layers * (4 * model.width * model.width + feed * model.width * model.inner)) as f64;
     let size = model.width / model.heads.max(1);
     let seen = (model.heads * tokens * tokens * model.layers) as f64;
     operations / rates.encoder.int8.max(1.0) + seen * rates.encoder.attention.at(size as f64, true)

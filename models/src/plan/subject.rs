@@ -35,14 +35,17 @@ pub(super) enum Kind {
 /// An encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Encoder {
-    #[serde(rename = "hidden_size")]
+    #[serde(rename = "hidden_size", alias = "n_embd")]
     pub(super) width: usize,
-    #[serde(rename = "intermediate_size")]
+    #[serde(rename = "intermediate_size", alias = "n_inner")]
     pub(super) inner: usize,
-    #[serde(rename = "num_hidden_layers")]
+    #[serde(rename = "num_hidden_layers", alias = "n_layer")]
     pub(super) layers: usize,
-    #[serde(rename = "num_attention_heads")]
+    #[serde(rename = "num_attention_heads", alias = "n_head")]
     pub(super) heads: usize,
+    /// Whether the feed-forward part has a gate: a third matrix.
+    #[serde(skip)]
+    pub(super) gated: bool,
 }
 
 impl Subject {
@@ -53,12 +56,8 @@ impl Subject {
     pub fn of(model: &Verified) -> Result<Self, LoadError> {
         let name = model.manifest().name.clone();
         let kind = match model.manifest().task {
-            Task::Embed => {
-                let refused = |what: String| LoadError::malformed("config.json", what);
-                let config = model.first(FileKind::Config).ok_or_else(|| refused("it is missing".to_owned()));
-                let bytes = config?.read_all(MAX_CONFIG_BYTES).map_err(|error| refused(error.to_string()))?;
-                let encoder = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
-                Kind::Encoder { model: encoder, memory: Estimate::of(model, &PoolOptions::default())?.bytes() }
+            Task::Embed | Task::Rerank => {
+                Kind::Encoder { model: encoder(model)?, memory: Estimate::of(model, &PoolOptions::default())?.bytes() }
             }
             Task::Generate => {
                 let missing = || LoadError::malformed("model.toml", "no file is of kind `weights`");
@@ -99,7 +98,7 @@ impl Subject {
     pub fn listed(entry: &Entry) -> Option<Self> {
         let kind = match &entry.outline {
             Outline::Encoder { width, inner, layers, heads } => {
-                let model = Encoder { width: *width, inner: *inner, layers: *layers, heads: *heads };
+                let model = Encoder { width: *width, inner: *inner, layers: *layers, heads: *heads, gated: false };
                 Kind::Encoder { model, memory: encoder_bytes(&entry.manifest(), model) }
             }
             Outline::Language {
@@ -141,6 +140,31 @@ impl Subject {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// An encoder of the registry.
+fn encoder(model: &Verified) -> Result<Encoder, LoadError> {
+    let name = model.manifest().architecture.as_str();
+    let gated = name.starts_with("nomic") || name.starts_with("modern");
+    if let Some(mut file) = model.first(FileKind::Weights).filter(|file| file.entry().path.ends_with(".gguf")) {
+        let path = file.entry().path.clone();
+        let refused = |what: String| LoadError::malformed(&path, what);
+        let header = Header::read(&mut file).map_err(|error| refused(error.to_string()))?;
+        let keys = Keys { header: &header, name };
+        let number = |key: &str| keys.number(key, 1 << 18).map_err(refused);
+        return Ok(Encoder {
+            width: number("embedding_length")?,
+            inner: number("feed_forward_length")?,
+            layers: number("block_count")?,
+            heads: number("attention.head_count")?,
+            gated,
+        });
+    }
+    let refused = |what: String| LoadError::malformed("config.json", what);
+    let config = model.first(FileKind::Config).ok_or_else(|| refused("it is missing".to_owned()));
+    let bytes = config?.read_all(MAX_CONFIG_BYTES).map_err(|error| refused(error.to_string()))?;
+    let encoder: Encoder = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
+    Ok(Encoder { gated, ..encoder })
 }
 
 /// An encoder's bytes where its files are not here: a byte per weight of the layers and two scales per 128, floats of the rest.

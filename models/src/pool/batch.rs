@@ -4,6 +4,7 @@
 //! over [`PASSED`] times is next. Within a class rounds alternate between the tenant that was served least and the requests with the least left.
 
 use super::share::{Priority, Shares, Standing};
+use crate::task::embed::Sequence;
 
 /// Rounds that a class is passed over for more urgent ones before it is its turn.
 const PASSED: usize = 7;
@@ -13,14 +14,14 @@ const PASSED: usize = 7;
 pub(super) struct Piece {
     pub(super) request: u64,
     pub(super) index: usize,
-    pub(super) tokens: Vec<u32>,
+    pub(super) sequence: Sequence,
 }
 
 struct Waiting {
     request: u64,
     standing: Standing,
     /// Sorted by length, the longest last.
-    sequences: Vec<(usize, Vec<u32>)>,
+    sequences: Vec<(usize, Sequence)>,
 }
 
 /// What a class has been through.
@@ -43,7 +44,7 @@ pub(super) struct Batcher {
 
 impl Waiting {
     fn tokens(&self) -> usize {
-        self.sequences.iter().map(|(_, tokens)| tokens.len()).sum()
+        self.sequences.iter().map(|(_, sequence)| sequence.len()).sum()
     }
 }
 
@@ -59,9 +60,9 @@ impl Batcher {
         self.shares.room(standing, most)
     }
 
-    pub(super) fn add(&mut self, request: u64, standing: Standing, sequences: Vec<Vec<u32>>) {
-        let mut sequences: Vec<(usize, Vec<u32>)> = sequences.into_iter().enumerate().collect();
-        sequences.sort_by_key(|(_, tokens)| tokens.len());
+    pub(super) fn add(&mut self, request: u64, standing: Standing, sequences: Vec<Sequence>) {
+        let mut sequences: Vec<(usize, Sequence)> = sequences.into_iter().enumerate().collect();
+        sequences.sort_by_key(|(_, sequence)| sequence.len());
         if !sequences.is_empty() {
             self.shares.enter(standing);
             self.waiting.push(Waiting { request, standing, sequences });
@@ -95,14 +96,14 @@ impl Batcher {
         let mut batch: Vec<Piece> = Vec::new();
         for at in order {
             let Some(waiting) = self.waiting.get_mut(at) else { break };
-            while let Some((_, tokens)) = waiting.sequences.last() {
-                if tokens.len() > left && !batch.is_empty() {
+            while let Some((_, sequence)) = waiting.sequences.last() {
+                if sequence.len() > left && !batch.is_empty() {
                     break;
                 }
-                left = left.saturating_sub(tokens.len().max(1));
-                if let Some((index, tokens)) = waiting.sequences.pop() {
-                    self.shares.charge(waiting.standing, tokens.len());
-                    batch.push(Piece { request: waiting.request, index, tokens });
+                left = left.saturating_sub(sequence.len().max(1));
+                if let Some((index, sequence)) = waiting.sequences.pop() {
+                    self.shares.charge(waiting.standing, sequence.len());
+                    batch.push(Piece { request: waiting.request, index, sequence });
                 }
             }
         }
@@ -143,6 +144,10 @@ mod tests {
     const QUESTION: Standing = Standing { priority: Priority::Interactive, tenant: 0 };
     const DOCUMENTS: Standing = Standing { priority: Priority::Ingest, tenant: 0 };
 
+    fn texts(count: usize, length: usize) -> Vec<Sequence> {
+        vec![Sequence::one(vec![0; length]); count]
+    }
+
     fn of(batch: &[Piece], request: u64) -> usize {
         batch.iter().filter(|piece| piece.request == request).count()
     }
@@ -150,10 +155,10 @@ mod tests {
     #[test]
     fn a_question_goes_before_any_number_of_documents_and_alone() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, DOCUMENTS, vec![vec![0; 200]; 500]);
+        batcher.add(1, DOCUMENTS, texts(500, 200));
         batcher.next();
         for question in 2..9 {
-            batcher.add(question, QUESTION, vec![vec![0; 8]]);
+            batcher.add(question, QUESTION, texts(1, 8));
             let batch = batcher.next();
             assert_eq!((batch.len(), of(&batch, question)), (1, 1));
         }
@@ -162,11 +167,11 @@ mod tests {
     #[test]
     fn documents_have_one_round_in_eight_however_many_questions_come() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, DOCUMENTS, vec![vec![0; 200]; 1000]);
-        batcher.add(2, Standing { priority: Priority::Batch, tenant: 3 }, vec![vec![0; 200]; 1000]);
+        batcher.add(1, DOCUMENTS, texts(1000, 200));
+        batcher.add(2, Standing { priority: Priority::Batch, tenant: 3 }, texts(1000, 200));
         let mut had = [0; 2];
         for question in 3..163 {
-            batcher.add(question, QUESTION, vec![vec![0; 100]; 30]);
+            batcher.add(question, QUESTION, texts(30, 100));
             let batch = batcher.next();
             had[0] += usize::from(of(&batch, 1) > 0);
             had[1] += usize::from(of(&batch, 2) > 0);
@@ -179,15 +184,15 @@ mod tests {
         let mut batcher = Batcher::new(BUDGET);
         let standing = |tenant| Standing { priority: Priority::Ingest, tenant };
         for request in 0..20 {
-            batcher.add(request, standing(1), vec![vec![0; 200]; 100]);
+            batcher.add(request, standing(1), texts(100, 200));
         }
         batcher.next();
-        batcher.add(20, standing(2), vec![vec![0; 150]; 500]);
+        batcher.add(20, standing(2), texts(500, 150));
         let mut had = [0; 2];
         for _ in 0..40 {
             let batch = batcher.next();
-            had[0] += batch.iter().filter(|piece| piece.request < 20).map(|piece| piece.tokens.len()).sum::<usize>();
-            had[1] += batch.iter().filter(|piece| piece.request == 20).map(|piece| piece.tokens.len()).sum::<usize>();
+            had[0] += batch.iter().filter(|piece| piece.request < 20).map(|piece| piece.sequence.len()).sum::<usize>();
+            had[1] += batch.iter().filter(|piece| piece.request == 20).map(|piece| piece.sequence.len()).sum::<usize>();
         }
         assert!(had[1] * 3 > had[0], "{had:?}");
     }
@@ -195,9 +200,9 @@ mod tests {
     #[test]
     fn a_short_query_does_not_wait_for_a_large_ingest() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, QUESTION, vec![vec![0; 200]; 500]);
+        batcher.add(1, QUESTION, texts(500, 200));
         batcher.next();
-        batcher.add(2, QUESTION, vec![vec![0; 8]]);
+        batcher.add(2, QUESTION, texts(1, 8));
         let waited = (1..).find(|_| batcher.next().iter().any(|piece| piece.request == 2)).unwrap();
         assert!(waited <= 2, "waited {waited} batches");
     }
@@ -205,11 +210,11 @@ mod tests {
     #[test]
     fn every_other_batch_is_left_to_what_is_soon_done() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, QUESTION, vec![vec![0; 200]; 500]);
+        batcher.add(1, QUESTION, texts(500, 200));
         batcher.next();
         batcher.next();
-        batcher.add(2, QUESTION, vec![vec![0; 8]]);
-        batcher.add(3, QUESTION, vec![vec![0; 9]; 2]);
+        batcher.add(2, QUESTION, texts(1, 8));
+        batcher.add(3, QUESTION, texts(2, 9));
         let requests: Vec<u64> = batcher.next().iter().map(|piece| piece.request).collect();
         assert_eq!(requests, [2, 3, 3]);
         assert_eq!(batcher.next().len(), BUDGET / 200);
@@ -218,9 +223,9 @@ mod tests {
     #[test]
     fn a_large_ingest_goes_on_however_many_queries_come() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, QUESTION, vec![vec![0; 200]; 100]);
+        batcher.add(1, QUESTION, texts(100, 200));
         for query in 2..40 {
-            batcher.add(query, QUESTION, vec![vec![0; 8]]);
+            batcher.add(query, QUESTION, texts(1, 8));
             batcher.next();
         }
         assert!(batcher.waiting.iter().all(|waiting| waiting.request != 1));
@@ -229,8 +234,8 @@ mod tests {
     #[test]
     fn a_request_that_was_forgotten_is_never_computed() {
         let mut batcher = Batcher::new(BUDGET);
-        batcher.add(1, QUESTION, vec![vec![0; 3]; 5]);
-        batcher.add(2, QUESTION, vec![vec![0; 3]]);
+        batcher.add(1, QUESTION, texts(5, 3));
+        batcher.add(2, QUESTION, texts(1, 3));
         batcher.forget(1);
         assert_eq!(batcher.next().len(), 1);
         assert!(batcher.next().is_empty());
@@ -248,7 +253,7 @@ mod tests {
                 expected.extend(lengths.iter().enumerate().map(|(index, length)| (request, index, *length)));
                 let (class, tenant) = standings[request as usize];
                 let standing = Standing { priority: Priority::ALL[class], tenant };
-                batcher.add(request, standing, lengths.iter().map(|length| vec![0; *length]).collect());
+                batcher.add(request, standing, lengths.iter().map(|length| Sequence::one(vec![0; *length])).collect());
             }
             let mut seen = Vec::new();
             loop {
@@ -256,9 +261,9 @@ mod tests {
                 if batch.is_empty() {
                     break;
                 }
-                let tokens: usize = batch.iter().map(|piece| piece.tokens.len()).sum();
+                let tokens: usize = batch.iter().map(|piece| piece.sequence.len()).sum();
                 prop_assert!(batch.len() == 1 || tokens <= BUDGET);
-                seen.extend(batch.into_iter().map(|piece| (piece.request, piece.index, piece.tokens.len())));
+                seen.extend(batch.into_iter().map(|piece| (piece.request, piece.index, piece.sequence.len())));
             }
             seen.sort_unstable();
             prop_assert_eq!(seen, expected);

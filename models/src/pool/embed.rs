@@ -1,4 +1,4 @@
-//! The embedding pool.
+//! The embedding pool, and what it shares with that of cross-encoders.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::worker::{Serve, Worker, panicked};
 use super::{PoolError, PoolOptions};
 use crate::arch;
 use crate::error::LoadError;
-use crate::manifest::ModelIdentity;
+use crate::manifest::{ModelIdentity, Task};
 use crate::registry::Verified;
-use crate::task::embed::EncodeText;
-use crate::tokenizer::Tokens;
+use crate::task::embed::{EncodeText, Sequence};
+use crate::tokenizer::{TokenizeError, Tokens};
 
 /// Requests of each tenant and class of which the worker computes pieces in turn.
 const ACTIVE: usize = 32;
@@ -46,7 +46,7 @@ pub struct EmbedPool {
     standing: Standing,
 }
 
-struct Inner {
+pub(super) struct Inner {
     worker: Worker<Job>,
     tokens: Tokens,
     identity: ModelIdentity,
@@ -60,7 +60,12 @@ impl EmbedPool {
     /// # Errors
     /// [`LoadError`] where the files are not what they must be, the architecture is unknown or the machine too small.
     pub fn start(model: Verified, options: &PoolOptions) -> Result<Self, LoadError> {
-        let loaded = arch::load_embed(&model, options)?;
+        Self::of_task(&model, Task::Embed, options)
+    }
+
+    /// The same for a model of either task.
+    pub(super) fn of_task(model: &Verified, task: Task, options: &PoolOptions) -> Result<Self, LoadError> {
+        let loaded = arch::load_encoder(model, task, options)?;
         Self::with_model(model.identity(), loaded.model, loaded.tokens, options)
     }
 
@@ -134,15 +139,27 @@ impl EmbedPool {
         truncate: Truncate,
         deadline: Instant,
     ) -> Result<Embeddings, PoolError> {
+        let bytes = texts.iter().map(String::len).sum();
+        self.run(bytes, deadline, move |inner| texts.iter().map(|text| inner.sequence(text, truncate)).collect()).await
+    }
+
+    /// Cuts texts into `sequences` and computes them; `bytes` is how long the texts are.
+    pub(super) async fn run(
+        &self,
+        bytes: usize,
+        deadline: Instant,
+        sequences: impl FnOnce(&Inner) -> Result<Vec<Sequence>, PoolError> + Send + 'static,
+    ) -> Result<Embeddings, PoolError> {
         let (inner, standing) = (Arc::clone(&self.inner), self.standing);
         inner.worker.queue().admits(standing)?;
         let answer = match tokio::runtime::Handle::try_current() {
             // Many long texts take milliseconds to cut into tokens; other tasks shall not wait for that.
-            Ok(runtime) if texts.iter().map(String::len).sum::<usize>() > 16 * 1024 => {
-                let admitted = runtime.spawn_blocking(move || inner.admit(&texts, truncate, deadline, standing)).await;
+            Ok(runtime) if bytes > 16 * 1024 => {
+                let admitted =
+                    runtime.spawn_blocking(move || inner.admit(sequences(&inner)?, deadline, standing)).await;
                 admitted.map_err(|_| PoolError::Stopped)??
             }
-            _ => inner.admit(&texts, truncate, deadline, standing)?,
+            _ => inner.admit(sequences(&inner)?, deadline, standing)?,
         };
         answer.await.unwrap_or(Err(PoolError::Stopped))
     }
@@ -157,27 +174,29 @@ impl EmbedPool {
         truncate: Truncate,
         deadline: Instant,
     ) -> Result<Embeddings, PoolError> {
-        let answer = self.inner.admit(texts, truncate, deadline, self.standing)?;
+        self.run_blocking(deadline, |inner| texts.iter().map(|text| inner.sequence(text, truncate)).collect())
+    }
+
+    /// [`EmbedPool::run`] for a thread that may block.
+    pub(super) fn run_blocking(
+        &self,
+        deadline: Instant,
+        sequences: impl FnOnce(&Inner) -> Result<Vec<Sequence>, PoolError>,
+    ) -> Result<Embeddings, PoolError> {
+        self.inner.worker.queue().admits(self.standing)?;
+        let answer = self.inner.admit(sequences(&self.inner)?, deadline, self.standing)?;
         answer.blocking_recv().unwrap_or(Err(PoolError::Stopped))
     }
 }
 
 impl Inner {
-    fn admit(
-        &self,
-        texts: &[String],
-        truncate: Truncate,
-        deadline: Instant,
-        standing: Standing,
-    ) -> Result<Answer, PoolError> {
-        self.worker.queue().admits(standing)?;
-        let sequences = texts.iter().map(|text| self.sequence(text, truncate)).collect::<Result<Vec<_>, _>>()?;
+    fn admit(&self, sequences: Vec<Sequence>, deadline: Instant, standing: Standing) -> Result<Answer, PoolError> {
         let (sender, answer) = oneshot::channel();
         self.worker.queue().push(Job { sequences, standing, deadline, reply: Reply(Some(sender)) })?;
         Ok(answer)
     }
 
-    fn sequence(&self, text: &str, truncate: Truncate) -> Result<Vec<u32>, PoolError> {
+    fn sequence(&self, text: &str, truncate: Truncate) -> Result<Sequence, PoolError> {
         let limit = self.max_tokens;
         let at_least = self.tokens.at_least(text);
         let text = match truncate {
@@ -188,10 +207,32 @@ impl Inner {
         };
         let framed = self.tokens.encode_framed(text).map_err(|error| PoolError::Failed(error.to_string()))?;
         match truncate {
-            _ if framed.len() <= limit => Ok(framed),
+            _ if framed.len() <= limit => Ok(Sequence::one(framed)),
             Truncate::Refuse => Err(PoolError::TooLong { tokens: framed.len(), limit }),
-            Truncate::End => Ok(self.tokens.cut_framed(framed, limit)),
+            Truncate::End => Ok(Sequence::one(self.tokens.cut_framed(framed, limit))),
         }
+    }
+
+    /// A query and a text that may answer it; the text's end is cut off where the two are too long together.
+    pub(super) fn pair(&self, query: &[u32], text: &str) -> Result<Sequence, PoolError> {
+        let limit = self.max_tokens;
+        let failed = |error: TokenizeError| PoolError::Failed(error.to_string());
+        let text = self.tokens.encode(self.tokens.head(text, limit)).map_err(failed)?;
+        self.tokens.pair(query, &text, limit).ok_or_else(|| {
+            PoolError::Failed("the model's tokenizer does not say how two texts stand together".to_owned())
+        })
+    }
+
+    /// The tokens of a query alone. It may take half of what the model reads, so that something of each text is read.
+    pub(super) fn query(&self, query: &str) -> Result<Vec<u32>, PoolError> {
+        let limit = self.max_tokens / 2;
+        let too_long = |tokens| PoolError::TooLong { tokens, limit };
+        let at_least = self.tokens.at_least(query);
+        if at_least > limit {
+            return Err(too_long(at_least));
+        }
+        let tokens = self.tokens.encode(query).map_err(|error| PoolError::Failed(error.to_string()))?;
+        if tokens.len() > limit { Err(too_long(tokens.len())) } else { Ok(tokens) }
     }
 }
 
@@ -222,7 +263,7 @@ impl Drop for Reply {
 }
 
 struct Job {
-    sequences: Vec<Vec<u32>>,
+    sequences: Vec<Sequence>,
     standing: Standing,
     deadline: Instant,
     reply: Reply,
@@ -282,7 +323,8 @@ impl Serve<Job> for Server {
 impl Server {
     fn take_up(&mut self, job: Job, batcher: &mut Batcher, active: &mut BTreeMap<u64, Active>) {
         let left = job.sequences.len();
-        let answer = Embeddings { vectors: vec![Vec::new(); left], tokens: job.sequences.iter().map(Vec::len).sum() };
+        let answer =
+            Embeddings { vectors: vec![Vec::new(); left], tokens: job.sequences.iter().map(Sequence::len).sum() };
         if left == 0 {
             return job.reply.send(Ok(answer));
         }
@@ -294,7 +336,7 @@ impl Server {
     /// Computes one batch and answers the requests that it completes; returns how many.
     fn compute(&mut self, batch: Vec<Piece>, batcher: &mut Batcher, active: &mut BTreeMap<u64, Active>) -> usize {
         let (places, sequences): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|piece| ((piece.request, piece.index), piece.tokens)).unzip();
+            batch.into_iter().map(|piece| ((piece.request, piece.index), piece.sequence)).unzip();
         let vectors = match self.model.encode(&sequences) {
             Ok(vectors) if vectors.len() == places.len() => vectors,
             outcome => {

@@ -1,5 +1,6 @@
 //! Making a model of the registry out of what people have: a GGUF file, a directory, a bundle.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -141,7 +142,10 @@ fn files(registry: &Registry, source: &Path, taken: Vec<Taken>, import: &Import)
         }
         let facts = facts(source, &mut copies)?;
         let near = taken.iter().find_map(|file| Some(file.from.parent()?.to_owned()));
-        let embedding = (facts.task == Task::Embed).then(|| settings(near.as_deref(), source, facts.positions));
+        let embedding = match facts.task {
+            Task::Generate => None,
+            Task::Embed | Task::Rerank => Some(settings(near.as_deref(), source, &facts)?),
+        };
         Ok(Manifest {
             format: FORMAT,
             name: name.clone(),
@@ -177,13 +181,39 @@ struct Facts {
     architecture: String,
     licence: Option<String>,
     positions: usize,
+    /// Where the file itself says it.
+    pooling: Option<Pooling>,
 }
 
 #[derive(Deserialize)]
 struct ConfigJson {
     model_type: Option<String>,
+    #[serde(default)]
+    architectures: Vec<String>,
+    #[serde(alias = "n_positions")]
     max_position_embeddings: Option<usize>,
     pad_token_id: Option<usize>,
+    #[serde(default)]
+    id2label: BTreeMap<String, serde::de::IgnoredAny>,
+    num_labels: Option<usize>,
+}
+
+impl ConfigJson {
+    /// What the model is for, by its architecture and by the head that it was saved with.
+    fn task(&self, architecture: &str) -> Result<Task, String> {
+        if !architecture.contains("bert") {
+            return Ok(Task::Generate);
+        }
+        if !self.architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
+            return Ok(Task::Embed);
+        }
+        // transformers takes two labels where none are named.
+        let labels = self.num_labels.unwrap_or(if self.id2label.is_empty() { 2 } else { self.id2label.len() });
+        if labels == 1 {
+            return Ok(Task::Rerank);
+        }
+        Err(format!("it sorts texts into {labels} classes; embedders, and cross-encoders with one output, are read"))
+    }
 }
 
 fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryError> {
@@ -193,55 +223,107 @@ fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryEr
         if architecture.is_empty() {
             return Err(refused(source, "the GGUF file names no architecture"));
         }
-        if architecture.contains("bert") {
-            return Err(refused(source, "embedding models are read from safetensors; import that form of it"));
-        }
         let licence = header.text("general.license").map(str::to_owned);
-        return Ok(Facts { task: Task::Generate, architecture, licence, positions: 0 });
+        if !architecture.contains("bert") {
+            return Ok(Facts { task: Task::Generate, architecture, licence, positions: 0, pooling: None });
+        }
+        let number = |key: &str| header.unsigned(&format!("{architecture}.{key}"));
+        let (task, pooling) = pooled(number("pooling_type")).map_err(|what| refused(source, what))?;
+        let rows = header.tensor("position_embd.weight").and_then(|place| place.shape.first().copied());
+        let positions = rows.or_else(|| number("context_length")).unwrap_or(512);
+        return Ok(Facts { task, architecture, licence, positions, pooling });
     }
     let config = copies.iter_mut().find(|file| file.entry().kind == FileKind::Config);
     let config = config.ok_or_else(|| refused(source, "config.json is missing"))?;
     let bytes = config.read_all(MAX_JSON_BYTES).map_err(io("reading", source))?;
     let config: ConfigJson = serde_json::from_slice(&bytes)
         .map_err(|error| refused(source, format!("config.json is not what it should be (line {})", error.line())))?;
-    let architecture = config.model_type.ok_or_else(|| refused(source, "config.json names no `model_type`"))?;
-    let task = if architecture.contains("bert") { Task::Embed } else { Task::Generate };
+    let architecture = config.model_type.clone();
+    let architecture = architecture.ok_or_else(|| refused(source, "config.json names no `model_type`"))?;
+    let task = config.task(&architecture).map_err(|what| refused(source, what))?;
     if copies.iter().all(|file| file.entry().kind != FileKind::Tokenizer) {
         return Err(refused(source, "tokenizer.json is missing; models without a fast tokenizer are not read"));
     }
     // RoBERTa counts positions from the number of its padding token on; the first ones are never used.
     let unused = if architecture.ends_with("roberta") { config.pad_token_id.unwrap_or(1).saturating_add(1) } else { 0 };
     let positions = config.max_position_embeddings.unwrap_or(512usize.saturating_add(unused)).saturating_sub(unused);
-    Ok(Facts { task, architecture, licence: None, positions })
+    Ok(Facts { task, architecture, licence: None, positions, pooling: None })
+}
+
+/// What a GGUF file is for, and how its tokens become one vector: the numbers of `llama_pooling_type` in llama.h.
+fn pooled(kind: Option<usize>) -> Result<(Task, Option<Pooling>), String> {
+    match kind {
+        None | Some(0) => Ok((Task::Embed, None)),
+        Some(1) => Ok((Task::Embed, Some(Pooling::Mean))),
+        Some(2) => Ok((Task::Embed, Some(Pooling::Cls))),
+        Some(4) => Ok((Task::Rerank, Some(Pooling::Cls))),
+        Some(other) => {
+            Err(format!("its way of pooling ({other}) is not supported yet; the mean and the first token are"))
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PoolingJson {
     pooling_mode_cls_token: bool,
+    pooling_mode_mean_tokens: bool,
+    pooling_mode_max_tokens: bool,
+    pooling_mode_mean_sqrt_len_tokens: bool,
+    pooling_mode_weightedmean_tokens: bool,
+    pooling_mode_lasttoken: bool,
+}
+
+impl PoolingJson {
+    /// sentence-transformers may join several; what is not computed here would give other vectors, so it is refused.
+    fn one(&self) -> Result<Pooling, String> {
+        let others = [
+            (self.pooling_mode_max_tokens, "max_tokens"),
+            (self.pooling_mode_mean_sqrt_len_tokens, "mean_sqrt_len_tokens"),
+            (self.pooling_mode_weightedmean_tokens, "weightedmean_tokens"),
+            (self.pooling_mode_lasttoken, "lasttoken"),
+            (self.pooling_mode_cls_token && self.pooling_mode_mean_tokens, "cls_token with mean_tokens"),
+        ];
+        match others.iter().find(|(set, _)| *set) {
+            Some((_, name)) => {
+                Err(format!("its pooling mode {name} is not supported yet; mean_tokens or cls_token is"))
+            }
+            None if self.pooling_mode_cls_token => Ok(Pooling::Cls),
+            None => Ok(Pooling::Mean),
+        }
+    }
 }
 
 #[derive(Deserialize)]
 struct SentenceJson {
-    max_seq_length: usize,
+    max_seq_length: Option<usize>,
 }
 
-/// How sentence-transformers runs the model, from its own files beside the weights; where they are missing, the mean over
-/// all positions, as E5 has it.
-fn settings(beside: Option<&Path>, source: &Path, positions: usize) -> Embedding {
+/// How sentence-transformers runs the model, from its own files beside the weights; where they are missing, what the weights say,
+/// or the mean over all positions, as E5 has it.
+fn settings(beside: Option<&Path>, source: &Path, facts: &Facts) -> Result<Embedding, RegistryError> {
     let directory = if source.is_dir() { snapshot(source).ok() } else { None };
+    let directory = directory.as_deref().or(beside.filter(|_| facts.pooling.is_none()));
     let read = |path: &str| {
-        let from = directory.as_deref().or(beside)?.join(path);
+        let from = directory?.join(path);
         let length = std::fs::metadata(&from).ok()?.len();
         if length > MAX_JSON_BYTES { None } else { std::fs::read(from).ok() }
     };
-    let pooling: PoolingJson =
-        read("1_Pooling/config.json").and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    // A layer behind the pooling would be left out, and every vector be another.
+    if facts.task == Task::Embed && directory.is_some_and(|directory| directory.join("2_Dense").exists()) {
+        return Err(refused(source, "its vectors go through a further layer (2_Dense), which is not supported yet"));
+    }
+    let pooling: Option<PoolingJson> =
+        read("1_Pooling/config.json").and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let pooling = match (pooling, facts.pooling) {
+        (Some(pooling), _) => pooling.one().map_err(|what| refused(source, what))?,
+        (None, Some(pooling)) => pooling,
+        (None, None) => Pooling::Mean,
+    };
     let longest = read("sentence_bert_config.json")
-        .and_then(|bytes| serde_json::from_slice::<SentenceJson>(&bytes).ok())
-        .map_or(positions, |sentence| sentence.max_seq_length.min(positions));
-    let pooling = if pooling.pooling_mode_cls_token { Pooling::Cls } else { Pooling::Mean };
-    Embedding { pooling, max_tokens: longest.clamp(2, 1 << 16) }
+        .and_then(|bytes| serde_json::from_slice::<SentenceJson>(&bytes).ok()?.max_seq_length)
+        .map_or(facts.positions, |longest| longest.min(facts.positions));
+    Ok(Embedding { pooling, max_tokens: longest.clamp(2, 1 << 16) })
 }
 
 /// Copies the files of a manifest from one directory to another.

@@ -1,10 +1,40 @@
-//! Text to vectors.
+//! Text to vectors, and two texts to a score.
 
 use super::StepError;
 
+/// The tokens of one text, or of two of which the second is judged by the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sequence {
+    /// All of them, special ones included.
+    pub tokens: Vec<u32>,
+    /// Where the second text begins, for models that mark its tokens; the number of tokens where there is none.
+    pub second: usize,
+}
+
+impl Sequence {
+    /// One text.
+    #[must_use]
+    pub const fn one(tokens: Vec<u32>) -> Self {
+        let second = tokens.len();
+        Self { tokens, second }
+    }
+
+    /// How many tokens.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+}
+
 /// A model that turns token sequences into vectors. Called from one thread.
 pub trait EncodeText: Send {
-    /// Length of every vector.
+    /// Length of every vector: 1 where it is the score of a pair.
     fn dimensions(&self) -> usize;
 
     /// Longest sequence, special tokens included.
@@ -15,10 +45,11 @@ pub trait EncodeText: Send {
         2048
     }
 
-    /// One L2-normalised vector of [`EncodeText::dimensions`] numbers per sequence, in the same order. Sequences are
-    /// not empty and not longer than [`EncodeText::max_tokens`]. The vector of a sequence depends on no other in the batch.
+    /// One vector of [`EncodeText::dimensions`] numbers per sequence, in the same order: L2-normalised, or the score of a
+    /// pair. Sequences are not empty and not longer than [`EncodeText::max_tokens`]. The vector of a sequence depends on no
+    /// other in the batch.
     ///
     /// # Errors
     /// [`StepError`] where the computation fails.
-    fn encode(&mut self, batch: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, StepError>;
+    fn encode(&mut self, batch: &[Sequence]) -> Result<Vec<Vec<f32>>, StepError>;
 }

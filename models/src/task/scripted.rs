@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::StepError;
-use super::embed::EncodeText;
+use super::embed::{EncodeText, Sequence};
 use super::generate::{Piece, StepTokens};
 
 /// Lets a test decide when each step of a model happens.
@@ -56,16 +56,18 @@ impl EncodeText for Encoder {
         16
     }
 
-    fn encode(&mut self, batch: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, StepError> {
+    fn encode(&mut self, batch: &[Sequence]) -> Result<Vec<Vec<f32>>, StepError> {
         self.gate.pass();
         self.batches.lock().unwrap().push(batch.len());
         // `!` is the panic, `#` the failure: tokens 35 and 37 of the byte vocabulary.
-        let holds = |byte: u8| batch.iter().flatten().any(|token| *token == u32::from(byte) + 2);
+        let tokens = || batch.iter().flat_map(|sequence| &sequence.tokens);
+        let holds = |byte: u8| tokens().any(|token| *token == u32::from(byte) + 2);
         assert!(!holds(b'!'), "asked to panic");
         if holds(b'#') {
             return Err(StepError("asked to fail".to_owned()));
         }
-        Ok(batch.iter().map(|tokens| vec![tokens.len() as f32, tokens.iter().sum::<u32>() as f32]).collect())
+        let vector = |sequence: &Sequence| vec![sequence.len() as f32, sequence.tokens.iter().sum::<u32>() as f32];
+        Ok(batch.iter().map(vector).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::{Spaces, Tokens};
+use super::{Pair, Spaces, Tokens};
 use crate::error::LoadError;
 
 /// Builds the tokenizer without control tokens, padding and truncation: the pool decides about those. The tokens around a
@@ -24,6 +24,7 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
         [begin, end] => (vec![*begin], vec![*end]),
         _ => return Err(refused("puts more than two tokens around a text, which is not supported")),
     };
+    let pair = pair(&whole);
     // WordPiece names the token for what it does not know, Unigram numbers it.
     let model = |key: &str| fields.get("model").and_then(|model| model.get(key));
     let named = model("unk_token").and_then(Value::as_str).and_then(|text| whole.token_to_id(text));
@@ -51,9 +52,30 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
         forbidden,
         begin,
         end,
+        pair,
         ends: BTreeSet::new(),
         bytes: Vec::new(),
         longest,
+    })
+}
+
+/// How two texts stand together, found by cutting two of one letter each: what that becomes does not matter. `None` where the
+/// file has nothing for two.
+fn pair(whole: &Tokenizer) -> Option<Pair> {
+    let framed = whole.encode_fast(("a", "b"), true).ok()?;
+    let of = framed.get_sequence_ids();
+    let places =
+        |text| (of.iter().position(|found| *found == Some(text)), of.iter().rposition(|found| *found == Some(text)));
+    let ((Some(first), Some(first_end)), (Some(second), Some(second_end))) = (places(0), places(1)) else {
+        return None;
+    };
+    let tokens = framed.get_ids();
+    let part = |from: usize, to: usize| Some(tokens.get(from..to)?.to_vec());
+    Some(Pair {
+        begin: part(0, first)?,
+        middle: part(first_end + 1, second)?,
+        end: part(second_end + 1, tokens.len())?,
+        marked: framed.get_type_ids().get(second).is_some_and(|kind| *kind > 0),
     })
 }
 

@@ -32,45 +32,49 @@ const QWEN2: &str =
 /// How Llama 3 cuts text before merging; from its tokenizer.json.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-fn refused(what: impl Into<String>) -> LoadError {
+pub(super) fn refused(what: impl Into<String>) -> LoadError {
     LoadError::Tokenizer(what.into())
 }
 
 /// The vocabulary as the header states it.
-struct Vocabulary<'a> {
-    texts: &'a [String],
+pub(super) struct Vocabulary<'a> {
+    pub(super) texts: &'a [String],
     kinds: Vec<i32>,
 }
 
-impl Vocabulary<'_> {
+impl<'a> Vocabulary<'a> {
+    pub(super) fn read(header: &'a Header) -> Result<Self, LoadError> {
+        let texts = header.texts("tokenizer.ggml.tokens").ok_or_else(|| refused("the file holds no vocabulary"))?;
+        let kinds = match header.value("tokenizer.ggml.token_type") {
+            Some(Value::Integers(kinds)) if kinds.len() == texts.len() => kinds.clone(),
+            None => Vec::new(),
+            Some(_) => return Err(refused("the kinds of its tokens do not match its vocabulary")),
+        };
+        Ok(Self { texts, kinds })
+    }
+
     fn kind(&self, token: usize) -> i32 {
         self.kinds.get(token).copied().unwrap_or(1)
     }
 
     /// Tokens that only the template may write.
-    fn is_control(&self, token: usize) -> bool {
+    pub(super) fn is_control(&self, token: usize) -> bool {
         let text = self.texts.get(token).map_or("", String::as_str);
         // User-defined tokens are markup (`<tool_call>`), except for runs of white space, which are text.
         matches!(self.kind(token), UNKNOWN | CONTROL)
             || (self.kind(token) == USER_DEFINED && !text.replace(SPACE_MARK, " ").trim().is_empty())
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (u32, &String)> {
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u32, &String)> {
         (0u32..).zip(self.texts)
     }
 }
 
 /// Builds the tokenizer of a GGUF file.
 pub(crate) fn from_gguf(header: &Header) -> Result<Tokens, LoadError> {
-    let texts = header.texts("tokenizer.ggml.tokens").ok_or_else(|| refused("the file holds no vocabulary"))?;
-    let kinds = match header.value("tokenizer.ggml.token_type") {
-        Some(Value::Integers(kinds)) if kinds.len() == texts.len() => kinds.clone(),
-        None => Vec::new(),
-        Some(_) => return Err(refused("the kinds of its tokens do not match its vocabulary")),
-    };
-    let vocabulary = Vocabulary { texts, kinds };
+    let vocabulary = Vocabulary::read(header)?;
     let number = |key: &str| header.unsigned(key).and_then(|id| u32::try_from(id).ok());
-    let named = |key: &str| number(key).filter(|id| (*id as usize) < texts.len());
+    let named = |key: &str| number(key).filter(|id| (*id as usize) < vocabulary.texts.len());
     let (plain, spaces, bytes) = match header.text("tokenizer.ggml.model") {
         Some("gpt2") => byte_level(header, &vocabulary)?,
         Some("llama") => sentence_piece(header, &vocabulary)?,
@@ -95,7 +99,7 @@ pub(crate) fn from_gguf(header: &Header) -> Result<Tokens, LoadError> {
     let forbidden = control.iter().map(|(_, token)| *token).filter(|token| Some(*token) != unknown).collect();
     let longest = bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1);
     let begin = begin.into_iter().collect();
-    Ok(Tokens { plain, spaces, control, forbidden, begin, end: Vec::new(), ends, bytes, longest })
+    Ok(Tokens { plain, spaces, control, forbidden, begin, end: Vec::new(), pair: None, ends, bytes, longest })
 }
 
 /// The text of a named token, for the template.
@@ -104,10 +108,10 @@ pub(crate) fn token_text(header: &Header, key: &str) -> String {
     header.unsigned(key).and_then(|id| texts.get(id)).cloned().unwrap_or_default()
 }
 
-type Built = (Tokenizer, Spaces, Vec<Box<[u8]>>);
+pub(super) type Built = (Tokenizer, Spaces, Vec<Box<[u8]>>);
 
 /// Byte-level BPE as GPT-2 has it.
-fn byte_level(header: &Header, vocabulary: &Vocabulary<'_>) -> Result<Built, LoadError> {
+pub(super) fn byte_level(header: &Header, vocabulary: &Vocabulary<'_>) -> Result<Built, LoadError> {
     let merges = header.texts("tokenizer.ggml.merges").ok_or_else(|| refused("the file holds no merges"))?;
     let merges = merges
         .iter()
@@ -120,7 +124,7 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary<'_>) -> Result<Built, Loa
     let model = BPE::builder().vocab_and_merges(words, merges).ignore_merges(whole_words).build();
     let mut plain = Tokenizer::new(model.map_err(|_| refused("a merge names a token that is not in the vocabulary"))?);
     plain.with_pre_tokenizer(Some(pre_tokenizer(pre)?));
-    if pre == "qwen2" {
+    if matches!(pre, "qwen2" | "modern-bert") {
         plain.with_normalizer(Some(NFC)).map_err(|_| refused("its normaliser cannot be set"))?;
     }
     add_spaces(&mut plain, vocabulary)?;
@@ -169,12 +173,12 @@ fn pre_tokenizer(pre: &str) -> Result<PreTokenizerWrapper, LoadError> {
         Ok(Sequence::new(vec![split.into(), ByteLevel::new(false, true, false).into()]).into())
     };
     match pre {
-        "default" | "gpt-2" | "gpt2" => Ok(ByteLevel::new(false, true, true).into()),
+        "default" | "gpt-2" | "gpt2" | "modern-bert" => Ok(ByteLevel::new(false, true, true).into()),
         "smollm" => Ok(Sequence::new(vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()]).into()),
         "qwen2" => split(QWEN2),
         "llama-bpe" | "llama3" | "llama-v3" | "smaug-bpe" => split(LLAMA3),
         other => Err(refused(format!(
-            "the way `{other}` cuts text is not supported yet; default, gpt-2, smollm, qwen2 and llama-bpe are"
+            "the way `{other}` cuts text is not supported yet; default, gpt-2, smollm, qwen2, llama-bpe and modern-bert are"
         ))),
     }
 }

@@ -51,6 +51,7 @@ pub(crate) enum Value {
     Texts(Vec<String>),
     Floats(Vec<f32>),
     Integers(Vec<i32>),
+    Bytes(Vec<u8>),
     /// An array of a kind that no model we run needs; it was stepped over.
     Other,
 }
@@ -318,6 +319,9 @@ impl<R: Read> Cursor<R> {
             6 => (0..count).map(|_| self.array().map(f32::from_le_bytes)).collect::<Result<_, _>>().map(Value::Floats),
             4 | 5 => {
                 (0..count).map(|_| self.array().map(i32::from_le_bytes)).collect::<Result<_, _>>().map(Value::Integers)
+            }
+            0 | 1 => {
+                (0..count).map(|_| self.array().map(u8::from_le_bytes)).collect::<Result<_, _>>().map(Value::Bytes)
             }
             _ => {
                 for _ in 0..count * least {

@@ -4,6 +4,8 @@
 //! with one per sequence and head. So are the weights, once they sum to 1. What is lost is a few ten-thousandths of the
 //! largest number, and pairs of such integers are multiplied twice as fast as floats, or faster. The exponentials are floats.
 
+use std::ops::Range;
+
 use super::curve::exp;
 use super::machine::{Machine, Work, pair};
 use super::{Line, Processor, lines};
@@ -15,6 +17,16 @@ pub(crate) struct Heads {
     pub(crate) count: usize,
     /// Numbers of each.
     pub(crate) size: usize,
+    /// How many rows of the sequence a row sees on either side of itself; `None` is all of them.
+    pub(crate) reach: Option<usize>,
+}
+
+impl Heads {
+    /// The rows that row `row` of a sequence of `length` sees.
+    fn seen(self, row: usize, length: usize) -> Range<usize> {
+        let reach = self.reach.unwrap_or(length);
+        row.saturating_sub(reach)..row.saturating_add(reach).saturating_add(1).min(length)
+    }
 }
 
 /// What the rows of one sequence from `first` on read from all of its rows, as many as `out` has room for: a row of `out` has
@@ -66,7 +78,7 @@ struct Head {
 impl Attend<'_> {
     #[inline(always)]
     fn go<M: Machine, const ROWS: usize, const COLUMNS: usize>(self, m: M) {
-        let Heads { count, size } = self.heads;
+        let Heads { count, size, .. } = self.heads;
         let width = count * size;
         let stride = lines(3 * width).max(1) * 16;
         let numbers = self.sequence.as_flattened();
@@ -80,16 +92,19 @@ impl Attend<'_> {
             head.fill(m, numbers, stride, [(count + at) * size, (2 * count + at) * size]);
             for (block, out) in self.out.chunks_mut(out_lines * ROWS).enumerate() {
                 let rows = out.len() / out_lines;
+                // Where rows lack at the end, the last one stands in for them.
+                let row_at = |row: usize| self.first + block * ROWS + row.min(rows - 1);
+                let seen = self.heads.seen(row_at(0), length).start..self.heads.seen(row_at(rows - 1), length).end;
+                // Lines of keys that one of the rows sees.
+                let (low, high) = (seen.start / 16, lines(seen.end));
                 let mut scales = [0.0; ROWS];
                 for (row, (to, scale)) in queries.chunks_exact_mut(head.key_pairs).zip(&mut scales).enumerate() {
-                    // Where rows lack at the end, the last one stands in for them.
-                    let row = self.first + block * ROWS + row.min(rows - 1);
-                    *scale = head.query(m, &numbers[row * stride + at * size..][..size], to);
+                    *scale = head.query(m, &numbers[row_at(row) * stride + at * size..][..size], to);
                 }
-                for column in (0..head.key_lines).step_by(COLUMNS) {
+                for column in (low..high).step_by(COLUMNS) {
                     let keys = &head.keys[column * head.key_pairs..];
                     let shape = (head.key_pairs, head.key_pairs, 1, head.key_pairs);
-                    if column + COLUMNS <= head.key_lines {
+                    if column + COLUMNS <= high {
                         let tile = multiply::<M, ROWS, COLUMNS>(m, &queries, keys, shape);
                         keep(m, &tile, &mut scores, (head.key_lines, column));
                     } else {
@@ -98,19 +113,23 @@ impl Attend<'_> {
                     }
                 }
                 let parts = scores.chunks_exact_mut(head.key_lines).zip(weights.chunks_exact_mut(head.key_lines));
-                for ((scores, weights), scale) in parts.zip(scales) {
-                    weigh(m, scores, length, scale, weights);
+                for (row, ((scores, weights), scale)) in parts.zip(scales).enumerate() {
+                    let seen = self.heads.seen(row_at(row), length);
+                    let own = seen.start - low * 16..seen.end - low * 16;
+                    weigh(m, &mut scores[low..high], own, scale, &mut weights[low..high]);
                 }
                 let out = out.as_flattened_mut();
+                let first_pair = low * 8;
+                let weights = &weights.as_flattened()[first_pair..];
                 for column in (0..head.value_lines).step_by(COLUMNS) {
-                    let values = &head.values[column..];
-                    let shape = (head.key_lines * 8, length.div_ceil(2), head.value_lines, 1);
+                    let values = &head.values[first_pair * head.value_lines + column..];
+                    let shape = (head.key_lines * 8, seen.end.div_ceil(2) - first_pair, head.value_lines, 1);
                     let place = (out_lines * 16, at * size + column * 16, size - column * 16);
                     if column + COLUMNS <= head.value_lines {
-                        let tile = multiply::<M, ROWS, COLUMNS>(m, weights.as_flattened(), values, shape);
+                        let tile = multiply::<M, ROWS, COLUMNS>(m, weights, values, shape);
                         give(m, &tile, head.value_scale, out, place);
                     } else {
-                        let tile = multiply::<M, ROWS, 1>(m, weights.as_flattened(), values, shape);
+                        let tile = multiply::<M, ROWS, 1>(m, weights, values, shape);
                         give(m, &tile, head.value_scale, out, place);
                     }
                 }
@@ -222,7 +241,7 @@ fn multiply<M: Machine, const ROWS: usize, const COLUMNS: usize>(
     b: &[Column],
     (stride, steps, down, aside): (usize, usize, usize, usize),
 ) -> [[M::Integers; COLUMNS]; ROWS] {
-    assert!(steps <= stride && a.len() >= ROWS * stride);
+    assert!(steps <= stride && a.len() >= (ROWS - 1) * stride + steps);
     assert!(steps == 0 || (steps - 1) * down + (COLUMNS - 1) * aside < b.len());
     let mut all = [[m.zeros(); COLUMNS]; ROWS];
     for step in 0..steps {
@@ -252,11 +271,13 @@ fn keep<M: Machine, const ROWS: usize, const COLUMNS: usize>(
     }
 }
 
-/// Turns scores into weights that sum to [`MOST`], two in each integer. Overwrites the scores.
+/// Turns scores into weights that sum to [`MOST`], two in each integer. Overwrites the scores; those that are not `seen` weigh
+/// nothing.
 #[inline(always)]
-fn weigh<M: Machine>(m: M, scores: &mut [Line], length: usize, scale: f32, weights: &mut [[i32; 8]]) {
-    // Scores past the last key weigh nothing: e to this is the least number that there is.
-    scores.as_flattened_mut()[length..].fill(f32::MIN);
+fn weigh<M: Machine>(m: M, scores: &mut [Line], seen: Range<usize>, scale: f32, weights: &mut [[i32; 8]]) {
+    // e to this is the least number that there is: beside the largest, whose weight is 1, it is lost in rounding.
+    scores.as_flattened_mut()[..seen.start].fill(f32::MIN);
+    scores.as_flattened_mut()[seen.end..].fill(f32::MIN);
     let mut top = m.splat(f32::MIN);
     for line in scores.iter() {
         top = m.max(m.load(line), top);

@@ -9,6 +9,8 @@ pub(crate) enum Curve {
     None,
     /// The Gaussian error linear unit in its exact form, x * (1 + erf(x / sqrt 2)) / 2.
     Gelu,
+    /// x times its logistic function.
+    Silu,
 }
 
 /// Adding this leaves the nearest whole number in the low bits of the sum.
@@ -58,6 +60,7 @@ impl Curve {
                 let erf = erf(m, m.mul(x, m.splat(std::f32::consts::FRAC_1_SQRT_2)));
                 m.mul(m.mul(m.splat(0.5), x), m.add(m.splat(1.0), erf))
             }
+            Self::Silu => m.div(x, m.add(m.splat(1.0), exp(m, m.sub(m.splat(0.0), x)))),
         }
     }
 }

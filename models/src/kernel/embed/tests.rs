@@ -1,5 +1,5 @@
 use super::*;
-use crate::layers::curve::gelu;
+use crate::layers::curve::{gelu, silu};
 use crate::sampling::unit;
 
 /// Numbers around 0, now and then a large one, as activations have them.
@@ -30,7 +30,7 @@ fn every_processor_multiplies_as_the_portable_one_to_the_last_bit() {
         let (inputs, outputs, count) = (size(1, shape, 1, 300), size(2, shape, 1, 90), size(3, shape, 1, 27));
         let weights = Packed::new(&numbers(shape, inputs * outputs), inputs, &numbers(shape + 1, outputs));
         let input = rows(&numbers(shape + 2, inputs * count), inputs);
-        let curve = if shape % 2 == 0 { Curve::None } else { Curve::Gelu };
+        let curve = [Curve::None, Curve::Gelu, Curve::Silu][shape as usize % 3];
         let run = |processor| {
             let mut out = vec![[f32::NAN; 16]; count * lines(outputs)];
             product(processor, &weights, &input, curve, &mut out);
@@ -79,8 +79,9 @@ fn a_constant_row_and_a_matrix_of_zeros_are_multiplied_exactly() {
 #[test]
 fn every_processor_attends_as_the_portable_one_to_the_last_bit() {
     for shape in 0..1500 {
-        let heads = Heads { count: size(1, shape, 1, 4), size: size(2, shape, 1, 70) };
-        let (length, width) = (size(3, shape, 1, 70), heads.count * heads.size);
+        let reach = (shape % 2 == 0).then(|| size(5, shape, 0, 40));
+        let heads = Heads { count: size(1, shape, 1, 4), size: size(2, shape, 1, 70), reach };
+        let (length, width) = (size(3, shape, 1, 140), heads.count * heads.size);
         let sequence = rows(&numbers(shape, length * 3 * width), 3 * width);
         let first = size(4, shape, 0, length - 1);
         let run = |processor| {
@@ -97,8 +98,10 @@ fn every_processor_attends_as_the_portable_one_to_the_last_bit() {
 
 #[test]
 fn attention_is_near_the_exact_one_and_its_parts_fit_together() {
-    for (count, size, length) in [(12, 32, 50), (2, 64, 33), (3, 8, 7), (1, 24, 1), (2, 20, 17)] {
-        let heads = Heads { count, size };
+    let shapes = [(12, 32, 50, None), (2, 64, 33, None), (3, 8, 7, None), (1, 24, 1, None), (2, 20, 17, None)];
+    let near = [(2, 64, 90, Some(16)), (1, 8, 40, Some(0)), (3, 16, 75, Some(3)), (1, 32, 20, Some(64))];
+    for (count, size, length, reach) in shapes.into_iter().chain(near) {
+        let heads = Heads { count, size, reach };
         let width = count * size;
         let all = numbers(9, length * 3 * width);
         let sequence = rows(&all, 3 * width);
@@ -110,7 +113,9 @@ fn attention_is_near_the_exact_one_and_its_parts_fit_together() {
                 let dot = |other| -> f64 {
                     part(row, head).iter().zip(part(other, count + head)).map(|(a, b)| f64::from(a * b)).sum()
                 };
-                let scores: Vec<f64> = (0..length).map(|other| (dot(other) / (size as f64).sqrt()).exp()).collect();
+                let sees = |other: usize| reach.is_none_or(|reach| other.abs_diff(row) <= reach);
+                let weight = |other| if sees(other) { (dot(other) / (size as f64).sqrt()).exp() } else { 0.0 };
+                let scores: Vec<f64> = (0..length).map(weight).collect();
                 let sum: f64 = scores.iter().sum();
                 for at in 0..size {
                     let value = |other: usize| f64::from(part(other, 2 * count + head)[at]);
@@ -167,6 +172,25 @@ fn a_row_does_not_depend_on_the_rows_beside_it() {
             let mut some = vec![[0.0; 16]; (30 - count) * 3];
             product(processor, &packed, &input[count * 6..], Curve::Gelu, &mut some);
             assert_eq!(some, all[count * 3..], "{}", processor.name());
+        }
+    }
+}
+
+#[test]
+fn every_processor_gates_as_the_portable_one_to_the_last_bit_and_as_floats_do() {
+    for (half, count) in [(1, 1), (3, 5), (24, 2)] {
+        let input = rows(&numbers(5, half * 32 * count), half * 32);
+        for (curve, exact) in [(Curve::Silu, silu as fn(f32) -> f32), (Curve::Gelu, gelu)] {
+            let expected = gate(PORTABLE, curve, &input, half);
+            for processor in fast() {
+                assert_eq!(gate(processor, curve, &input, half), expected, "{}", processor.name());
+            }
+            for (row, out) in input.chunks(2 * half).zip(expected.chunks(half)) {
+                let (gates, ups) = row.as_flattened().split_at(half * 16);
+                for ((gate, up), out) in gates.iter().zip(ups).zip(out.as_flattened()) {
+                    assert!((exact(*gate) * up - out).abs() <= 1e-6 * out.abs().max(1.0), "{curve:?}: {out}");
+                }
+            }
         }
     }
 }

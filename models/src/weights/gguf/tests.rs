@@ -13,6 +13,7 @@ pub(crate) enum Scalar {
     Texts(Vec<String>),
     Floats(Vec<f32>),
     Integers(Vec<i32>),
+    Bytes(Vec<u8>),
 }
 
 /// Writes a GGUF file: keys, and tensors of 32-bit floats by name, shape (rows first) and data.
@@ -60,6 +61,13 @@ pub(crate) fn file(values: &[(&str, Scalar)], tensors: &[(&str, Vec<usize>, Vec<
                 }
                 out.extend((v.len() as u64).to_le_bytes());
                 v.iter().for_each(|v| out.extend(v.to_le_bytes()));
+            }
+            Scalar::Bytes(v) => {
+                for n in [9u32, 0] {
+                    out.extend(n.to_le_bytes());
+                }
+                out.extend((v.len() as u64).to_le_bytes());
+                out.extend(v);
             }
         }
     }

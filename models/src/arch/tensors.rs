@@ -1,0 +1,184 @@
+//! Tensors of an encoder by name, from safetensors or GGUF.
+
+use super::shape::Keys;
+use crate::error::LoadError;
+use crate::kernel::embed::lines;
+use crate::layers::encoder::{Affine, Parts, Scale};
+use crate::manifest::FileKind;
+use crate::registry::Verified;
+use crate::weights::GgufFile;
+use crate::weights::gguf::Header;
+use crate::weights::safetensors::SafetensorsFile;
+
+/// The weights of a model.
+pub(super) struct Tensors {
+    files: Files,
+    /// What stands before every name.
+    prefix: &'static str,
+}
+
+enum Files {
+    Safetensors(Vec<SafetensorsFile>),
+    Gguf(Box<GgufFile>),
+}
+
+/// How the tensors of a layer are called, without what tells weight from bias.
+pub(super) struct Names {
+    pub(super) qkv: Vec<String>,
+    pub(super) attended: String,
+    pub(super) attention_norm: Option<String>,
+    /// The first matrix of the feed-forward part; the gate before what it gates, in one tensor or two.
+    pub(super) inner: Vec<String>,
+    pub(super) outer: String,
+    pub(super) feed_norm: String,
+}
+
+/// What the tensors of a layer are like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sides {
+    pub(super) width: usize,
+    pub(super) inner: usize,
+    pub(super) gated: bool,
+    /// Whether queries, keys, values and what attention gives carry a bias.
+    pub(super) attention_bias: bool,
+    /// Whether the first and the second matrix of the feed-forward part do.
+    pub(super) feed_bias: [bool; 2],
+    pub(super) norm_bias: bool,
+}
+
+impl Tensors {
+    /// Opens the weights. `prefixes` are those that a model saved with a head puts before every name; the one under which
+    /// `first` is found is taken.
+    pub(super) fn open(model: &Verified, first: &str, prefixes: &[&'static str]) -> Result<Self, LoadError> {
+        let weights = || model.files().filter(|file| file.entry().kind == FileKind::Weights);
+        if let Some(file) = weights().find(|file| file.entry().path.ends_with(".gguf")) {
+            return Ok(Self { files: Files::Gguf(Box::new(GgufFile::open(file)?)), prefix: "" });
+        }
+        let files = weights().map(SafetensorsFile::open).collect::<Result<Vec<_>, _>>()?;
+        let holds = |prefix: &&str| files.iter().any(|file| file.has(&format!("{prefix}{first}")));
+        let prefix = prefixes.iter().copied().find(holds).unwrap_or_default();
+        Ok(Self { files: Files::Safetensors(files), prefix })
+    }
+
+    /// The header of a GGUF file.
+    pub(super) const fn header(&self) -> Option<&Header> {
+        match &self.files {
+            Files::Gguf(file) => Some(&file.header),
+            Files::Safetensors(_) => None,
+        }
+    }
+
+    /// The keys of a GGUF file that start with an architecture's name.
+    pub(super) fn keys<'a>(&'a self, name: &'a str) -> Option<Keys<'a>> {
+        self.header().map(|header| Keys { header, name })
+    }
+
+    pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
+        match &self.files {
+            Files::Gguf(file) => file.malformed(what),
+            Files::Safetensors(_) => LoadError::malformed("the weights", what),
+        }
+    }
+
+    /// Whether there is a tensor of that name, written out in full.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match &self.files {
+            Files::Gguf(file) => file.has(name),
+            Files::Safetensors(files) => files.iter().any(|file| file.has(name)),
+        }
+    }
+
+    /// The numbers of a tensor.
+    pub(super) fn numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let name = format!("{}{name}", self.prefix);
+        self.numbers_of(&name, shape)
+    }
+
+    /// The numbers of a tensor whose name no prefix stands before.
+    fn numbers_of(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let values = match &mut self.files {
+            Files::Gguf(file) => file.numbers(name, shape)?,
+            Files::Safetensors(files) => {
+                let file = files.iter_mut().find(|file| file.has(name));
+                let missing = || LoadError::malformed("the weights", format!("tensor `{name}` is missing"));
+                let tensor = file.ok_or_else(missing)?.tensor(name, shape)?;
+                let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1::<f32>());
+                values.map_err(|error| LoadError::malformed("the weights", error.to_string()))?
+            }
+        };
+        // What is no number would be rounded to one: every vector would be wrong and none would show it.
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(self.malformed(format!("tensor `{name}` holds what is no finite number")));
+        }
+        Ok(values)
+    }
+
+    /// Matrices that take the same input, on top of each other.
+    fn affine(&mut self, names: &[String], outputs: usize, inputs: usize, bias: bool) -> Result<Affine, LoadError> {
+        let mut affine =
+            Affine { weights: Vec::with_capacity(names.len() * outputs * inputs), bias: Vec::new(), inputs };
+        for name in names {
+            affine.weights.extend(self.numbers(&format!("{name}.weight"), &[outputs, inputs])?);
+            if bias {
+                affine.bias.extend(self.numbers(&format!("{name}.bias"), &[outputs])?);
+            } else {
+                affine.bias.resize(affine.bias.len() + outputs, 0.0);
+            }
+        }
+        Ok(affine)
+    }
+
+    pub(super) fn scale(&mut self, name: &str, width: usize, bias: bool) -> Result<Scale, LoadError> {
+        let weight = self.numbers(&format!("{name}.weight"), &[width])?;
+        let bias = if bias { self.numbers(&format!("{name}.bias"), &[width])? } else { vec![0.0; width] };
+        Ok(Scale { weight, bias })
+    }
+
+    /// A matrix of the head, which stands outside what the prefix names.
+    pub(super) fn head(&mut self, name: &str, outputs: usize, inputs: usize, bias: bool) -> Result<Affine, LoadError> {
+        let weights = self.numbers_of(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = if bias { self.numbers_of(&format!("{name}.bias"), &[outputs])? } else { vec![0.0; outputs] };
+        Ok(Affine { weights, bias, inputs })
+    }
+
+    /// A normalisation of the head, without a bias.
+    pub(super) fn head_scale(&mut self, name: &str, width: usize) -> Result<Scale, LoadError> {
+        Ok(Scale { weight: self.numbers_of(&format!("{name}.weight"), &[width])?, bias: vec![0.0; width] })
+    }
+
+    /// The weights of a layer.
+    pub(super) fn parts(&mut self, names: &Names, sides: Sides) -> Result<Parts, LoadError> {
+        let Sides { width, inner, gated, attention_bias, feed_bias, norm_bias } = sides;
+        let outputs = |outputs: usize, names: &[String]| outputs / names.len().max(1);
+        let qkv = self.affine(&names.qkv, outputs(3 * width, &names.qkv), width, attention_bias)?;
+        let all = if gated { 2 * inner } else { inner };
+        let mut first = self.affine(&names.inner, outputs(all, &names.inner), width, feed_bias[0])?;
+        if gated {
+            whole_lines(&mut first, inner);
+        }
+        let attention_norm = names.attention_norm.as_deref();
+        Ok(Parts {
+            qkv,
+            attended: self.affine(std::slice::from_ref(&names.attended), width, width, attention_bias)?,
+            attention_norm: attention_norm.map(|name| self.scale(name, width, norm_bias)).transpose()?,
+            inner: first,
+            outer: self.affine(std::slice::from_ref(&names.outer), width, inner, feed_bias[1])?,
+            feed_norm: self.scale(&names.feed_norm, width, norm_bias)?,
+            rope: None,
+            reach: None,
+        })
+    }
+}
+
+/// Fills up each half of a gated matrix with outputs that are 0, so that it takes whole lines.
+fn whole_lines(affine: &mut Affine, inner: usize) {
+    let outputs = lines(inner) * 16;
+    if outputs == inner {
+        return;
+    }
+    let fill = |numbers: &[f32], each: usize| {
+        let halves = numbers.chunks(inner * each);
+        halves.flat_map(|half| half.iter().copied().chain(std::iter::repeat_n(0.0, (outputs - inner) * each))).collect()
+    };
+    (affine.weights, affine.bias) = (fill(&affine.weights, affine.inputs), fill(&affine.bias, 1));
+}
