@@ -19,7 +19,7 @@ use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
 };
-use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry};
+use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry, RerankPool};
 use cloister_terms::{Clock, Random, TenantId};
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{self, Generate, Guardrail, Identifiers, Ports, Stop, model},
+    pipeline::{self, Generate, Guardrail, Identifiers, Ports, Rerank, Stop, model},
     session::Sessions,
 };
 
@@ -46,6 +46,7 @@ mod identifiers;
 mod inspection;
 mod lane;
 mod policy;
+mod reranking;
 mod shelf;
 mod system;
 
@@ -57,6 +58,7 @@ pub use identifiers::identifiers;
 pub use inspection::Inspection;
 pub use lane::{Trial, Writers};
 pub use policy::policy;
+pub use reranking::PoolRerank;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -91,7 +93,9 @@ pub struct App {
     pub embed: Arc<dyn Embed>,
     /// The generation model, where one is configured.
     pub generate: Option<Arc<dyn Generate>>,
-    /// The pools behind both, for `/metrics`; none where tests script the models.
+    /// The cross-encoder, where one is configured.
+    pub rerank: Option<Arc<dyn Rerank>>,
+    /// The pools behind them, for `/metrics`; none where tests script the models.
     pub pools: Option<Pools>,
     /// The tenants, by name.
     pub tenants: BTreeMap<TenantId, Tenant>,
@@ -131,9 +135,12 @@ impl FromRef<Arc<App>> for Metrics {
 impl FromRef<Arc<App>> for Readiness {
     fn from_ref(app: &Arc<App>) -> Self {
         let mut checks = vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
-        if let Some(Pools { embed, generate }) = app.pools.clone() {
+        if let Some(Pools { embed, generate, rerank }) = app.pools.clone() {
             let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
             checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));
+            if let Some(rerank) = rerank {
+                checks.push(Check::new("reranking", move || stopped(rerank.serving())));
+            }
             match generate {
                 Some(Generation::Pool(pool)) => {
                     checks.push(Check::new("generation", move || stopped(pool.serving())));
@@ -164,6 +171,8 @@ pub struct Pools {
     pub embed: PoolEmbed,
     /// What generates, where a generation model is configured.
     pub generate: Option<Generation>,
+    /// The pool of the cross-encoder, where one is configured.
+    pub rerank: Option<PoolRerank>,
 }
 
 /// What generates.
@@ -222,7 +231,8 @@ impl App {
         store.record_key_uses(&audit, policy.rules().version())?;
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
         let generate = generation(&config, random.as_ref(), &metrics)?;
-        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate };
+        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate, rerank: reranking(&config)? };
+        let rerank = pools.rerank.clone().map(|pool| Arc::new(pool) as Arc<dyn Rerank>);
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.as_ref().map(Generation::port);
         let model = generate.as_ref().map(|model| model.identity());
@@ -232,8 +242,21 @@ impl App {
         let identity =
             Identity::new(accounts, gate.clone(), &config, sessions.clone(), Arc::clone(&clock), metrics.clone());
         let (pools, tenants) = (Some(pools), BTreeMap::new());
-        let mut app =
-            Self { config, clock, random, store, identity, sessions, gate, metrics, embed, generate, pools, tenants };
+        let mut app = Self {
+            config,
+            clock,
+            random,
+            store,
+            identity,
+            sessions,
+            gate,
+            metrics,
+            embed,
+            generate,
+            rerank,
+            pools,
+            tenants,
+        };
         app.open_tenants(trial.guardrail)?;
         Ok(app)
     }
@@ -434,7 +457,19 @@ pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbe
     Ok(PoolEmbed::new(pool, patience))
 }
 
-/// How the embedding pool is laid out.
+/// Verifies and loads the configured cross-encoder.
+fn reranking(config: &Config) -> anyhow::Result<Option<PoolRerank>> {
+    let name = &config.models.rerank;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let mend = || format!("the reranking model `{name}` cannot be used: see `cloister model verify {name}`");
+    let verified = registry(config)?.verify(name).with_context(mend)?;
+    let pool = RerankPool::start(verified, &embedding_options(config)).with_context(mend)?;
+    Ok(Some(PoolRerank::new(pool, BATCH_PATIENCE)))
+}
+
+/// How the embedding pool, and that of the cross-encoder, are laid out.
 pub fn embedding_options(config: &Config) -> PoolOptions {
     PoolOptions { queue: config.models.embed_queue, threads: config.models.threads, ..PoolOptions::default() }
 }

@@ -69,6 +69,7 @@ fn models(config: &Config) -> Vec<Finding> {
     let wanted = [
         (Some(&config.models.embed), wiring::embedding_options(config)),
         (generate, wiring::generation_options(config)),
+        (Some(&config.models.rerank), wiring::embedding_options(config)),
     ];
     let wanted = wanted.into_iter().filter_map(|(name, options)| Some((name?, options)));
     for (name, options) in wanted.filter(|(name, _)| !name.is_empty()) {

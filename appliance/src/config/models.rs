@@ -17,9 +17,12 @@ pub struct Models {
     /// The generation model, by its name in the registry. Leave it empty to answer from curated pairs and quotations alone.
     /// Default: `smollm2-135m-instruct`.
     pub generate: String,
+    /// A cross-encoder, by its name in the registry, for `/v1/rerank`. Leave it empty to order by the likeness of embeddings.
+    /// Default: none.
+    pub rerank: String,
     /// Threads that each model computes with. 0 takes as many as the machine has cores. Default: 0.
     pub threads: usize,
-    /// Requests that may wait for the embedding model; more are answered 429 with `Retry-After`. Default: 256.
+    /// Requests that may wait for the embedding model, and as many for the cross-encoder; more are answered 429 with `Retry-After`. Default: 256.
     pub embed_queue: usize,
     /// Requests that may wait for the generation model; more are answered 429 with `Retry-After`. Default: 64.
     pub generate_queue: usize,
@@ -39,6 +42,7 @@ impl Default for Models {
             folder: None,
             embed: "all-minilm-l6-v2".to_owned(),
             generate: "smollm2-135m-instruct".to_owned(),
+            rerank: String::new(),
             threads: 0,
             embed_queue: 256,
             generate_queue: 64,

@@ -122,14 +122,19 @@ const MOST_TEXT_BYTES: usize = 64 * 1024;
 /// Most bytes of all texts of one request.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
+/// Refuses more text than is read at once, naming the field that it came in.
+pub(super) fn bounded<'a>(texts: impl Iterator<Item = &'a String>, field: &'static str) -> Result<(), Stop> {
+    let (longest, all) = texts.map(String::len).fold((0, 0), |(longest, all), bytes| (longest.max(bytes), all + bytes));
+    if longest <= MOST_TEXT_BYTES && all <= MOST_BYTES {
+        return Ok(());
+    }
+    let message = format!("a text may have {MOST_TEXT_BYTES} bytes and all of them {MOST_BYTES}: send less at once");
+    Err(Stop::invalid(field, message))
+}
+
 /// Embeds, refusing what the model would not see whole. Returns the vectors and the tokens read.
 pub(super) async fn vectors(embed: Arc<dyn Embed>, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, usize), Stop> {
-    let longest = texts.iter().map(String::len).max().unwrap_or(0);
-    if longest > MOST_TEXT_BYTES || texts.iter().map(String::len).sum::<usize>() > MOST_BYTES {
-        let message =
-            format!("a text may have {MOST_TEXT_BYTES} bytes and all of them {MOST_BYTES}: send less at once");
-        return Err(Stop::invalid("input", message));
-    }
+    bounded(texts.iter(), "input")?;
     blocking(move || {
         let identity = embed.identity();
         let mut sum = 0;

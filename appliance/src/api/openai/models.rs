@@ -65,5 +65,7 @@ fn usable(app: &App, permit: &Permit) -> Vec<Value> {
     let raw = raw.map(|model| shown(&model.identity().name, "cloister", "generate"));
     let embedder =
         (may(Action::Embed) || may(Action::Rerank)).then(|| shown(&app.embed.identity().name, "cloister", "embed"));
-    assistant.into_iter().chain(raw).chain(embedder).collect()
+    let reranker = app.rerank.as_ref().filter(|_| may(Action::Rerank));
+    let reranker = reranker.map(|model| shown(&model.identity().name, "cloister", "rerank"));
+    assistant.into_iter().chain(raw).chain(embedder).chain(reranker).collect()
 }

@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse};
+use cloister_knowledge::EmbedIdentity;
 use cloister_terms::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::embeddings::{known, outcome, vectors};
+use super::embeddings::{bounded, known, outcome, vectors};
 use crate::{
     api::{body::Body, call, salt},
     governed::governed,
     identity::Caller,
-    pipeline::{Priority, Stop, cosine},
+    pipeline::{
+        Failure, Priority, Rerank, Stop, cosine,
+        knowledge::blocking,
+        rerank::{Asking, RerankError},
+    },
     wiring::App,
 };
 
 /// Documents to be ordered.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RerankRequest {
-    /// The embedding model, or nothing.
+    /// The cross-encoder where one is configured, else the embedding model; or nothing.
     pub model: Option<String>,
     /// What they are measured against.
     pub query: String,
@@ -38,7 +43,7 @@ const MOST_DOCUMENTS: usize = 1000;
 
 /// Rerank
 #[utoipa::path(post, path = "/v1/rerank", tag = "openai", request_body = RerankRequest,
-    responses((status = 200, description = "Results, best first; `relevance_score` is the cosine of the embeddings, 0 to 1"),
+    responses((status = 200, description = "Results, best first; `relevance_score` is the cross-encoder's, or else the cosine of the embeddings, 0 to 1"),
         (status = 400, description = "What cannot be honoured, by name"), (status = 429, description = "Queue full; see Retry-After")))]
 pub(crate) async fn rerank(
     State(app): State<Arc<App>>,
@@ -47,18 +52,14 @@ pub(crate) async fn rerank(
 ) -> Result<impl IntoResponse, Stop> {
     let call = call(&caller, Action::Rerank);
     governed(&app.gate, &caller, call, async |_permit| {
-        let identity = app.embed.identity();
-        if let Some(model) = &request.model {
-            known(model, &identity)?;
-        }
         let documents = texts(&request)?;
-        let told: Vec<String> = std::iter::once(request.query.clone()).chain(documents.iter().cloned()).collect();
-        let (vectors, tokens) = vectors(app.embed_for(salt(&caller), Priority::Batch), told).await?;
-        let Some((query, vectors)) = vectors.split_first() else {
-            return Err(Stop::internal("reranking", "the embedding model returned nothing"));
+        let who = Asking { salt: salt(&caller), priority: Priority::Batch };
+        let told = (request.model.as_deref(), request.query.clone(), documents.clone());
+        let (identity, scores, tokens) = match &app.rerank {
+            Some(model) => judged(Arc::clone(model), told, who).await?,
+            None => likened(&app, told, who).await?,
         };
-        let mut scored: Vec<(usize, f32)> =
-            vectors.iter().map(|vector| cosine(query, vector).clamp(0.0, 1.0)).enumerate().collect();
+        let mut scored: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
         scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         scored.truncate(request.top_n.unwrap_or(usize::MAX));
         let results: Vec<Value> = scored
@@ -73,6 +74,48 @@ pub(crate) async fn rerank(
         Ok((Json(reply), outcome(identity, documents.len(), tokens)))
     })
     .await
+}
+
+/// Which model, what it says by document, and the tokens that it read.
+type Scored = (EmbedIdentity, Vec<f32>, usize);
+
+/// What is asked: the model by name, the query, the documents.
+type Told<'a> = (Option<&'a str>, String, Vec<String>);
+
+/// By a cross-encoder.
+async fn judged(model: Arc<dyn Rerank>, (named, query, documents): Told<'_>, who: Asking) -> Result<Scored, Stop> {
+    let name = model.identity();
+    // Faces name models alike; of a cross-encoder there are no dimensions.
+    let identity = EmbedIdentity { name: name.name, sha256: name.sha256, dimensions: 1, max_tokens: 0 };
+    if let Some(named) = named {
+        known(named, &identity)?;
+    }
+    bounded(std::iter::once(&query).chain(&documents), "documents")?;
+    let told = identity.name.clone();
+    let found = blocking(move || match model.rerank(&query, &documents, who) {
+        Ok(found) if found.scores.len() == documents.len() => Ok(found),
+        Ok(_) => Err(Stop::internal("reranking", "the reranking model returned too little")),
+        Err(RerankError::Busy { retry_after }) => Err(Stop::busy("reranking", retry_after)),
+        Err(RerankError::TooLong { tokens, limit }) => Err(Failure::TooLong { model: told, tokens, limit }.into()),
+        Err(fault) => Err(Stop::internal("reranking", fault)),
+    })
+    .await?;
+    Ok((identity, found.scores, found.tokens))
+}
+
+/// By the likeness of embeddings.
+async fn likened(app: &App, (named, query, documents): Told<'_>, who: Asking) -> Result<Scored, Stop> {
+    let identity = app.embed.identity();
+    if let Some(named) = named {
+        known(named, &identity)?;
+    }
+    let told: Vec<String> = std::iter::once(query).chain(documents).collect();
+    let (vectors, tokens) = vectors(app.embed_for(who.salt, who.priority), told).await?;
+    let Some((query, vectors)) = vectors.split_first() else {
+        return Err(Stop::internal("reranking", "the embedding model returned nothing"));
+    };
+    let scores = vectors.iter().map(|vector| cosine(query, vector).clamp(0.0, 1.0)).collect();
+    Ok((identity, scores, tokens))
 }
 
 fn texts(request: &RerankRequest) -> Result<Vec<String>, Stop> {

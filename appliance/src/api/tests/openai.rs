@@ -1,10 +1,14 @@
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use cloister_governance::policy::Policy;
 use cloister_terms::Role;
 use serde_json::{Value, json};
 
-use super::site::Site;
-use crate::pipeline::{model::Constraint, scripted::Script};
+use super::site::{LONGEST, Site};
+use crate::{
+    config::Config,
+    pipeline::{model::Constraint, scripted::Script},
+};
 
 fn chat(model: &str, question: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": question}]})
@@ -253,6 +257,33 @@ async fn documents_are_ordered_at_every_address_where_clients_look() {
     for (field, value) in [("documents", json!([])), ("documents", json!([5])), ("query", json!(""))] {
         let reply = site.post(Role::Service, "/v1/rerank", &with(request.clone(), field, value)).await;
         assert_eq!(reply.json()["error"]["param"], json!(field));
+    }
+}
+
+#[tokio::test]
+async fn documents_are_ordered_by_the_cross_encoder_where_one_is_configured() {
+    let mut config = Config::default();
+    config.models.rerank = LONGEST.to_owned();
+    let site = Site::configured(config, Policy::built_in(), vec![]);
+    let request = json!({"model": LONGEST, "query": "insulin pens",
+        "documents": ["insulin pens", "no word of it but long", "pens"]});
+    let reply = site.post(Role::Service, "/v1/rerank", &request).await.json();
+    let order: Vec<&Value> = reply["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
+    assert_eq!(order, [1, 0, 2], "{reply}");
+    assert_eq!((&reply["model"], &reply["usage"]["total_tokens"]), (&json!(LONGEST), &json!(6 + 9)));
+    let records = site.app.gate.audit.since(0, 1000).unwrap();
+    assert!(format!("{records:?}").contains(&"22".repeat(32)), "the record names the model");
+    let models = site.get(Role::Service, "/v1/models").await;
+    assert!(models.text.contains(r#"{"task":"rerank"}"#), "{}", models.text);
+    for (field, value, status) in [
+        // The embedding model does not do it any more.
+        ("model", json!("counting"), StatusCode::NOT_FOUND),
+        ("query", json!("a busy queue"), StatusCode::TOO_MANY_REQUESTS),
+        ("query", json!("one two three four five six seven eight nine"), StatusCode::BAD_REQUEST),
+        ("documents", json!(["x".repeat(65 * 1024)]), StatusCode::BAD_REQUEST),
+    ] {
+        let reply = site.post(Role::Service, "/v1/rerank", &with(request.clone(), field, value)).await;
+        assert_eq!(reply.status, status, "{field}: {}", reply.text);
     }
 }
 

@@ -30,7 +30,9 @@ use crate::{
     governed::Gate,
     identity::{Identity, cookie},
     pipeline::{
-        Generate,
+        Generate, Rerank,
+        model::ModelName,
+        rerank::{Asking, Relevances, RerankError},
         scripted::{Script, Scripted},
     },
     session::Sessions,
@@ -144,6 +146,7 @@ impl Site {
             metrics: metrics.clone(),
             embed: Arc::new(Counting),
             generate: Some(Arc::clone(&model) as Arc<dyn Generate>),
+            rerank: (config.models.rerank == LONGEST).then(|| Arc::new(Longest) as Arc<dyn Rerank>),
             pools: None,
             tenants: BTreeMap::new(),
             config,
@@ -286,6 +289,30 @@ fn fill_library(library: &Library) {
         let source = Source { name: name.to_owned(), bytes: text.as_bytes().to_vec() };
         let parser = InProcess::default();
         library.ingest(&collection.parse().unwrap(), &source, &BTreeMap::new(), &parser).unwrap();
+    }
+}
+
+/// Configured by this name, a cross-encoder that plays its part.
+pub(super) const LONGEST: &str = "longest";
+
+/// The more words a text has, the better it answers. A query of more than eight words is too long.
+struct Longest;
+
+impl Rerank for Longest {
+    fn identity(&self) -> ModelName {
+        ModelName { name: LONGEST.to_owned(), sha256: "22".repeat(32) }
+    }
+
+    fn rerank(&self, query: &str, texts: &[String], _who: Asking) -> Result<Relevances, RerankError> {
+        let words = |text: &str| text.split_whitespace().count();
+        if query.contains("busy queue") {
+            return Err(RerankError::Busy { retry_after: std::time::Duration::from_millis(1500) });
+        }
+        if words(query) > 8 {
+            return Err(RerankError::TooLong { tokens: words(query), limit: 8 });
+        }
+        let scores = texts.iter().map(|text| 1.0 - 1.0 / (1.0 + words(text) as f32)).collect();
+        Ok(Relevances { scores, tokens: texts.iter().map(|text| words(query) + words(text)).sum() })
     }
 }
 
