@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::Strength,
     detect::Pattern,
-    redact::{Action, EntityRule, Policy, PolicyError},
+    redact::{Action, EntityRule, Policy, PolicyError, Side},
 };
 
 pub use word::Words;
@@ -135,6 +135,12 @@ pub struct Topic {
     /// Default: 0.6. Measure it on questions of one's own: what is near differs with the embedding model.
     #[serde(default = "likeness")]
     pub likeness: f32,
+    /// Whether it is refused in what a caller says. Default: true.
+    #[serde(default = "yes")]
+    pub input: bool,
+    /// Whether it is kept out of answers. Default: true.
+    #[serde(default = "yes")]
+    pub output: bool,
 }
 
 /// What is done about a topic.
@@ -147,6 +153,15 @@ pub enum TopicKind {
 }
 
 impl Topic {
+    /// Whether it is looked for on that side of an answer.
+    #[must_use]
+    pub const fn is_denied(&self, side: Side) -> bool {
+        match side {
+            Side::Input => self.input,
+            Side::Evidence | Side::Output => self.output,
+        }
+    }
+
     /// The texts that a text is compared with: the definition, then the examples.
     pub fn told(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.definition.as_str()).chain(self.examples.iter().map(String::as_str))
@@ -174,6 +189,10 @@ const fn anonymize() -> Action {
 
 const fn least() -> f32 {
     0.4
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn likeness() -> f32 {

@@ -132,8 +132,8 @@ impl Guarding {
         let looked_for = if input { document.words.input } else { document.words.output };
         let words = if looked_for { document.words.found(&read) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        let topics = match self.guardrail.has_topics() {
-            true => self.guardrail.about(&vectors(&self.embed, &read).await?),
+        let topics = match self.guardrail.has_topics(side) {
+            true => self.guardrail.about(&vectors(&self.embed, &read).await?, side),
             false => Vec::new(),
         };
         let attack = input.then(|| self.attack(&read)).flatten();

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use cloister_governance::audit;
-use cloister_guardrails::{document::Document, split};
+use cloister_guardrails::{document::Document, redact::Side, split};
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
@@ -97,13 +97,13 @@ impl Guardrail {
         audit::Guardrail { name, version, sha256 }
     }
 
-    /// Whether it holds a text against topics.
-    pub(crate) fn has_topics(&self) -> bool {
-        !self.topics.is_empty()
+    /// Whether it holds a text of that side against topics.
+    pub(crate) fn has_topics(&self, side: Side) -> bool {
+        self.document.topics.iter().any(|topic| topic.is_denied(side))
     }
 
-    /// The topics that a text with these vectors, one a window, is about.
-    pub(crate) fn about(&self, windows: &[Vec<f32>]) -> Vec<About> {
+    /// The topics, denied on that side, that a text with these vectors, one a window, is about.
+    pub(crate) fn about(&self, windows: &[Vec<f32>], side: Side) -> Vec<About> {
         // What is no number is near: it cannot be judged.
         let near =
             |window: &[f32], told: &[f32]| Some(cosine(window, told)).filter(|near| !near.is_nan()).unwrap_or(1.0);
@@ -113,7 +113,7 @@ impl Guardrail {
         };
         let likenesses = self.topics.iter().map(nearest).zip(&self.document.topics).enumerate();
         likenesses
-            .filter(|(_, (likeness, topic))| *likeness >= topic.likeness)
+            .filter(|(_, (likeness, topic))| topic.is_denied(side) && *likeness >= topic.likeness)
             .map(|(topic, (likeness, _))| About { topic, likeness })
             .collect()
     }
@@ -123,10 +123,10 @@ impl Guardrail {
         if self.document.words.input && !self.document.words.found(question).is_empty() {
             return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
         }
-        if !self.has_topics() {
+        if !self.has_topics(Side::Input) {
             return Ok(());
         }
-        let about = self.about(&vectors(embed, question).await?);
+        let about = self.about(&vectors(embed, question).await?, Side::Input);
         let nearest = about.iter().map(|about| about.likeness).reduce(f32::max);
         nearest.map_or(Ok(()), |likeness| {
             Err(self.refusal(
@@ -141,11 +141,11 @@ impl Guardrail {
     /// Which of some texts that an answer may rest on are about a denied topic. Every unit of an answer is borne by such a text, so what is
     /// kept out here is not said.
     pub(super) async fn denies(&self, embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<bool>, Stop> {
-        if !self.has_topics() {
+        if !self.has_topics(Side::Output) {
             return Ok(vec![false; texts.len()]);
         }
         let vectors = embedded(embed, texts).await?;
-        Ok(vectors.iter().map(|windows| !self.about(windows).is_empty()).collect())
+        Ok(vectors.iter().map(|windows| !self.about(windows, Side::Output).is_empty()).collect())
     }
 
     /// Whether a part of an answer holds a word that is not said.
@@ -218,6 +218,21 @@ mod tests {
         let text = "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
         let topics = vec![Topic { vectors: vec![vec![f32::NAN]] }];
         let guardrail = Guardrail { document: Document::read(text).unwrap(), topics, ..Guardrail::default() };
-        assert_eq!(guardrail.about(&[vec![1.0]]), [About { topic: 0, likeness: 1.0 }]);
+        assert_eq!(guardrail.about(&[vec![1.0]], Side::Input), [About { topic: 0, likeness: 1.0 }]);
+    }
+
+    #[test]
+    fn a_topic_is_looked_for_on_its_own_sides_alone() {
+        for (input, output) in [(true, false), (false, true), (false, false)] {
+            let text = format!(
+                "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\ninput = {input}\noutput = {output}\n"
+            );
+            let topics = vec![Topic { vectors: vec![vec![1.0]] }];
+            let guardrail = Guardrail { document: Document::read(&text).unwrap(), topics, ..Guardrail::default() };
+            for (side, denied) in [(Side::Input, input), (Side::Evidence, output), (Side::Output, output)] {
+                assert_eq!(guardrail.has_topics(side), denied);
+                assert_eq!(!guardrail.about(&[vec![1.0]], side).is_empty(), denied, "{side:?}");
+            }
+        }
     }
 }

@@ -103,8 +103,9 @@ pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Res
         norm_bias: true,
     };
     let mut builder = Builder::new(plan, embeddings, first, None, super::threads(options)?, options);
+    let fused = tensors.has("blk.0.attn_qkv.weight");
     for layer in 0..numbers.layers {
-        builder.push(tensors.parts(&if gguf { gguf_names(layer) } else { names(layer) }, sides)?)?;
+        builder.push(tensors.parts(&if gguf { gguf_names(layer, fused) } else { names(layer) }, sides)?)?;
     }
     super::finish(builder, model, numbers.positions, || head(&mut tensors, width, gguf, roberta))
 }
@@ -121,10 +122,11 @@ fn names(layer: usize) -> Names {
     }
 }
 
-fn gguf_names(layer: usize) -> Names {
+/// Some converters write queries, keys and values into one tensor.
+fn gguf_names(layer: usize, fused: bool) -> Names {
     let name = |part: &str| format!("blk.{layer}.{part}");
     Names {
-        qkv: ["attn_q", "attn_k", "attn_v"].map(name).to_vec(),
+        qkv: if fused { vec![name("attn_qkv")] } else { ["attn_q", "attn_k", "attn_v"].map(name).to_vec() },
         attended: name("attn_output"),
         attention_norm: Some(name("attn_output_norm")),
         inner: vec![name("ffn_up")],

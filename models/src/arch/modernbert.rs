@@ -65,6 +65,7 @@ struct RopeOf {
 struct Traits {
     /// Bases of the ropes: of layers that see everything, and of the others.
     bases: [f64; 2],
+    curve: Curve,
     /// Whether a layer sees everything.
     whole: Vec<bool>,
     /// How many positions the others see on either side.
@@ -75,6 +76,15 @@ struct Traits {
     head_bias: bool,
 }
 
+/// The curve of the gate, by its name.
+fn curve(name: Option<&str>) -> Result<Curve, String> {
+    match name {
+        None | Some("gelu") => Ok(Curve::Gelu),
+        Some("silu") => Ok(Curve::Silu),
+        Some(name) => Err(format!("hidden_activation `{name}` is not supported yet; gelu and silu are")),
+    }
+}
+
 /// Which layers see everything: every so many one, the first one included.
 fn every(layers: usize, every: usize) -> Vec<bool> {
     (0..layers).map(|layer| layer.is_multiple_of(every.max(1))).collect()
@@ -82,9 +92,7 @@ fn every(layers: usize, every: usize) -> Vec<bool> {
 
 impl Config {
     fn check(&self) -> Result<Traits, LoadError> {
-        if let Some(name) = self.hidden_activation.as_deref().filter(|name| *name != "gelu") {
-            return Err(refused(format!("hidden_activation `{name}` is not supported yet, gelu is")));
-        }
+        let curve = curve(self.hidden_activation.as_deref()).map_err(refused)?;
         let mut bases = [self.global_rope_theta.unwrap_or(160_000.0), self.local_rope_theta.unwrap_or(10_000.0)];
         if let Some(ropes) = &self.rope_parameters {
             let kinds = [&ropes.full_attention, &ropes.sliding_attention];
@@ -103,6 +111,7 @@ impl Config {
         };
         Ok(Traits {
             bases,
+            curve,
             whole,
             reach: self.local_attention / 2,
             attention_bias: self.attention_bias,
@@ -166,7 +175,7 @@ pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Res
         heads: numbers.heads,
         epsilon: numbers.epsilon,
         order: Order::Before,
-        feed: Feed::Gated(Curve::Gelu),
+        feed: Feed::Gated(traits.curve),
         ropes: traits.bases.map(rope).into(),
     };
     let embeddings = Embeddings::new(width, words, Vec::new(), Vec::new());
@@ -186,33 +195,49 @@ pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Res
     }
     let epsilon = numbers.epsilon;
     super::finish(builder, model, numbers.positions, || {
-        let config: ClassifierConfig = config::read(model)?;
-        head_of(&mut tensors, width, &config, traits.head_bias, epsilon)
+        let (pooling, names) = if gguf {
+            (pooling_of(&tensors)?, ["cls", "cls.norm", "cls.output"])
+        } else {
+            (config::read::<ClassifierConfig>(model)?.pooling()?, ["head.dense", "head.norm", "classifier"])
+        };
+        Ok((pooling, head_of(&mut tensors, names, width, traits.head_bias, epsilon)?))
     })
 }
 
-/// What transformers calls `ModernBertForSequenceClassification`.
+/// What transformers calls `ModernBertForSequenceClassification`: a layer, its normalisation, and the last one.
 fn head_of(
     tensors: &mut Tensors,
+    [dense, norm, last]: [&str; 3],
     width: usize,
-    config: &ClassifierConfig,
     bias: bool,
     epsilon: f32,
-) -> Result<(Pooling, Head), LoadError> {
-    let pooling = match config.classifier_pooling.as_deref() {
-        None | Some("cls") => Pooling::Cls,
-        Some("mean") => Pooling::Mean,
-        Some(name) => {
-            return Err(refused(format!("classifier_pooling `{name}` is not supported yet, cls and mean are")));
-        }
-    };
-    if let Some(name) = config.classifier_activation.as_deref().filter(|name| *name != "gelu") {
-        return Err(refused(format!("classifier_activation `{name}` is not supported yet, gelu is")));
-    }
-    let weights = tensors.head("head.dense", width, width, bias)?;
-    let norm = Some((tensors.head_scale("head.norm", width)?, epsilon));
+) -> Result<Head, LoadError> {
+    let weights = tensors.head(dense, width, width, bias)?;
+    let norm = Some((tensors.head_scale(norm, width)?, epsilon));
     let dense = Dense { weights, curve: DenseCurve::Gelu, norm };
-    Ok((pooling, Head { dense: Some(dense), last: tensors.head("classifier", 1, width, true)? }))
+    Ok(Head { dense: Some(dense), last: tensors.head(last, 1, width, true)? })
+}
+
+/// What the head of a file in GGUF reads: the mean where it does not say.
+fn pooling_of(tensors: &Tensors) -> Result<Pooling, LoadError> {
+    match tensors.header().and_then(|header| header.unsigned("modern-bert.classifier.pooling_type")) {
+        None | Some(1) => Ok(Pooling::Mean),
+        Some(2) => Ok(Pooling::Cls),
+        Some(other) => Err(tensors.malformed(format!("classifier.pooling_type {other} is not supported yet"))),
+    }
+}
+
+impl ClassifierConfig {
+    fn pooling(&self) -> Result<Pooling, LoadError> {
+        if let Some(name) = self.classifier_activation.as_deref().filter(|name| *name != "gelu") {
+            return Err(refused(format!("classifier_activation `{name}` is not supported yet, gelu is")));
+        }
+        match self.classifier_pooling.as_deref() {
+            None | Some("cls") => Ok(Pooling::Cls),
+            Some("mean") => Ok(Pooling::Mean),
+            Some(name) => Err(refused(format!("classifier_pooling `{name}` is not supported yet, cls and mean are"))),
+        }
+    }
 }
 
 /// Files in GGUF hold no biases, and every third layer sees everything.
@@ -224,8 +249,10 @@ fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
     let base = |key: &str, default| keys.float(key).map(|base| base.unwrap_or(default)).map_err(malformed);
     let bases = [base("rope.freq_base", 160_000.0)?, base("rope.freq_base_swa", 10_000.0)?];
     let window = keys.number("attention.sliding_window", 1 << 20).map_err(malformed)?;
+    let named = keys.header.text(&keys.key("hidden_activation"));
     let traits = Traits {
         bases,
+        curve: curve(named).map_err(malformed)?,
         whole: every(numbers.layers, 3),
         reach: window / 2,
         attention_bias: false,

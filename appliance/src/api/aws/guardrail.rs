@@ -107,6 +107,8 @@ struct Asked {
     side: Side,
     guarded: Vec<Phi<String>>,
     against: Against,
+    /// Characters of all texts, those that are not guarded included.
+    total: usize,
     full: bool,
 }
 
@@ -161,7 +163,7 @@ impl ApplyGuardrailRequest {
             ));
         }
         let against = Against { source: Phi::new(source.join("\n")), query: Phi::new(query.join("\n")) };
-        Ok(Asked { side, guarded, against, full })
+        Ok(Asked { side, guarded, against, total: characters, full })
     }
 }
 
@@ -194,7 +196,7 @@ fn shown(guarding: &Guarding, asked: &Asked, assessed: &[Assessment], began: Ins
         "sensitiveInformationPolicyFreeUnits": 0,
         "contextualGroundingPolicyUnits": if asked.against.source.expose().is_empty() { 0 } else { units },
     });
-    let coverage = json!({"textCharacters": {"guarded": characters, "total": characters}});
+    let coverage = json!({"textCharacters": {"guarded": characters, "total": asked.total}});
     let told = |assessment: &Assessment| {
         let mut shown = policies(guarding, asked.full, assessment);
         let metrics = json!({

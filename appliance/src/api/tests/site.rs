@@ -125,7 +125,7 @@ impl Site {
         // The clock stands still: what is spent does not come back, and long tests spend much.
         config.limits.burst = 100_000;
         let assistant = Tenant { assistant: Some("pharmacy".to_owned()), ..Tenant::default() };
-        config.tenants.insert("larkfield".parse().unwrap(), assistant);
+        config.tenants.entry("larkfield".parse().unwrap()).or_insert(assistant);
         config.tenants.insert("riverside".parse().unwrap(), Tenant::default());
         let metrics = Metrics::new();
         let model = Arc::new(Scripted::new(scripts));

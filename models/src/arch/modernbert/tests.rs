@@ -58,6 +58,9 @@ fn gguf_name(name: &str) -> String {
         ("mlp.Wi", "ffn_up"),
         ("mlp.Wo", "ffn_down"),
         ("mlp_norm", "ffn_norm"),
+        ("head.dense", "cls"),
+        ("head.norm", "cls.norm"),
+        ("classifier", "cls.output"),
     ]
     .iter()
     .fold(name.to_owned(), |name, (from, to)| name.replace(from, to))
@@ -88,18 +91,14 @@ fn the_layers_and_ropes_of_a_newer_config_are_read() {
     for (from, to, word) in [
         ("\"rope_type\":\"default\"", "\"rope_type\":\"yarn\"", "yarn"),
         ("\"full_attention\",\"sliding_attention\",", "\"full_attention\",", "layer_types"),
-        ("\"hidden_activation\":\"gelu\"", "\"hidden_activation\":\"silu\"", "silu"),
+        ("\"hidden_activation\":\"gelu\"", "\"hidden_activation\":\"relu\"", "relu"),
     ] {
         let refusal = vectors(&newer.replace(from, to)).err().unwrap().to_string();
         assert!(refusal.contains(word), "{refusal}");
     }
 }
 
-#[test]
-fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit() {
-    let batch = sequences(64);
-    let (_folder, model, _) = directory(&config(), &small().tensors("", &[]), &[]).unwrap();
-    let expected = load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap();
+fn header(pooling: u32) -> Vec<(&'static str, Scalar)> {
     let mut values = vocabulary();
     values.extend([
         ("general.architecture", Scalar::Text("modern-bert".to_owned())),
@@ -111,10 +110,23 @@ fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit() {
         ("modern-bert.attention.layer_norm_epsilon", Scalar::Float(1e-5)),
         ("modern-bert.attention.sliding_window", Scalar::Unsigned(16)),
         ("modern-bert.rope.freq_base", Scalar::Float(160_000.0)),
-        ("modern-bert.pooling_type", Scalar::Unsigned(1)),
+        ("modern-bert.pooling_type", Scalar::Unsigned(pooling)),
     ]);
-    let (_folder, model, _) = gguf_file(&small().gguf(&values, |name| (gguf_name(name), 0))).unwrap();
-    assert_eq!(load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap(), expected);
+    values
+}
+
+#[test]
+fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit_with_either_curve() {
+    let batch = sequences(64);
+    for curve in ["gelu", "silu"] {
+        let config = config().replace("\"gelu\"", &format!("\"{curve}\""));
+        let (_folder, model, _) = directory(&config, &small().tensors("", &[]), &[]).unwrap();
+        let expected = load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap();
+        let mut values = header(1);
+        values.push(("modern-bert.hidden_activation", Scalar::Text(curve.to_owned())));
+        let (_folder, model, _) = gguf_file(&small().gguf(&values, |name| (gguf_name(name), 0))).unwrap();
+        assert_eq!(load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap(), expected);
+    }
 }
 
 #[test]
@@ -137,11 +149,17 @@ fn a_cross_encoder_scores_by_its_head_whatever_its_pooling() {
         let expected = normalised.zip(last).map(|(x, weight)| x * weight).sum::<f32>() + bias[0];
         let head = r#"{"architectures":["ModernBertForSequenceClassification"],"num_labels":1,"classifier_pooling":"POOLING","#;
         let config = config().replacen('{', &head.replace("POOLING", pooling), 1);
-        let (_folder, model, manifest) = directory(&config, &small.tensors("model.", &HEADS), &[]).unwrap();
-        assert_eq!(manifest.task, Task::Rerank);
-        for (precision, within) in WITHIN {
-            let mut model = load(&model, &options(1, precision)).unwrap();
-            near(&model.encode(std::slice::from_ref(&sequence)).unwrap()[0], &[expected], within * 10.0);
+        let mut values = header(4);
+        let kind = if pooling == "cls" { 2 } else { 1 };
+        values.push(("modern-bert.classifier.pooling_type", Scalar::Unsigned(kind)));
+        let gguf = gguf_file(&small.gguf(&values, |name| (gguf_name(name), 0))).unwrap();
+        for model in [directory(&config, &small.tensors("model.", &HEADS), &[]).unwrap(), gguf] {
+            let (_folder, model, manifest) = model;
+            assert_eq!(manifest.task, Task::Rerank);
+            for (precision, within) in WITHIN {
+                let mut model = load(&model, &options(1, precision)).unwrap();
+                near(&model.encode(std::slice::from_ref(&sequence)).unwrap()[0], &[expected], within * 10.0);
+            }
         }
     }
 }
