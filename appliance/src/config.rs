@@ -42,7 +42,7 @@ pub use client_certificates::ClientCertificates;
 pub use complaint::{Complaint, ConfigError};
 pub use engine::Engine;
 pub use load::Loaded;
-pub use models::Models;
+pub use models::{Device, Models};
 pub use oidc::{Group, Oidc, SignedWith};
 pub use origin::{Origin, Setting};
 pub use policy::Policy;

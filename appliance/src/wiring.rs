@@ -19,14 +19,14 @@ use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
 };
-use cloister_models::{EmbedPool, GeneratePool, PoolOptions, Priority, Registry, RerankPool};
+use cloister_models::{Accelerator, EmbedPool, GeneratePool, PoolOptions, Priority, Registry, RerankPool};
 use cloister_terms::{Clock, Random, TenantId};
 use jiff::Timestamp;
 
 use crate::{
     batch::Desk,
     capture::{Means, Recorder, redaction::redacted},
-    config::Config,
+    config::{Config, Device},
     edge::{
         health::{Check, Readiness},
         metrics::Metrics,
@@ -482,6 +482,11 @@ pub fn generation_options(config: &Config) -> PoolOptions {
         threads: models.threads,
         context_tokens: models.context_tokens,
         sequences: models.sequences,
+        device: match models.device {
+            Device::Processor => Accelerator::None,
+            Device::Cuda => Accelerator::Cuda(0),
+            Device::Metal => Accelerator::Metal(0),
+        },
         ..PoolOptions::default()
     }
 }

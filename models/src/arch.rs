@@ -12,16 +12,18 @@ mod reader;
 pub(crate) mod shape;
 mod tensors;
 
+use candle_core::Device;
+
 use crate::chat::ChatTemplate;
 use crate::error::LoadError;
 use crate::fit::{Estimate, Machine};
-use crate::layers::decoder::Decoder;
 use crate::layers::encoder::{Builder, Encoder, Head, Readout};
 use crate::manifest::{FileKind, Pooling, Task};
-use crate::pool::PoolOptions;
 use crate::pool::generate::LoadedGenerator;
+use crate::pool::{Accelerator, PoolOptions};
 use crate::registry::Verified;
 use crate::task::embed::EncodeText;
+use crate::task::generate::StepTokens;
 use crate::tokenizer::{Tokens, from_gguf, token_text};
 use crate::weights::GgufFile;
 
@@ -147,16 +149,19 @@ pub(crate) fn load_generate(model: &Verified, options: &PoolOptions) -> Result<L
         )
     })?;
     let mut file = GgufFile::open(weights)?;
-    Estimate::of_header(&model.manifest().name, &file.header, options)
-        .map_err(|what| file.malformed(what))?
-        .carried_by(&Machine::here())?;
+    let estimate = Estimate::of_header(&model.manifest().name, &file.header, options);
+    let estimate = estimate.map_err(|what| file.malformed(what))?;
+    // A device has memory of its own, and says itself when it is full.
+    if options.device == Accelerator::None {
+        estimate.carried_by(&Machine::here())?;
+    }
     let tokens = from_gguf(&file.header)?;
     let template = template(model, &file)?;
     let model = decoder(&model.manifest().architecture, &mut file, options)?;
-    Ok(LoadedGenerator { model: Box::new(model), tokens, template })
+    Ok(LoadedGenerator { model, tokens, template })
 }
 
-fn decoder(architecture: &str, file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder, LoadError> {
+fn decoder(architecture: &str, file: &mut GgufFile, options: &PoolOptions) -> Result<Box<dyn StepTokens>, LoadError> {
     match architecture {
         "llama" => llama::load(file, options),
         "gemma3" => gemma3::load(file, options),
@@ -180,6 +185,18 @@ fn template(model: &Verified, file: &GgufFile) -> Result<Option<ChatTemplate>, L
     let token = |key: &str| token_text(&file.header, key);
     let (begin, end) = (token("tokenizer.ggml.bos_token_id"), token("tokenizer.ggml.eos_token_id"));
     Ok(source.map(|source| ChatTemplate::parse(source, begin, end)).transpose()?)
+}
+
+/// The device that the options name; `None` where our own kernels compute.
+fn device(options: &PoolOptions) -> Result<Option<Device>, LoadError> {
+    let refused = |name, error: candle_core::Error| LoadError::Device { name, what: error.to_string() };
+    match options.device {
+        Accelerator::None => Ok(None),
+        Accelerator::Cuda(at) => Device::new_cuda(at).map(Some).map_err(|error| refused("cuda", error)),
+        Accelerator::Metal(at) => Device::new_metal(at).map(Some).map_err(|error| refused("metal", error)),
+        #[cfg(test)]
+        Accelerator::Candle => Ok(Some(Device::Cpu)),
+    }
 }
 
 /// The threads that compute for one model.

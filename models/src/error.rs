@@ -45,6 +45,14 @@ pub enum LoadError {
     /// The machine is too small: how much is needed, and how much there is.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The device that was asked for cannot be used.
+    #[error("the device `{name}` cannot be used: {what}; build with `--features {name}` on a machine that has one")]
+    Device {
+        /// As the configuration names it.
+        name: &'static str,
+        /// candle's words.
+        what: String,
+    },
     /// The first computation failed.
     #[error("the model does not compute")]
     Step(#[from] StepError),

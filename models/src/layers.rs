@@ -2,6 +2,7 @@
 
 pub(crate) mod curve;
 pub(crate) mod decoder;
+pub(crate) mod device;
 pub(crate) mod encoder;
 pub(crate) mod linear;
 pub(crate) mod norm;

@@ -79,6 +79,23 @@ pub struct PoolOptions {
     pub precision: Precision,
     /// Which vector instructions a pool uses.
     pub instructions: Instructions,
+    /// What a generation pool computes on.
+    pub device: Accelerator,
+}
+
+/// What computes beside the processor. A build has what its features say; another is refused when a pool starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accelerator {
+    /// Nothing: our own kernels on the processor.
+    #[default]
+    None,
+    /// A processor of NVIDIA's, by its number.
+    Cuda(usize),
+    /// One of Apple's, by its number.
+    Metal(usize),
+    /// candle's own processor: what the tests hold the path of the others against.
+    #[cfg(test)]
+    Candle,
 }
 
 /// How exactly vectors are computed.
@@ -116,6 +133,7 @@ impl Default for PoolOptions {
             guesses: true,
             precision: Precision::default(),
             instructions: Instructions::default(),
+            device: Accelerator::default(),
         }
     }
 }

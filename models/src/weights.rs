@@ -6,8 +6,8 @@ pub(crate) mod safetensors;
 use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom};
 
-use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::LoadError;
 use crate::kernel::{Format, Matrix, Path, Team};
@@ -66,6 +66,28 @@ impl GgufFile {
             }
         };
         packed.map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
+    }
+
+    /// A weight matrix as candle multiplies with it, on a device. Floats of 32 and 16 bits are kept as such.
+    pub(crate) fn product(
+        &mut self,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        device: &Device,
+    ) -> Result<QMatMul, LoadError> {
+        let (kind, bytes) = self.bytes(name, &[outputs, inputs])?;
+        QStorage::from_data(Cow::Owned(bytes), device, kind)
+            .and_then(|storage| QMatMul::from_qtensor(QTensor::new(storage, (outputs, inputs))?))
+            .map_err(|error| self.malformed(format!("tensor `{name}` cannot be put on the device ({error})")))
+    }
+
+    /// The same as plain numbers, of 16 bits where the device is not a processor.
+    pub(crate) fn dense(&mut self, name: &str, shape: (usize, usize), device: &Device) -> Result<Tensor, LoadError> {
+        let numbers = self.numbers(name, &[shape.0, shape.1])?;
+        let kind = if device.is_cpu() { DType::F32 } else { DType::F16 };
+        Tensor::from_vec(numbers, shape, &Device::Cpu)
+            .and_then(|tensor| tensor.to_dtype(kind)?.to_device(device))
+            .map_err(|error| self.malformed(format!("tensor `{name}` cannot be put on the device ({error})")))
     }
 
     /// The numbers of a tensor, taken apart by candle.

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use cloister_models::{Registry, fit};
+use cloister_models::{Accelerator, Registry, fit};
 use serde_json::json;
 
 use super::{site, table};
@@ -82,7 +82,8 @@ fn models(config: &Config) -> Vec<Finding> {
         };
         findings.push(match fit::Estimate::of(&model, &options) {
             Ok(estimate) => {
-                estimates.push(estimate);
+                // What computes on a device takes the device's memory.
+                estimates.extend(Some(estimate).filter(|_| options.device == Accelerator::None));
                 Finding::good("models", format!("{name} {:.12}", model.identity().sha256))
             }
             Err(error) => Finding::bad("models", format!("{name}: {error}"), MEND),

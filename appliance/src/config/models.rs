@@ -20,6 +20,9 @@ pub struct Models {
     /// A cross-encoder, by its name in the registry, for `/v1/rerank`. Leave it empty to order by the likeness of embeddings.
     /// Default: none.
     pub rerank: String,
+    /// What the generation model computes on: `processor`, or `cuda` or `metal` where the program was built with that feature.
+    /// Embeddings are computed by the processor. Default: `processor`.
+    pub device: Device,
     /// Threads that each model computes with. 0 takes as many as the machine has cores. Default: 0.
     pub threads: usize,
     /// Requests that may wait for the embedding model, and as many for the cross-encoder; more are answered 429 with `Retry-After`. Default: 256.
@@ -36,6 +39,19 @@ pub struct Models {
     pub engine: Option<Engine>,
 }
 
+/// What a generation model computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The machine's processor.
+    #[default]
+    Processor,
+    /// NVIDIA's first graphics processor.
+    Cuda,
+    /// Apple's.
+    Metal,
+}
+
 impl Default for Models {
     fn default() -> Self {
         Self {
@@ -43,6 +59,7 @@ impl Default for Models {
             embed: "all-minilm-l6-v2".to_owned(),
             generate: "smollm2-135m-instruct".to_owned(),
             rerank: String::new(),
+            device: Device::Processor,
             threads: 0,
             embed_queue: 256,
             generate_queue: 64,

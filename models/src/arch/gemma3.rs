@@ -6,9 +6,9 @@
 use super::reader::{Positions, Reader, Shape, Traits, context};
 use crate::error::LoadError;
 use crate::kernel::rows::Curve;
-use crate::layers::decoder::Decoder;
 use crate::layers::rope::{Rope, Turning};
 use crate::pool::PoolOptions;
+use crate::task::generate::StepTokens;
 use crate::weights::GgufFile;
 
 /// Base of the rope of the layers that see a window; files do not say so either.
@@ -16,7 +16,7 @@ const LOCAL_BASE: f64 = 10_000.0;
 /// Layers of the 27B model, the one whose queries are scaled by width over heads instead of the length of a head.
 const LARGEST: usize = 62;
 
-pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder, LoadError> {
+pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Box<dyn StepTokens>, LoadError> {
     let mut reader = Reader::new(file, "gemma3", options)?;
     let shape = reader.shape()?;
     let context = context(&shape, options);

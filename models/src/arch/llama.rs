@@ -4,12 +4,12 @@
 
 use super::reader::{Reader, Traits, context, query_scale};
 use crate::error::LoadError;
-use crate::layers::decoder::Decoder;
 use crate::layers::rope::Pairs;
 use crate::pool::PoolOptions;
+use crate::task::generate::StepTokens;
 use crate::weights::GgufFile;
 
-pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder, LoadError> {
+pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Box<dyn StepTokens>, LoadError> {
     let mut reader = Reader::new(file, "llama", options)?;
     let shape = reader.shape()?;
     let context = context(&shape, options);

@@ -5,12 +5,12 @@
 
 use super::reader::{Positions, Reader, Shape, Traits, context, query_scale};
 use crate::error::LoadError;
-use crate::layers::decoder::Decoder;
 use crate::layers::rope::{Rope, Turning};
 use crate::pool::PoolOptions;
+use crate::task::generate::StepTokens;
 use crate::weights::GgufFile;
 
-pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Decoder, LoadError> {
+pub(super) fn load(file: &mut GgufFile, options: &PoolOptions) -> Result<Box<dyn StepTokens>, LoadError> {
     let mut reader = Reader::new(file, "phi3", options)?;
     let shape = reader.shape()?;
     let context = context(&shape, options);

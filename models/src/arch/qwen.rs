@@ -5,8 +5,8 @@
 
 use super::reader::{Reader, Traits, context, query_scale};
 use crate::error::LoadError;
-use crate::layers::decoder::Decoder;
 use crate::pool::PoolOptions;
+use crate::task::generate::StepTokens;
 use crate::weights::GgufFile;
 
 /// Which of them.
@@ -17,7 +17,7 @@ pub(super) enum Line {
     Three,
 }
 
-pub(super) fn load(file: &mut GgufFile, line: Line, options: &PoolOptions) -> Result<Decoder, LoadError> {
+pub(super) fn load(file: &mut GgufFile, line: Line, options: &PoolOptions) -> Result<Box<dyn StepTokens>, LoadError> {
     let (name, traits) = match line {
         Line::Two => ("qwen2", Traits { bias: true, ..Traits::PLAIN }),
         Line::Three => ("qwen3", Traits { head_norms: true, ..Traits::PLAIN }),

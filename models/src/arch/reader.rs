@@ -1,13 +1,17 @@
 //! What the language models read from GGUF have in common: how their numbers and layers are named. Names of keys and tensors are
 //! llama.cpp's.
 
+use candle_core::Device;
+
 use super::shape::Keys;
 use crate::error::LoadError;
 use crate::kernel::rows::Curve;
 use crate::kernel::{Matrix, Path, Team};
 use crate::layers::decoder::{Decoder, Layer, Plan, Weights};
+use crate::layers::device::{DeviceDecoder, Product};
 use crate::layers::rope::{Pairs, Rope, Turning};
 use crate::pool::PoolOptions;
+use crate::task::generate::StepTokens;
 use crate::weights::GgufFile;
 
 pub(super) use super::shape::Shape;
@@ -17,8 +21,45 @@ pub(super) struct Reader<'a> {
     pub(super) file: &'a mut GgufFile,
     /// What its keys start with.
     name: &'static str,
-    pub(super) path: Path,
-    pub(super) team: Team,
+    place: Place,
+}
+
+/// Where a model computes.
+enum Place {
+    /// Here, by our own kernels.
+    Kernels(Kernels),
+    /// On a device of candle's.
+    Device(Device),
+}
+
+/// Our own kernels, and the threads that run them.
+struct Kernels {
+    path: Path,
+    team: Team,
+}
+
+/// Brings matrices into the form that computes with them.
+trait Bring {
+    type Matrix;
+
+    /// A matrix of so many inputs and outputs.
+    fn bring(&self, file: &mut GgufFile, name: &str, shape: (usize, usize)) -> Result<Self::Matrix, LoadError>;
+}
+
+impl Bring for Kernels {
+    type Matrix = Matrix;
+
+    fn bring(&self, file: &mut GgufFile, name: &str, shape: (usize, usize)) -> Result<Matrix, LoadError> {
+        file.matrix(&format!("{name}.weight"), shape, self.path, &self.team)
+    }
+}
+
+impl Bring for Device {
+    type Matrix = Product;
+
+    fn bring(&self, file: &mut GgufFile, name: &str, shape: (usize, usize)) -> Result<Product, LoadError> {
+        Ok(Product::new(file.product(&format!("{name}.weight"), shape, self)?, shape.1))
+    }
 }
 
 /// What sets an architecture apart.
@@ -50,8 +91,14 @@ pub(super) struct Positions {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a mut GgufFile, name: &'static str, options: &PoolOptions) -> Result<Self, LoadError> {
-        let team = Team::new(options.threads).map_err(LoadError::Thread)?;
-        Ok(Self { file, name, path: Path::of(options.instructions), team })
+        let place = match super::device(options)? {
+            Some(device) => Place::Device(device),
+            None => {
+                let team = Team::new(options.threads).map_err(LoadError::Thread)?;
+                Place::Kernels(Kernels { path: Path::of(options.instructions), team })
+            }
+        };
+        Ok(Self { file, name, place })
     }
 
     fn keys(&self) -> Keys<'_> {
@@ -106,15 +153,17 @@ impl<'a> Reader<'a> {
         Ok(Positions { ropes, layers: shape.windows.iter().map(|window| (0, *window)).collect() })
     }
 
-    fn matrix(&mut self, name: &str, shape: (usize, usize)) -> Result<Matrix, LoadError> {
-        self.file.matrix(&format!("{name}.weight"), shape, self.path, &self.team)
-    }
-
     fn vector(&mut self, layer: usize, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
         self.file.vector(&format!("blk.{layer}.{name}"), length)
     }
 
-    fn layer(&mut self, at: usize, shape: &Shape, traits: &Traits) -> Result<Layer, LoadError> {
+    fn layer<B: Bring>(
+        &mut self,
+        to: &B,
+        at: usize,
+        shape: &Shape,
+        traits: &Traits,
+    ) -> Result<Layer<B::Matrix>, LoadError> {
         let (width, inner) = (shape.width, shape.inner);
         let (asking, asked, size) = (shape.heads.query_row(), shape.heads.key_row(), shape.heads.size);
         let parts = [("attn_q", asking), ("attn_k", asked), ("attn_v", asked)];
@@ -122,11 +171,12 @@ impl<'a> Reader<'a> {
             return Err(self.file.malformed("attention with a bias is not supported in this architecture"));
         }
         let (qkv, gate_up) = if traits.fused {
-            let qkv = self.matrix(&format!("blk.{at}.attn_qkv"), (width, asking + 2 * asked))?;
-            (vec![qkv], vec![self.matrix(&format!("blk.{at}.ffn_up"), (width, 2 * inner))?])
+            let qkv = to.bring(self.file, &format!("blk.{at}.attn_qkv"), (width, asking + 2 * asked))?;
+            (vec![qkv], vec![to.bring(self.file, &format!("blk.{at}.ffn_up"), (width, 2 * inner))?])
         } else {
             let mut all = |parts: &[(&str, usize)]| {
-                let part = |(name, rows): &(&str, usize)| self.matrix(&format!("blk.{at}.{name}"), (width, *rows));
+                let part =
+                    |(name, rows): &(&str, usize)| to.bring(self.file, &format!("blk.{at}.{name}"), (width, *rows));
                 parts.iter().map(part).collect::<Result<Vec<_>, _>>()
             };
             (all(&parts)?, all(&[("ffn_gate", inner), ("ffn_up", inner)])?)
@@ -155,15 +205,36 @@ impl<'a> Reader<'a> {
             qkv,
             qkv_bias,
             head_norms,
-            output: self.matrix(&format!("blk.{at}.attn_output"), (asking, width))?,
+            output: to.bring(self.file, &format!("blk.{at}.attn_output"), (asking, width))?,
             attention_after,
             feed_norm: self.vector(at, "ffn_norm.weight", width)?,
             gate_up,
-            down: self.matrix(&format!("blk.{at}.ffn_down"), (inner, width))?,
+            down: to.bring(self.file, &format!("blk.{at}.ffn_down"), (inner, width))?,
             feed_after,
             window: None,
             rope: 0,
         })
+    }
+
+    fn weights<B: Bring>(
+        &mut self,
+        to: &B,
+        shape: &Shape,
+        traits: &Traits,
+        positions: &[(usize, Option<usize>)],
+    ) -> Result<Weights<B::Matrix>, LoadError> {
+        let embedding = to.bring(self.file, "token_embd", (shape.width, shape.vocabulary))?;
+        let head = match self.file.has("output.weight") {
+            true => Some(to.bring(self.file, "output", (shape.width, shape.vocabulary))?),
+            false => None,
+        };
+        let mut layers = Vec::new();
+        for at in 0..shape.layers {
+            let mut layer = self.layer(to, at, shape, traits)?;
+            (layer.rope, layer.window) = positions.get(at).copied().unwrap_or_default();
+            layers.push(layer);
+        }
+        Ok(Weights { embedding, layers, norm: self.file.vector("output_norm.weight", shape.width)?, head })
     }
 
     /// Reads the weights and puts the model together. `scales` multiply embeddings and queries.
@@ -175,19 +246,7 @@ impl<'a> Reader<'a> {
         positions: Positions,
         (embedding_scale, query_scale): (f32, f32),
         sequences: usize,
-    ) -> Result<Decoder, LoadError> {
-        let embedding = self.matrix("token_embd", (shape.width, shape.vocabulary))?;
-        let head = match self.file.has("output.weight") {
-            true => Some(self.matrix("output", (shape.width, shape.vocabulary))?),
-            false => None,
-        };
-        let mut layers = Vec::new();
-        for at in 0..shape.layers {
-            let mut layer = self.layer(at, shape, traits)?;
-            (layer.rope, layer.window) = positions.layers.get(at).copied().unwrap_or_default();
-            layers.push(layer);
-        }
-        let norm = self.file.vector("output_norm.weight", shape.width)?;
+    ) -> Result<Box<dyn StepTokens>, LoadError> {
         let plan = Plan {
             heads: shape.heads,
             epsilon: shape.epsilon,
@@ -198,7 +257,18 @@ impl<'a> Reader<'a> {
             context,
             sequences,
         };
-        Ok(Decoder::new(plan, Weights { embedding, layers, norm, head }, self.path, self.team))
+        let nowhere = Place::Device(Device::Cpu);
+        match std::mem::replace(&mut self.place, nowhere) {
+            Place::Kernels(kernels) => {
+                let weights = self.weights(&kernels, shape, traits, &positions.layers)?;
+                Ok(Box::new(Decoder::new(plan, weights, kernels.path, kernels.team)))
+            }
+            Place::Device(device) => {
+                let weights = self.weights(&device, shape, traits, &positions.layers)?;
+                let embedding = self.file.dense("token_embd.weight", (shape.vocabulary, shape.width), &device)?;
+                Ok(Box::new(DeviceDecoder::new(plan, weights, embedding, device)?))
+            }
+        }
     }
 }
 

@@ -5,9 +5,8 @@ use std::io::Write;
 use candle_core::{Device, Tensor};
 
 use crate::error::LoadError;
-use crate::layers::decoder::Decoder;
 use crate::manifest::{FileKind, Manifest};
-use crate::pool::PoolOptions;
+use crate::pool::{Accelerator, PoolOptions};
 use crate::registry::{Import, Registry, Verified};
 use crate::task::StepError;
 use crate::task::generate::{Piece, StepTokens};
@@ -128,10 +127,15 @@ pub(crate) fn verified(bytes: &[u8]) -> (tempfile::TempDir, Verified, Manifest) 
 }
 
 /// The model of a file.
-pub(crate) fn load(bytes: &[u8]) -> Result<Decoder, LoadError> {
+pub(crate) fn load(bytes: &[u8]) -> Result<Box<dyn StepTokens>, LoadError> {
+    load_on(bytes, Accelerator::None)
+}
+
+/// The model of a file, on a device.
+pub(crate) fn load_on(bytes: &[u8], device: Accelerator) -> Result<Box<dyn StepTokens>, LoadError> {
     let (_folder, model, manifest) = verified(bytes);
     let mut file = GgufFile::open(model.first(FileKind::Weights).unwrap())?;
-    super::decoder(&manifest.architecture, &mut file, &PoolOptions { threads: 2, ..PoolOptions::default() })
+    super::decoder(&manifest.architecture, &mut file, &PoolOptions { threads: 2, device, ..PoolOptions::default() })
 }
 
 pub(crate) fn tokens(count: usize) -> Vec<u32> {
@@ -140,7 +144,7 @@ pub(crate) fn tokens(count: usize) -> Vec<u32> {
 
 /// Feeds a sequence that has blocks of its own, the `slot`th 16.
 pub(crate) fn feed(
-    model: &mut Decoder,
+    model: &mut Box<dyn StepTokens>,
     slot: u32,
     position: usize,
     tokens: &[u32],
@@ -162,11 +166,14 @@ pub(crate) fn near(found: &[f32], expected: &[f32], by: f32) {
 /// Compares the model with a reference token by token. The cache keeps 16-bit floats, candle's 32-bit ones.
 pub(crate) fn same_logits(bytes: &[u8], by: f32, mut theirs: impl FnMut(&Tensor, usize) -> Tensor) {
     let mut ours = load(bytes).unwrap();
+    let mut on_device = load_on(bytes, Accelerator::Candle).unwrap();
     let mut logits = Vec::new();
     for (position, token) in tokens(40).into_iter().enumerate() {
         let input = Tensor::new(&[[token]], &Device::Cpu).unwrap();
         let expected: Vec<f32> = theirs(&input, position).flatten_all().unwrap().to_vec1().unwrap();
-        feed(&mut ours, 0, position, &[token], &mut logits).unwrap();
-        near(&logits, &expected, by);
+        for model in [&mut ours, &mut on_device] {
+            feed(model, 0, position, &[token], &mut logits).unwrap();
+            near(&logits, &expected, by);
+        }
     }
 }

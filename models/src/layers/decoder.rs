@@ -24,21 +24,37 @@ pub(crate) struct Plan {
     pub(crate) sequences: usize,
 }
 
-/// The weights of one layer.
-pub(crate) struct Layer {
+impl Plan {
+    /// Refuses pieces that want more logits than they have tokens, or do not fit the context.
+    pub(crate) fn check(&self, pieces: &[Piece<'_>]) -> Result<(), StepError> {
+        for piece in pieces {
+            if piece.tokens.is_empty() || piece.logits > piece.tokens.len() {
+                return Err(misfit("the logits"));
+            }
+            if piece.position + piece.tokens.len() > self.context {
+                let (tokens, position, context) = (piece.tokens.len(), piece.position, self.context);
+                return Err(StepError(format!("{tokens} tokens at {position} do not fit a context of {context}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The weights of one layer, its matrices in the form that computes with them.
+pub(crate) struct Layer<M = Matrix> {
     pub(crate) attention_norm: Vec<f32>,
     /// Queries, keys and values, in one matrix or several.
-    pub(crate) qkv: Vec<Matrix>,
+    pub(crate) qkv: Vec<M>,
     pub(crate) qkv_bias: Option<Vec<f32>>,
     /// Normalisation of every head of queries, and of keys.
     pub(crate) head_norms: Option<(Vec<f32>, Vec<f32>)>,
-    pub(crate) output: Matrix,
+    pub(crate) output: M,
     /// Normalisation of what attention adds.
     pub(crate) attention_after: Option<Vec<f32>>,
     pub(crate) feed_norm: Vec<f32>,
     /// Gate and up, in one matrix or two.
-    pub(crate) gate_up: Vec<Matrix>,
-    pub(crate) down: Matrix,
+    pub(crate) gate_up: Vec<M>,
+    pub(crate) down: M,
     /// Normalisation of what the feed-forward part adds.
     pub(crate) feed_after: Option<Vec<f32>>,
     /// Positions that a row sees.
@@ -48,12 +64,12 @@ pub(crate) struct Layer {
 }
 
 /// The weights of a model.
-pub(crate) struct Weights {
-    pub(crate) embedding: Matrix,
-    pub(crate) layers: Vec<Layer>,
+pub(crate) struct Weights<M = Matrix> {
+    pub(crate) embedding: M,
+    pub(crate) layers: Vec<Layer<M>>,
     pub(crate) norm: Vec<f32>,
     /// None where the embedding serves.
-    pub(crate) head: Option<Matrix>,
+    pub(crate) head: Option<M>,
 }
 
 /// Memory that is kept from step to step.
@@ -299,19 +315,7 @@ impl StepTokens for Decoder {
     }
 
     fn step(&mut self, pieces: &[Piece<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
-        for piece in pieces {
-            if piece.tokens.is_empty() || piece.logits > piece.tokens.len() {
-                return Err(misfit("the logits"));
-            }
-            if piece.position + piece.tokens.len() > self.plan.context {
-                return Err(StepError(format!(
-                    "{} tokens at {} do not fit a context of {}",
-                    piece.tokens.len(),
-                    piece.position,
-                    self.plan.context
-                )));
-            }
-        }
+        self.plan.check(pieces)?;
         let parts: Vec<Part<'_>> = pieces
             .iter()
             .map(|piece| Part { table: piece.blocks, position: piece.position, rows: piece.tokens.len() })

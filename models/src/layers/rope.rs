@@ -48,6 +48,23 @@ impl Rope {
         Self { table, half, pairs }
     }
 
+    /// Cosines and sines, each position by position, and how many of each there are for one.
+    pub(crate) fn angles(&self) -> (Vec<f32>, Vec<f32>, usize) {
+        let positions = self.table.chunks_exact(2 * self.half.max(1));
+        let (mut cosines, mut sines) = (Vec::new(), Vec::new());
+        for angles in positions {
+            let (cosine, sine) = angles.split_at(angles.len() / 2);
+            cosines.extend(cosine);
+            sines.extend(sine);
+        }
+        (cosines, sines, self.half)
+    }
+
+    /// Which numbers are turned together.
+    pub(crate) const fn pairs(&self) -> Pairs {
+        self.pairs
+    }
+
     /// Turns the heads of one row, each `head` numbers long, for a position.
     pub(crate) fn turn(&self, row: &mut [f32], head: usize, position: usize) {
         let angles = self.table.get(position * 2 * self.half..(position + 1) * 2 * self.half).unwrap_or_default();

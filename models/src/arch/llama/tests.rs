@@ -5,7 +5,7 @@ use candle_transformers::models::quantized_llama::ModelWeights;
 use crate::arch::tiny::{Tiny, VOCABULARY, feed, load, same_logits, tokens, verified};
 use crate::manifest::Task;
 use crate::pool::PoolOptions;
-use crate::task::generate::{Piece, StepTokens};
+use crate::task::generate::Piece;
 use crate::weights::gguf::tests::Scalar;
 
 fn tiny(changes: &[(&str, Scalar)]) -> Vec<u8> {

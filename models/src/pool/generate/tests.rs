@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::super::stream::{FinishReason, Usage};
 use super::*;
 use crate::chat::ChatRole;
+use crate::pool::Accelerator;
 use crate::sampling::Constraint;
 use crate::task::scripted::{Gate, Speaker};
 use crate::tokenizer::tests::bytes_only;
@@ -257,16 +258,43 @@ fn a_full_queue_makes_a_place_for_a_question() {
 }
 
 /// A tiny model of random weights, which soon says the same over and over.
-fn tiny(guesses: bool) -> GeneratePool {
-    let model = crate::arch::tiny::load(&crate::arch::tiny::Tiny::default().file(&[])).unwrap();
-    let loaded = LoadedGenerator { model: Box::new(model), tokens: bytes_only(), template: None };
+fn tiny(guesses: bool, device: Accelerator) -> GeneratePool {
+    let model = crate::arch::tiny::load_on(&crate::arch::tiny::Tiny::default().file(&[]), device).unwrap();
+    let loaded = LoadedGenerator { model, tokens: bytes_only(), template: None };
     let identity = ModelIdentity { name: "tiny".to_owned(), sha256: String::new() };
     GeneratePool::with_model(identity, loaded, &PoolOptions { guesses, ..PoolOptions::default() }).unwrap()
 }
 
 #[test]
 fn guessing_changes_no_token_of_a_greedy_or_a_drawn_text() {
-    let (with, without) = (tiny(true), tiny(false));
+    guessing_changes_none(Accelerator::None);
+}
+
+#[test]
+fn guessing_changes_no_token_on_a_device_either() {
+    guessing_changes_none(Accelerator::Candle);
+}
+
+#[test]
+fn a_text_is_the_same_alone_and_among_fifteen_others_on_a_device_too() {
+    for device in [Accelerator::None, Accelerator::Candle] {
+        let pool = tiny(true, device);
+        let request = |n: usize| {
+            let mut request = ask(&"abcdefghij".repeat(1 + n % 11)[n % 7..]);
+            request.sampling =
+                Sampling { temperature: 0.0, ignore_eos: true, max_tokens: 20 + n, ..Sampling::default() };
+            request
+        };
+        let alone: Vec<String> = (0..16).map(|n| run(pool.generate(request(n)).unwrap()).0).collect();
+        let together: Vec<Generation> = (0..16).map(|n| pool.generate(request(n)).unwrap()).collect();
+        for (generation, alone) in together.into_iter().zip(alone) {
+            assert_eq!(run(generation).0, alone, "{device:?}");
+        }
+    }
+}
+
+fn guessing_changes_none(device: Accelerator) {
+    let (with, without) = (tiny(true, device), tiny(false, device));
     let mut guessed = 0;
     for n in 0..40u64 {
         let mut request = ask(&format!("{} then {} ", "abcabd".repeat(1 + n as usize % 7), n % 9).repeat(3));
