@@ -90,7 +90,14 @@ fn encoder_tokens(model: &Verified) -> Result<Tokens, LoadError> {
 fn encoder_numbers(tensors: &Tensors, name: &str) -> Result<Numbers, LoadError> {
     let read = || -> Result<Numbers, String> {
         let keys = tensors.keys(name).ok_or("it has no header")?;
-        let rows = |tensor: &str| keys.header.tensor(tensor).and_then(|place| place.shape.first().copied());
+        // A table of one row may have lost that side.
+        let rows = |tensor: &str| match keys.header.tensor(tensor)?.shape.as_slice() {
+            [_] => Some(1),
+            shape => shape.first().copied(),
+        };
+        if keys.header.text(&keys.key("rope.scaling.type")).is_some_and(|kind| kind != "none") {
+            return Err("stretched positions are not supported yet".to_owned());
+        }
         let epsilon = keys.float("attention.layer_norm_epsilon")?;
         Ok(Numbers {
             vocabulary: rows("token_embd.weight").ok_or("tensor `token_embd.weight` is missing")?,

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::arch::shape::{Keys, Shape};
 use crate::error::LoadError;
+use crate::kernel::attention::LONGEST_HEAD;
 use crate::manifest::{FileKind, Task};
 use crate::pool::{PoolOptions, Precision};
 use crate::registry::Verified;
@@ -156,26 +157,25 @@ impl Estimate {
     }
 
     fn of_encoder(model: &Verified, options: &PoolOptions) -> Result<Self, LoadError> {
-        let (mut weights, mut largest) = (0u64, 0u64);
+        let mut numbers = EncoderNumbers::default();
         for mut file in model.files().filter(|file| file.entry().kind == FileKind::Weights) {
-            let bytes = file.entry().bytes;
-            let (embeddings, others) = if file.entry().path.ends_with(".gguf") {
+            if file.entry().path.ends_with(".gguf") {
                 let path = file.entry().path.clone();
                 let header = Header::read(&mut file).map_err(|error| LoadError::malformed(&path, error.to_string()))?;
-                encoder_numbers(&header)
+                numbers = EncoderNumbers::of_header(&header);
             } else {
-                SafetensorsFile::open(file)?.numbers()
-            };
-            // Embeddings stay floats; of the rest every number becomes a byte, with two floats per 128.
-            let others = match options.precision {
-                Precision::Int8 => others + others / 16,
-                Precision::Float32 => others * 4,
-            };
-            weights += embeddings * 4 + others;
-            largest = largest.max(bytes / 4);
+                SafetensorsFile::open(file)?.sizes().for_each(|(name, size)| {
+                    numbers.add(name.contains("embeddings"), size);
+                });
+            }
         }
-        let name = model.manifest().name.clone();
-        Ok(Self { name, weights, widened: 0, state: 0, scratch: ENCODER + PROCESS + largest })
+        let longest = model.manifest().embedding.map_or(0, |embedding| embedding.max_tokens);
+        Ok(numbers.estimate(&model.manifest().name, longest, options))
+    }
+
+    /// Estimates an encoder from the header of its GGUF file.
+    pub(crate) fn of_encoder_header(name: &str, header: &Header, options: &PoolOptions) -> Self {
+        EncoderNumbers::of_header(header).estimate(name, 0, options)
     }
 
     /// Bytes in all.
@@ -205,13 +205,39 @@ impl Estimate {
     }
 }
 
-/// How many numbers an encoder has in GGUF: those that say what tokens are before the first layer, and the others.
-fn encoder_numbers(header: &Header) -> (u64, u64) {
-    header.tensors().fold((0, 0), |(embeddings, others), (name, place)| {
-        let numbers = place.shape.iter().product::<usize>() as u64;
-        let first = ["token_embd.", "position_embd.", "token_types."].iter().any(|first| name.starts_with(first));
-        if first { (embeddings + numbers, others) } else { (embeddings, others + numbers) }
-    })
+/// How many numbers an encoder has: those that say what tokens are before the first layer, the others, and in its largest tensor.
+#[derive(Clone, Copy, Debug, Default)]
+struct EncoderNumbers {
+    first: u64,
+    others: u64,
+    largest: u64,
+}
+
+impl EncoderNumbers {
+    fn of_header(header: &Header) -> Self {
+        let mut numbers = Self::default();
+        for (name, place) in header.tensors() {
+            let first = ["token_embd.", "position_embd.", "token_types."].iter().any(|first| name.starts_with(first));
+            numbers.add(first, place.shape.iter().product::<usize>() as u64);
+        }
+        numbers
+    }
+
+    fn add(&mut self, first: bool, size: u64) {
+        *(if first { &mut self.first } else { &mut self.others }) += size;
+        self.largest = self.largest.max(size);
+    }
+
+    fn estimate(self, name: &str, longest: usize, options: &PoolOptions) -> Estimate {
+        // What tokens are before the first layer stays floats; of the rest every number becomes a byte, with two floats per 128.
+        let others = match options.precision {
+            Precision::Int8 => self.others + self.others / 16,
+            Precision::Float32 => self.others * 4,
+        };
+        // A tensor is there twice while it is read. Angles of turned heads take two floats per position and half a head.
+        let scratch = ENCODER + PROCESS + 8 * self.largest + (longest * LONGEST_HEAD * 4) as u64;
+        Estimate { name: name.to_owned(), weights: self.first * 4 + others, widened: 0, state: 0, scratch }
+    }
 }
 
 /// Bytes of weights.

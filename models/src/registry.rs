@@ -4,6 +4,7 @@
 mod bundle;
 mod files;
 mod import;
+mod sentence;
 mod verified;
 
 use std::path::{Path, PathBuf};

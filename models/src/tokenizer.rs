@@ -31,6 +31,9 @@ pub(crate) enum TokenizeError {
     Control,
 }
 
+/// What begins the name that a control token is hidden under. It is no character and says nothing in a text.
+const HIDDEN: char = '\u{10fffe}';
+
 /// Spaces as SentencePiece writes them.
 const SPACE_MARK: char = '\u{2581}';
 
@@ -77,6 +80,13 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// The tokens of a text alone.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        let cleaned;
+        let text = if text.contains(HIDDEN) {
+            cleaned = text.replace(HIDDEN, "");
+            &cleaned
+        } else {
+            text
+        };
         let marked;
         let text = match self.spaces {
             Spaces::Plain => text,

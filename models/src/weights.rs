@@ -38,7 +38,9 @@ impl GgufFile {
     fn bytes(&mut self, name: &str, shape: &[usize]) -> Result<(GgmlDType, Vec<u8>), LoadError> {
         let place = self.header.tensor(name).cloned();
         let place = place.ok_or_else(|| self.malformed(format!("tensor `{name}` is missing")))?;
-        if place.shape != shape {
+        // Quantising drops leading sides of one.
+        let sides = |shape: &[usize]| shape.iter().copied().skip_while(|side| *side == 1).collect::<Vec<_>>();
+        if sides(&place.shape) != sides(shape) {
             let what = format!("tensor `{name}` has the shape {:?}, {shape:?} was expected", place.shape);
             return Err(self.malformed(what));
         }

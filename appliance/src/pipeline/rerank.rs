@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::model::{ModelName, Priority};
 
 /// A model that says how well texts answer a question.
@@ -12,12 +14,12 @@ pub trait Rerank: Send + Sync {
     fn identity(&self) -> ModelName;
 
     /// By text, in their order: how well it answers the query, from 0 to 1. The end of a text that is too long is not read.
-    /// Blocks.
-    ///
-    /// # Errors
-    /// [`RerankError`] when the model does not say it.
-    fn rerank(&self, query: &str, texts: &[String], who: Asking) -> Result<Relevances, RerankError>;
+    /// Dropping the future cancels what has not been computed. It fails with [`RerankError`] when the model does not say it.
+    fn rerank(&self, query: String, texts: Vec<String>, who: Asking) -> Answer;
 }
+
+/// What a cross-encoder will say.
+pub type Answer = BoxFuture<'static, Result<Relevances, RerankError>>;
 
 /// Who asks, for what their shares of the model go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use cloister_models::{PoolError, Priority as PoolPriority, RerankPool};
 use crate::pipeline::{
     Priority,
     model::ModelName,
-    rerank::{Asking, Relevances, Rerank, RerankError},
+    rerank::{Answer, Asking, Relevances, Rerank, RerankError},
 };
 
 /// When to try again after a deadline passed in the queue.
@@ -38,19 +38,22 @@ impl Rerank for PoolRerank {
         ModelName { name: identity.name.clone(), sha256: identity.sha256.clone() }
     }
 
-    fn rerank(&self, query: &str, texts: &[String], who: Asking) -> Result<Relevances, RerankError> {
+    fn rerank(&self, query: String, texts: Vec<String>, who: Asking) -> Answer {
         let priority = match who.priority {
             Priority::Interactive => PoolPriority::Interactive,
             Priority::Batch => PoolPriority::Batch,
         };
         let pool = self.pool.of_tenant(who.salt).with_priority(priority);
-        match pool.rerank_blocking(query, texts, Instant::now() + self.patience) {
-            Ok(found) => Ok(Relevances { scores: found.scores, tokens: found.tokens }),
-            Err(PoolError::QueueFull { retry_after }) => Err(RerankError::Busy { retry_after }),
-            // Waiting took all the time there was: the pool is as good as full.
-            Err(PoolError::DeadlineExceeded) => Err(RerankError::Busy { retry_after: AFTER_DEADLINE }),
-            Err(PoolError::TooLong { tokens, limit }) => Err(RerankError::TooLong { tokens, limit }),
-            Err(fault) => Err(RerankError::Failed(fault.to_string())),
-        }
+        let deadline = Instant::now() + self.patience;
+        Box::pin(async move {
+            match pool.rerank(query, texts, deadline).await {
+                Ok(found) => Ok(Relevances { scores: found.scores, tokens: found.tokens }),
+                Err(PoolError::QueueFull { retry_after }) => Err(RerankError::Busy { retry_after }),
+                // Waiting took all the time there was: the pool is as good as full.
+                Err(PoolError::DeadlineExceeded) => Err(RerankError::Busy { retry_after: AFTER_DEADLINE }),
+                Err(PoolError::TooLong { tokens, limit }) => Err(RerankError::TooLong { tokens, limit }),
+                Err(fault) => Err(RerankError::Failed(fault.to_string())),
+            }
+        })
     }
 }

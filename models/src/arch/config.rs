@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::error::LoadError;
+use crate::kernel::attention::LONGEST_HEAD;
 use crate::manifest::FileKind;
 use crate::registry::Verified;
 
@@ -43,6 +44,7 @@ impl Numbers {
         let fits = sizes.iter().zip(most).all(|(size, most)| (1..=most).contains(size));
         let fits =
             fits && self.layers <= 1 << 10 && self.kinds <= 1 << 10 && self.width.is_multiple_of(self.heads.max(1));
+        let fits = fits && self.width / self.heads.max(1) <= LONGEST_HEAD;
         if !fits || !(0.0..1.0).contains(&self.epsilon) {
             return Err("its sizes do not fit together".to_owned());
         }

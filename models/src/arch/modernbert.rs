@@ -22,15 +22,17 @@ struct Config {
     num_attention_heads: usize,
     intermediate_size: usize,
     max_position_embeddings: usize,
-    #[serde(alias = "layer_norm_eps")]
-    norm_eps: f64,
+    /// Files hold one of the two, or both.
+    norm_eps: Option<f64>,
+    layer_norm_eps: Option<f64>,
     local_attention: usize,
     #[serde(default)]
     global_attn_every_n_layers: Option<usize>,
     #[serde(default)]
     global_rope_theta: Option<f64>,
-    #[serde(default)]
-    local_rope_theta: Option<f64>,
+    /// Where it is null, that of the layers that see everything.
+    #[serde(default, deserialize_with = "given")]
+    local_rope_theta: Option<Option<f64>>,
     #[serde(default)]
     hidden_activation: Option<String>,
     #[serde(default)]
@@ -45,6 +47,11 @@ struct Config {
     layer_types: Option<Vec<String>>,
     #[serde(default)]
     rope_parameters: Option<Ropes>,
+}
+
+/// What is there, null or not.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<f64>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
 }
 
 /// How transformers writes ropes from its fifth version on.
@@ -93,7 +100,8 @@ fn every(layers: usize, every: usize) -> Vec<bool> {
 impl Config {
     fn check(&self) -> Result<Traits, LoadError> {
         let curve = curve(self.hidden_activation.as_deref()).map_err(refused)?;
-        let mut bases = [self.global_rope_theta.unwrap_or(160_000.0), self.local_rope_theta.unwrap_or(10_000.0)];
+        let whole = self.global_rope_theta.unwrap_or(160_000.0);
+        let mut bases = [whole, self.local_rope_theta.unwrap_or(Some(10_000.0)).unwrap_or(whole)];
         if let Some(ropes) = &self.rope_parameters {
             let kinds = [&ropes.full_attention, &ropes.sliding_attention];
             let scaled = kinds.iter().find_map(|rope| rope.rope_type.as_deref().filter(|kind| *kind != "default"));
@@ -105,7 +113,12 @@ impl Config {
         let whole = match &self.layer_types {
             None => every(self.num_hidden_layers, self.global_attn_every_n_layers.unwrap_or(3)),
             Some(kinds) if kinds.len() == self.num_hidden_layers => {
-                kinds.iter().map(|kind| kind == "full_attention").collect()
+                let known = |kind: &String| match kind.as_str() {
+                    "full_attention" => Ok(true),
+                    "sliding_attention" => Ok(false),
+                    name => Err(refused(format!("layer_types `{name}` is not supported yet"))),
+                };
+                kinds.iter().map(known).collect::<Result<_, _>>()?
             }
             Some(_) => return Err(refused("its layer_types are not one for each layer")),
         };
@@ -128,7 +141,7 @@ impl Config {
             inner: self.intermediate_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,
-            epsilon: self.norm_eps as f32,
+            epsilon: self.norm_eps.or(self.layer_norm_eps).unwrap_or(1e-5) as f32,
             positions: self.max_position_embeddings,
             kinds: 0,
         }
@@ -200,7 +213,8 @@ pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Res
         } else {
             (config::read::<ClassifierConfig>(model)?.pooling()?, ["head.dense", "head.norm", "classifier"])
         };
-        Ok((pooling, head_of(&mut tensors, names, width, traits.head_bias, epsilon)?))
+        let biases = (traits.head_bias, traits.norm_bias);
+        Ok((pooling, head_of(&mut tensors, names, width, biases, epsilon)?))
     })
 }
 
@@ -209,11 +223,11 @@ fn head_of(
     tensors: &mut Tensors,
     [dense, norm, last]: [&str; 3],
     width: usize,
-    bias: bool,
+    (bias, norm_bias): (bool, bool),
     epsilon: f32,
 ) -> Result<Head, LoadError> {
     let weights = tensors.head(dense, width, width, bias)?;
-    let norm = Some((tensors.head_scale(norm, width)?, epsilon));
+    let norm = Some((tensors.head_scale(norm, width, norm_bias)?, epsilon));
     let dense = Dense { weights, curve: DenseCurve::Gelu, norm };
     Ok(Head { dense: Some(dense), last: tensors.head(last, 1, width, true)? })
 }
@@ -240,7 +254,7 @@ impl ClassifierConfig {
     }
 }
 
-/// Files in GGUF hold no biases, and every third layer sees everything.
+/// Files in GGUF hold no biases; every third layer sees everything where they do not say otherwise.
 fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
     let numbers = super::encoder_numbers(tensors, "modern-bert")?;
     let keys = tensors.keys("modern-bert");
@@ -249,11 +263,15 @@ fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
     let base = |key: &str, default| keys.float(key).map(|base| base.unwrap_or(default)).map_err(malformed);
     let bases = [base("rope.freq_base", 160_000.0)?, base("rope.freq_base_swa", 10_000.0)?];
     let window = keys.number("attention.sliding_window", 1 << 20).map_err(malformed)?;
+    let pattern = match keys.header.value(&keys.key("attention.sliding_window_pattern")) {
+        None => 3,
+        Some(_) => keys.number("attention.sliding_window_pattern", 1 << 10).map_err(malformed)?,
+    };
     let named = keys.header.text(&keys.key("hidden_activation"));
     let traits = Traits {
         bases,
         curve: curve(named).map_err(malformed)?,
-        whole: every(numbers.layers, 3),
+        whole: every(numbers.layers, pattern),
         reach: window / 2,
         attention_bias: false,
         feed_bias: [false; 2],

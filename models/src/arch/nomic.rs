@@ -31,6 +31,10 @@ struct Config {
     #[serde(default)]
     rotary_emb_scale_base: Option<f64>,
     #[serde(default)]
+    rotary_scaling_factor: Option<f64>,
+    #[serde(default)]
+    max_trained_positions: Option<usize>,
+    #[serde(default)]
     qkv_proj_bias: bool,
     #[serde(default)]
     mlp_fc1_bias: bool,
@@ -67,6 +71,7 @@ impl Config {
             (self.rotary_emb_fraction != 1.0, "rotary_emb_fraction other than 1"),
             (self.rotary_emb_interleaved, "rotary_emb_interleaved"),
             (self.rotary_emb_scale_base.is_some(), "rotary_emb_scale_base"),
+            (self.rotary_scaling_factor.is_some(), "rotary_scaling_factor"),
             (self.prenorm, "prenorm"),
             (self.parallel_block, "parallel_block"),
             (self.use_rms_norm == Some(true), "use_rms_norm"),
@@ -86,7 +91,8 @@ impl Config {
             layers: self.n_layer,
             heads: self.n_head,
             epsilon: self.layer_norm_epsilon as f32,
-            positions: self.n_positions,
+            // Beyond what it was trained for, positions would have to be stretched.
+            positions: self.n_positions.min(self.max_trained_positions.unwrap_or(usize::MAX)),
             kinds: self.type_vocab_size,
         }
     }

@@ -115,8 +115,7 @@ impl Tensors {
 
     /// Matrices that take the same input, on top of each other.
     fn affine(&mut self, names: &[String], outputs: usize, inputs: usize, bias: bool) -> Result<Affine, LoadError> {
-        let mut affine =
-            Affine { weights: Vec::with_capacity(names.len() * outputs * inputs), bias: Vec::new(), inputs };
+        let mut affine = Affine { weights: Vec::new(), bias: Vec::new(), inputs };
         for name in names {
             affine.weights.extend(self.numbers(&format!("{name}.weight"), &[outputs, inputs])?);
             if bias {
@@ -141,9 +140,11 @@ impl Tensors {
         Ok(Affine { weights, bias, inputs })
     }
 
-    /// A normalisation of the head, without a bias.
-    pub(super) fn head_scale(&mut self, name: &str, width: usize) -> Result<Scale, LoadError> {
-        Ok(Scale { weight: self.numbers_of(&format!("{name}.weight"), &[width])?, bias: vec![0.0; width] })
+    /// A normalisation of the head.
+    pub(super) fn head_scale(&mut self, name: &str, width: usize, bias: bool) -> Result<Scale, LoadError> {
+        let weight = self.numbers_of(&format!("{name}.weight"), &[width])?;
+        let bias = if bias { self.numbers_of(&format!("{name}.bias"), &[width])? } else { vec![0.0; width] };
+        Ok(Scale { weight, bias })
     }
 
     /// The weights of a layer.

@@ -272,14 +272,18 @@ impl EncodeText for Encoder {
             return Err(StepError("a sequence is empty or too long".to_owned()));
         }
         let mut tokens = batch.iter().flat_map(|sequence| &sequence.tokens);
-        if let Some(token) = tokens.find(|token| !self.embeddings.has(**token)) {
-            return Err(StepError(format!("there is no token {token}")));
+        if tokens.any(|token| !self.embeddings.has(*token)) {
+            return Err(StepError("the model has no vector for a token".to_owned()));
         }
         let threads = Arc::clone(&self.threads);
-        threads.install(|| match &self.trunk {
+        let vectors = threads.install(|| match &self.trunk {
             Trunk::Packed(layers) => Ok(self.run_packed(layers, batch)),
             Trunk::Floats(floats) => self.run_floats(floats, batch),
-        })
+        })?;
+        if vectors.iter().flatten().any(|number| !number.is_finite()) {
+            return Err(StepError("a vector holds what is no finite number".to_owned()));
+        }
+        Ok(vectors)
     }
 }
 

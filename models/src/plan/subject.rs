@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::cost::{Language, Multiplied};
 use super::named::{self, NamedError};
 use crate::arch::shape::{Keys, PATTERN, Shape};
@@ -33,18 +31,13 @@ pub(super) enum Kind {
 }
 
 /// An encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Encoder {
-    #[serde(rename = "hidden_size", alias = "n_embd")]
     pub(super) width: usize,
-    #[serde(rename = "intermediate_size", alias = "n_inner")]
     pub(super) inner: usize,
-    #[serde(rename = "num_hidden_layers", alias = "n_layer")]
     pub(super) layers: usize,
-    #[serde(rename = "num_attention_heads", alias = "n_head")]
     pub(super) heads: usize,
     /// Whether the feed-forward part has a gate: a third matrix.
-    #[serde(skip)]
     pub(super) gated: bool,
 }
 
@@ -80,7 +73,14 @@ impl Subject {
         let mut file = std::fs::File::open(path).map_err(|error| refused(format!("it cannot be opened ({error})")))?;
         let header = Header::read(&mut file).map_err(|error| refused(error.to_string()))?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self { name, kind: language(&header).map_err(refused)? })
+        let architecture = header.text("general.architecture").unwrap_or_default();
+        let kind = if architecture.contains("bert") {
+            let memory = Estimate::of_encoder_header(&name, &header, &PoolOptions::default()).bytes();
+            Kind::Encoder { model: encoder_of(&header, architecture).map_err(refused)?, memory }
+        } else {
+            language(&header).map_err(refused)?
+        };
+        Ok(Self { name, kind })
     }
 
     /// A model by its number of parameters and its quantisation: `8B`, `Q4_K_M`.
@@ -145,26 +145,49 @@ impl Subject {
 /// An encoder of the registry.
 fn encoder(model: &Verified) -> Result<Encoder, LoadError> {
     let name = model.manifest().architecture.as_str();
-    let gated = name.starts_with("nomic") || name.starts_with("modern");
+    let gated = gated(name);
     if let Some(mut file) = model.first(FileKind::Weights).filter(|file| file.entry().path.ends_with(".gguf")) {
         let path = file.entry().path.clone();
         let refused = |what: String| LoadError::malformed(&path, what);
         let header = Header::read(&mut file).map_err(|error| refused(error.to_string()))?;
-        let keys = Keys { header: &header, name };
-        let number = |key: &str| keys.number(key, 1 << 18).map_err(refused);
-        return Ok(Encoder {
-            width: number("embedding_length")?,
-            inner: number("feed_forward_length")?,
-            layers: number("block_count")?,
-            heads: number("attention.head_count")?,
-            gated,
-        });
+        return encoder_of(&header, name).map_err(refused);
     }
     let refused = |what: String| LoadError::malformed("config.json", what);
     let config = model.first(FileKind::Config).ok_or_else(|| refused("it is missing".to_owned()));
     let bytes = config?.read_all(MAX_CONFIG_BYTES).map_err(|error| refused(error.to_string()))?;
-    let encoder: Encoder = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
-    Ok(Encoder { gated, ..encoder })
+    let config: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
+    // Nomic has names of its own.
+    let number = |names: [&str; 2]| {
+        let found = names.iter().find_map(|name| config.get(name)?.as_u64());
+        let found =
+            found.and_then(|number| usize::try_from(number).ok()).filter(|number| (1..=1 << 18).contains(number));
+        found.ok_or_else(|| refused(format!("`{}` is missing or out of range", names[0])))
+    };
+    Ok(Encoder {
+        width: number(["hidden_size", "n_embd"])?,
+        inner: number(["intermediate_size", "n_inner"])?,
+        layers: number(["num_hidden_layers", "n_layer"])?,
+        heads: number(["num_attention_heads", "n_head"])?,
+        gated,
+    })
+}
+
+/// An encoder from the header of its file.
+fn encoder_of(header: &Header, name: &str) -> Result<Encoder, String> {
+    let keys = Keys { header, name };
+    let number = |key: &str| keys.number(key, 1 << 18);
+    Ok(Encoder {
+        width: number("embedding_length")?,
+        inner: number("feed_forward_length")?,
+        layers: number("block_count")?,
+        heads: number("attention.head_count")?,
+        gated: gated(name),
+    })
+}
+
+/// Whether the feed-forward part of an architecture has a gate.
+fn gated(architecture: &str) -> bool {
+    architecture.starts_with("nomic") || architecture.starts_with("modern")
 }
 
 /// An encoder's bytes where its files are not here: a byte per weight of the layers and two scales per 128, floats of the rest.

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::files::write_durably;
+use super::sentence::settings;
 use super::verified::VerifiedFile;
 use super::{MANIFEST, Registry, RegistryError, bundle, io};
-use crate::manifest::{
-    Embedding, FORMAT, FileEntry, FileKind, Manifest, PICKLE_REASON, Pooling, Task, check_name, is_pickle,
-};
+use crate::manifest::{FORMAT, FileEntry, FileKind, Manifest, PICKLE_REASON, Pooling, Task, check_name, is_pickle};
 use crate::weights::gguf;
 
 /// A configuration file longer than this is not one.
@@ -35,7 +34,7 @@ struct Taken {
     kind: FileKind,
 }
 
-fn refused(path: &Path, what: impl Into<String>) -> RegistryError {
+pub(super) fn refused(path: &Path, what: impl Into<String>) -> RegistryError {
     RegistryError::Import { path: path.display().to_string(), what: what.into() }
 }
 
@@ -65,7 +64,7 @@ pub(super) fn import(registry: &Registry, source: &Path, import: &Import) -> Res
 }
 
 /// In the cache of Hugging Face's tools the files of a revision lie in `snapshots/REVISION`.
-fn snapshot(source: &Path) -> Result<PathBuf, RegistryError> {
+pub(super) fn snapshot(source: &Path) -> Result<PathBuf, RegistryError> {
     let snapshots = source.join("snapshots");
     if !snapshots.is_dir() {
         return Ok(source.to_owned());
@@ -123,7 +122,7 @@ fn choose(directory: &Path) -> Result<Vec<Taken>, RegistryError> {
 }
 
 /// Links may lead no further than this: the directory itself, or the cache it belongs to, whose files are links.
-fn bounds(directory: &Path) -> Result<PathBuf, RegistryError> {
+pub(super) fn bounds(directory: &Path) -> Result<PathBuf, RegistryError> {
     let real = std::fs::canonicalize(directory).map_err(io("opening", directory))?;
     let cache = real.parent().filter(|parent| parent.ends_with("snapshots")).and_then(Path::parent);
     Ok(cache.map_or_else(|| real.clone(), Path::to_owned))
@@ -141,10 +140,9 @@ fn files(registry: &Registry, source: &Path, taken: Vec<Taken>, import: &Import)
             copies.push(VerifiedFile::hash(&to, file.kind, &file.path).map_err(io("reading", &to))?);
         }
         let facts = facts(source, &mut copies)?;
-        let near = taken.iter().find_map(|file| Some(file.from.parent()?.to_owned()));
         let embedding = match facts.task {
             Task::Generate => None,
-            Task::Embed | Task::Rerank => Some(settings(near.as_deref(), source, &facts)?),
+            Task::Embed | Task::Rerank => Some(settings(source, facts.task, facts.pooling, facts.positions)?),
         };
         Ok(Manifest {
             format: FORMAT,
@@ -190,8 +188,10 @@ struct ConfigJson {
     model_type: Option<String>,
     #[serde(default)]
     architectures: Vec<String>,
-    #[serde(alias = "n_positions")]
     max_position_embeddings: Option<usize>,
+    /// As Nomic calls it, and the longest that it was trained for.
+    n_positions: Option<usize>,
+    max_trained_positions: Option<usize>,
     pad_token_id: Option<usize>,
     #[serde(default)]
     id2label: BTreeMap<String, serde::de::IgnoredAny>,
@@ -228,7 +228,7 @@ fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryEr
             return Ok(Facts { task: Task::Generate, architecture, licence, positions: 0, pooling: None });
         }
         let number = |key: &str| header.unsigned(&format!("{architecture}.{key}"));
-        let (task, pooling) = pooled(number("pooling_type")).map_err(|what| refused(source, what))?;
+        let (task, pooling) = pooled(&header, number("pooling_type")).map_err(|what| refused(source, what))?;
         let rows = header.tensor("position_embd.weight").and_then(|place| place.shape.first().copied());
         let positions = rows.or_else(|| number("context_length")).unwrap_or(512);
         return Ok(Facts { task, architecture, licence, positions, pooling });
@@ -246,13 +246,21 @@ fn facts(source: &Path, copies: &mut [VerifiedFile]) -> Result<Facts, RegistryEr
     }
     // RoBERTa counts positions from the number of its padding token on; the first ones are never used.
     let unused = if architecture.ends_with("roberta") { config.pad_token_id.unwrap_or(1).saturating_add(1) } else { 0 };
-    let positions = config.max_position_embeddings.unwrap_or(512usize.saturating_add(unused)).saturating_sub(unused);
+    let positions = config.n_positions.or(config.max_position_embeddings);
+    let positions = positions.unwrap_or(512usize.saturating_add(unused)).saturating_sub(unused);
+    let positions = positions.min(config.max_trained_positions.unwrap_or(usize::MAX));
     Ok(Facts { task, architecture, licence: None, positions, pooling: None })
 }
 
-/// What a GGUF file is for, and how its tokens become one vector: the numbers of `llama_pooling_type` in llama.h.
-fn pooled(kind: Option<usize>) -> Result<(Task, Option<Pooling>), String> {
+/// What a GGUF file is for, and how its tokens become one vector: the numbers of `llama_pooling_type` in llama.h. Converters do not
+/// write the one of cross-encoders; their last layer tells them.
+fn pooled(header: &gguf::Header, kind: Option<usize>) -> Result<(Task, Option<Pooling>), String> {
     match kind {
+        None | Some(0) if header.tensor("cls.output.weight").is_some() => Ok((Task::Rerank, Some(Pooling::Cls))),
+        None | Some(0) if header.tensor("cls.bias").is_some() => {
+            Err("its head is not whole in GGUF: converters leave BERT's pooler out; import it as safetensors"
+                .to_owned())
+        }
         None | Some(0) => Ok((Task::Embed, None)),
         Some(1) => Ok((Task::Embed, Some(Pooling::Mean))),
         Some(2) => Ok((Task::Embed, Some(Pooling::Cls))),
@@ -261,69 +269,6 @@ fn pooled(kind: Option<usize>) -> Result<(Task, Option<Pooling>), String> {
             Err(format!("its way of pooling ({other}) is not supported yet; the mean and the first token are"))
         }
     }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PoolingJson {
-    pooling_mode_cls_token: bool,
-    pooling_mode_mean_tokens: bool,
-    pooling_mode_max_tokens: bool,
-    pooling_mode_mean_sqrt_len_tokens: bool,
-    pooling_mode_weightedmean_tokens: bool,
-    pooling_mode_lasttoken: bool,
-}
-
-impl PoolingJson {
-    /// sentence-transformers may join several; what is not computed here would give other vectors, so it is refused.
-    fn one(&self) -> Result<Pooling, String> {
-        let others = [
-            (self.pooling_mode_max_tokens, "max_tokens"),
-            (self.pooling_mode_mean_sqrt_len_tokens, "mean_sqrt_len_tokens"),
-            (self.pooling_mode_weightedmean_tokens, "weightedmean_tokens"),
-            (self.pooling_mode_lasttoken, "lasttoken"),
-            (self.pooling_mode_cls_token && self.pooling_mode_mean_tokens, "cls_token with mean_tokens"),
-        ];
-        match others.iter().find(|(set, _)| *set) {
-            Some((_, name)) => {
-                Err(format!("its pooling mode {name} is not supported yet; mean_tokens or cls_token is"))
-            }
-            None if self.pooling_mode_cls_token => Ok(Pooling::Cls),
-            None => Ok(Pooling::Mean),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct SentenceJson {
-    max_seq_length: Option<usize>,
-}
-
-/// How sentence-transformers runs the model, from its own files beside the weights; where they are missing, what the weights say,
-/// or the mean over all positions, as E5 has it.
-fn settings(beside: Option<&Path>, source: &Path, facts: &Facts) -> Result<Embedding, RegistryError> {
-    let directory = if source.is_dir() { snapshot(source).ok() } else { None };
-    let directory = directory.as_deref().or(beside.filter(|_| facts.pooling.is_none()));
-    let read = |path: &str| {
-        let from = directory?.join(path);
-        let length = std::fs::metadata(&from).ok()?.len();
-        if length > MAX_JSON_BYTES { None } else { std::fs::read(from).ok() }
-    };
-    // A layer behind the pooling would be left out, and every vector be another.
-    if facts.task == Task::Embed && directory.is_some_and(|directory| directory.join("2_Dense").exists()) {
-        return Err(refused(source, "its vectors go through a further layer (2_Dense), which is not supported yet"));
-    }
-    let pooling: Option<PoolingJson> =
-        read("1_Pooling/config.json").and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let pooling = match (pooling, facts.pooling) {
-        (Some(pooling), _) => pooling.one().map_err(|what| refused(source, what))?,
-        (None, Some(pooling)) => pooling,
-        (None, None) => Pooling::Mean,
-    };
-    let longest = read("sentence_bert_config.json")
-        .and_then(|bytes| serde_json::from_slice::<SentenceJson>(&bytes).ok()?.max_seq_length)
-        .map_or(facts.positions, |longest| longest.min(facts.positions));
-    Ok(Embedding { pooling, max_tokens: longest.clamp(2, 1 << 16) })
 }
 
 /// Copies the files of a manifest from one directory to another.

@@ -3,6 +3,9 @@
 //! The format: the length of a trie in bytes, the trie as 32-bit units of a double array (as darts-clone writes it), and the
 //! texts that it leads to, each ended by a zero.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use tokenizers::normalizers::Precompiled;
 
 use super::metadata::refused;
@@ -14,6 +17,21 @@ pub(super) fn read(map: &[u8]) -> Result<Precompiled, LoadError> {
         return Err(refused("its map of characters is damaged"));
     }
     Precompiled::from(map).map_err(|_| refused("its map of characters cannot be read"))
+}
+
+/// Refuses a map in a normaliser of `tokenizer.json` that could lead its reader past its ends.
+pub(super) fn check(normalizer: &Value) -> Result<(), LoadError> {
+    match normalizer {
+        Value::Array(all) => all.iter().try_for_each(check),
+        Value::Object(fields) => {
+            if let Some(map) = fields.get("precompiled_charsmap").and_then(Value::as_str) {
+                let map = STANDARD.decode(map).map_err(|_| refused("its map of characters is not base64"))?;
+                read(&map)?;
+            }
+            fields.values().try_for_each(check)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether each step from a unit, with any next byte, leads to a unit, and each value to the beginning of a character.
@@ -65,6 +83,17 @@ mod tests {
         for damaged in [map(9, "no\0ä\0"), map(4, "no\0ä\0"), map(0, "x")[..2051].to_vec(), vec![], vec![255; 8]] {
             assert!(read(&damaged).is_err());
         }
+    }
+
+    #[test]
+    fn a_map_in_json_is_checked_wherever_it_stands() {
+        let json = |map: &[u8]| {
+            let map = serde_json::json!({"type": "Precompiled", "precompiled_charsmap": STANDARD.encode(map)});
+            serde_json::json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, map]})
+        };
+        assert!(check(&json(&map(3, "no\0ä\0"))).is_ok());
+        assert!(check(&json(&map(9, "no\0ä\0"))).is_err());
+        assert!(check(&Value::Null).is_ok());
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::{Pair, Spaces, Tokens};
+use super::{HIDDEN, Pair, SPACE_MARK, Spaces, Tokens, charsmap};
 use crate::error::LoadError;
 
 /// Builds the tokenizer without control tokens, padding and truncation: the pool decides about those. The tokens around a
@@ -16,6 +16,7 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
     let fields = file.as_object_mut().ok_or_else(|| refused("is not an object"))?;
     fields.insert("truncation".to_owned(), Value::Null);
     fields.insert("padding".to_owned(), Value::Null);
+    charsmap::check(fields.get("normalizer").unwrap_or(&Value::Null))?;
     let whole = build(fields)?;
     let framed = whole.encode_fast("", true).map_err(|_| refused("cannot frame a text"))?.get_ids().to_vec();
     let (begin, end) = match framed.as_slice() {
@@ -31,14 +32,17 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Tokens, LoadError> {
     let unknown = named.or_else(|| u32::try_from(model("unk_id")?.as_u64()?).ok());
     let added = fields.get_mut("added_tokens").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let text_of = |token: &Value| token.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (spaces, control): (Vec<Value>, Vec<Value>) =
-        added.into_iter().partition(|token| text_of(token).trim().is_empty());
+    // Words that a model was taught besides are text, and so are runs of spaces.
+    let special = |token: &Value| token.get("special").and_then(Value::as_bool).unwrap_or(true);
+    let (words, control): (Vec<Value>, Vec<Value>) = added
+        .into_iter()
+        .partition(|token| !special(token) || text_of(token).replace(SPACE_MARK, " ").trim().is_empty());
     let forbidden: BTreeSet<u32> = control
         .iter()
         .filter_map(|token| u32::try_from(token.get("id")?.as_u64()?).ok())
         .filter(|token| Some(*token) != unknown)
         .collect();
-    fields.insert("added_tokens".to_owned(), Value::Array(spaces));
+    fields.insert("added_tokens".to_owned(), Value::Array(words));
     fields.insert("post_processor".to_owned(), Value::Null);
     hide(fields, &forbidden);
     let plain = build(fields)?;
@@ -79,7 +83,8 @@ fn pair(whole: &Tokenizer) -> Option<Pair> {
     })
 }
 
-/// Unigram would find a control token in a text that spells it, as it finds any other piece. No text spells these names.
+/// Unigram would find a control token in a text that spells it, as it finds any other piece. No text spells these names: their first
+/// character is taken out of texts.
 fn hide(fields: &mut serde_json::Map<String, Value>, control: &BTreeSet<u32>) {
     let Some(model) = fields.get_mut("model").filter(|model| model.get("type") == Some(&Value::from("Unigram"))) else {
         return;
@@ -87,7 +92,7 @@ fn hide(fields: &mut serde_json::Map<String, Value>, control: &BTreeSet<u32>) {
     let Some(pieces) = model.get_mut("vocab").and_then(Value::as_array_mut) else { return };
     for token in control {
         if let Some(text) = pieces.get_mut(*token as usize).and_then(|piece| piece.get_mut(0)) {
-            *text = Value::from(format!("\u{10fffe}{token}\u{10ffff}"));
+            *text = Value::from(format!("{HIDDEN}{token}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tokenizers from the header of a GGUF file, for generation models.
+//! Tokenizers from the header of a GGUF file, for generation models, and the vocabulary that those of encoders share.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -20,6 +20,7 @@ use crate::weights::gguf::{Header, Value};
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
+const UNUSED: i32 = 5;
 const BYTE: i32 = 6;
 
 /// Texts of control tokens that end a turn, whatever the file names as its end; as in llama.cpp's vocabulary.
@@ -63,6 +64,10 @@ impl<'a> Vocabulary<'a> {
         // User-defined tokens are markup (`<tool_call>`), except for runs of white space, which are text.
         matches!(self.kind(token), UNKNOWN | CONTROL)
             || (self.kind(token) == USER_DEFINED && !text.replace(SPACE_MARK, " ").trim().is_empty())
+    }
+
+    pub(super) fn is_unused(&self, token: usize) -> bool {
+        matches!(self.kind(token), UNUSED | CONTROL | UNKNOWN)
     }
 
     pub(super) fn numbered(&self) -> impl Iterator<Item = (u32, &String)> {

@@ -70,12 +70,11 @@ impl<F: Read + Seek> SafetensorsFile<F> {
             .map_err(|error| malformed(error.to_string()))
     }
 
-    /// How many numbers there are in tensors, by whether their name says that they are embeddings: those, and the others.
-    pub(crate) fn numbers(&self) -> (u64, u64) {
-        self.tensors.iter().fold((0, 0), |(embeddings, others), (name, place)| {
-            let numbers = (place.bytes / place.kind.size_in_bytes().max(1)) as u64;
-            if name.contains("embeddings") { (embeddings + numbers, others) } else { (embeddings, others + numbers) }
-        })
+    /// The tensors, and how many numbers each has.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.tensors
+            .iter()
+            .map(|(name, place)| (name.as_str(), (place.bytes / place.kind.size_in_bytes().max(1)) as u64))
     }
 
     /// A vector of floats.

@@ -63,8 +63,9 @@ fn usable(app: &App, permit: &Permit) -> Vec<Value> {
     let assistant = assistant.map(|(tenant, tenancy)| shown(&tenancy.assistant, tenant.as_str(), "assistant"));
     let raw = app.generate.as_ref().filter(|_| may(Action::Generate));
     let raw = raw.map(|model| shown(&model.identity().name, "cloister", "generate"));
+    let ordered_by_it = app.rerank.is_none() && may(Action::Rerank);
     let embedder =
-        (may(Action::Embed) || may(Action::Rerank)).then(|| shown(&app.embed.identity().name, "cloister", "embed"));
+        (may(Action::Embed) || ordered_by_it).then(|| shown(&app.embed.identity().name, "cloister", "embed"));
     let reranker = app.rerank.as_ref().filter(|_| may(Action::Rerank));
     let reranker = reranker.map(|model| shown(&model.identity().name, "cloister", "rerank"));
     assistant.into_iter().chain(raw).chain(embedder).chain(reranker).collect()

@@ -16,7 +16,6 @@ use crate::{
     identity::Caller,
     pipeline::{
         Failure, Priority, Rerank, Stop, cosine,
-        knowledge::blocking,
         rerank::{Asking, RerankError},
     },
     wiring::App,
@@ -90,17 +89,18 @@ async fn judged(model: Arc<dyn Rerank>, (named, query, documents): Told<'_>, who
     if let Some(named) = named {
         known(named, &identity)?;
     }
-    bounded(std::iter::once(&query).chain(&documents), "documents")?;
-    let told = identity.name.clone();
-    let found = blocking(move || match model.rerank(&query, &documents, who) {
-        Ok(found) if found.scores.len() == documents.len() => Ok(found),
+    // The query is read with each document.
+    bounded(documents.iter().flat_map(|document| [&query, document]), "documents")?;
+    let count = documents.len();
+    match model.rerank(query, documents, who).await {
+        Ok(found) if found.scores.len() == count => Ok((identity, found.scores, found.tokens)),
         Ok(_) => Err(Stop::internal("reranking", "the reranking model returned too little")),
         Err(RerankError::Busy { retry_after }) => Err(Stop::busy("reranking", retry_after)),
-        Err(RerankError::TooLong { tokens, limit }) => Err(Failure::TooLong { model: told, tokens, limit }.into()),
+        Err(RerankError::TooLong { tokens, limit }) => {
+            Err(Failure::TooLong { model: identity.name, tokens, limit }.into())
+        }
         Err(fault) => Err(Stop::internal("reranking", fault)),
-    })
-    .await?;
-    Ok((identity, found.scores, found.tokens))
+    }
 }
 
 /// By the likeness of embeddings.

@@ -281,10 +281,14 @@ async fn documents_are_ordered_by_the_cross_encoder_where_one_is_configured() {
         ("query", json!("a busy queue"), StatusCode::TOO_MANY_REQUESTS),
         ("query", json!("one two three four five six seven eight nine"), StatusCode::BAD_REQUEST),
         ("documents", json!(["x".repeat(65 * 1024)]), StatusCode::BAD_REQUEST),
+        // It would be read with each document.
+        ("query", json!("x".repeat(60 * 1024)), StatusCode::OK),
     ] {
         let reply = site.post(Role::Service, "/v1/rerank", &with(request.clone(), field, value)).await;
         assert_eq!(reply.status, status, "{field}: {}", reply.text);
     }
+    let many = json!({"query": "x".repeat(60 * 1024), "documents": vec!["x"; 40]});
+    assert_eq!(site.post(Role::Service, "/v1/rerank", &many).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

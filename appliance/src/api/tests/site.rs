@@ -32,7 +32,7 @@ use crate::{
     pipeline::{
         Generate, Rerank,
         model::ModelName,
-        rerank::{Asking, Relevances, RerankError},
+        rerank::{Answer, Asking, Relevances, RerankError},
         scripted::{Script, Scripted},
     },
     session::Sessions,
@@ -303,16 +303,17 @@ impl Rerank for Longest {
         ModelName { name: LONGEST.to_owned(), sha256: "22".repeat(32) }
     }
 
-    fn rerank(&self, query: &str, texts: &[String], _who: Asking) -> Result<Relevances, RerankError> {
+    fn rerank(&self, query: String, texts: Vec<String>, _who: Asking) -> Answer {
         let words = |text: &str| text.split_whitespace().count();
-        if query.contains("busy queue") {
-            return Err(RerankError::Busy { retry_after: std::time::Duration::from_millis(1500) });
-        }
-        if words(query) > 8 {
-            return Err(RerankError::TooLong { tokens: words(query), limit: 8 });
-        }
-        let scores = texts.iter().map(|text| 1.0 - 1.0 / (1.0 + words(text) as f32)).collect();
-        Ok(Relevances { scores, tokens: texts.iter().map(|text| words(query) + words(text)).sum() })
+        let asked = words(&query);
+        Box::pin(std::future::ready(if query.contains("busy queue") {
+            Err(RerankError::Busy { retry_after: std::time::Duration::from_millis(1500) })
+        } else if asked > 8 {
+            Err(RerankError::TooLong { tokens: asked, limit: 8 })
+        } else {
+            let scores = texts.iter().map(|text| 1.0 - 1.0 / (1.0 + words(text) as f32)).collect();
+            Ok(Relevances { scores, tokens: texts.iter().map(|text| asked + words(text)).sum() })
+        }))
     }
 }
 

@@ -244,18 +244,53 @@ fn a_model_that_sorts_into_classes_is_refused() {
 
 #[test]
 fn what_sentence_transformers_adds_and_is_not_computed_is_refused() {
+    let modules = |kind: &str| {
+        format!(
+            r#"[{{"idx":0,"path":"","type":"sentence_transformers.models.Transformer"}},{{"idx":1,"path":"1_Pooling","type":"sentence_transformers.models.Pooling"}},{{"idx":2,"path":"2_X","type":"sentence_transformers.models.{kind}"}}]"#
+        )
+    };
+    let (dense, fine) = (modules("Dense"), modules("Normalize"));
     for (path, text, word) in [
         ("1_Pooling/config.json", r#"{"pooling_mode_lasttoken": true}"#, "lasttoken"),
+        ("1_Pooling/config.json", r#"{"pooling_mode": "lasttoken"}"#, "lasttoken"),
         (
             "1_Pooling/config.json",
             r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}"#,
-            "cls_token with",
+            "cls with mean",
         ),
-        ("2_Dense/config.json", "{}", "2_Dense"),
+        ("1_Pooling/config.json", r#"{"word_embedding_dimension": 32}"#, "pooling ()"),
+        ("1_Pooling/config.json", "not json", "line 1"),
+        ("modules.json", dense.as_str(), "Dense"),
     ] {
         let refusal = directory(CONFIG, &small().tensors("", &[]), &[(path, text)]).err().unwrap().to_string();
         assert!(refusal.contains(word), "{refusal}");
     }
+    let newer = [("modules.json", fine.as_str()), ("1_Pooling/config.json", r#"{"pooling_mode": "cls"}"#)];
+    let (_folder, _, manifest) = directory(CONFIG, &small().tensors("", &[]), &newer).unwrap();
+    assert_eq!(manifest.embedding.unwrap().pooling, Pooling::Cls);
+}
+
+#[test]
+fn a_cross_encoder_in_gguf_is_known_by_its_last_layer_where_the_file_does_not_say() {
+    let mut small = small();
+    small.affine("classifier.dense", 32, 32, true);
+    small.affine("classifier.out_proj", 1, 32, true);
+    let silent: Vec<_> = header(1).into_iter().filter(|(key, _)| *key != "bert.pooling_type").collect();
+    let (_folder, _, manifest) = gguf_file(&small.gguf(&silent, |name| (gguf_name(name), 0))).unwrap();
+    assert_eq!(manifest.task, Task::Rerank);
+    let bare = |name: &str| (gguf_name(name).replace("cls.output", "other"), 0);
+    let refusal = gguf_file(&small.gguf(&silent, bare)).err().unwrap().to_string();
+    assert!(refusal.contains("pooler"), "{refusal}");
+}
+
+#[test]
+fn a_side_of_one_that_quantising_dropped_is_not_missed() {
+    let mut small = small();
+    small.affine("classifier.dense", 32, 32, true);
+    small.add("classifier.out_proj.weight", &[32], 0.0);
+    small.add("classifier.out_proj.bias", &[1], 0.0);
+    let (_folder, model, _) = gguf_file(&small.gguf(&header(4), |name| (gguf_name(name), 0))).unwrap();
+    assert!(load(&model, &options(1, Precision::Int8)).is_ok());
 }
 
 #[test]

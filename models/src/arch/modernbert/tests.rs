@@ -32,9 +32,9 @@ fn small() -> Small {
     small
 }
 
-/// `norm_eps` is transformers' name, `layer_norm_eps` candle's.
+/// Published files hold both names of the epsilon; candle takes one.
 fn config() -> String {
-    CONFIG.replace("\"layer_norm_eps\":1e-5,", "")
+    CONFIG.to_owned()
 }
 
 fn theirs() -> ModernBert {
@@ -88,10 +88,15 @@ fn the_layers_and_ropes_of_a_newer_config_are_read() {
         load(&model, &options(2, Precision::Int8)).map(|mut model| model.encode(&batch).unwrap())
     };
     assert_eq!(vectors(&newer).unwrap(), vectors(&config()).unwrap());
+    // A null local base is the other one.
+    let null = config().replace("\"local_rope_theta\":10000.0", "\"local_rope_theta\":null");
+    let same = config().replace("\"local_rope_theta\":10000.0", "\"local_rope_theta\":160000.0");
+    assert_eq!(vectors(&null).unwrap(), vectors(&same).unwrap());
     for (from, to, word) in [
         ("\"rope_type\":\"default\"", "\"rope_type\":\"yarn\"", "yarn"),
         ("\"full_attention\",\"sliding_attention\",", "\"full_attention\",", "layer_types"),
         ("\"hidden_activation\":\"gelu\"", "\"hidden_activation\":\"relu\"", "relu"),
+        ("\"sliding_attention\",", "\"chunked_attention\",", "chunked_attention"),
     ] {
         let refusal = vectors(&newer.replace(from, to)).err().unwrap().to_string();
         assert!(refusal.contains(word), "{refusal}");

@@ -87,6 +87,7 @@ fn what_would_change_the_result_and_is_not_supported_is_refused_by_name() {
         ("\"rotary_emb_fraction\":1.0", "\"rotary_emb_fraction\":0.5", "rotary_emb_fraction"),
         ("\"rotary_emb_interleaved\":false", "\"rotary_emb_interleaved\":true", "rotary_emb_interleaved"),
         ("\"prenorm\":false", "\"prenorm\":true", "prenorm"),
+        ("\"prenorm\":false", "\"prenorm\":false,\"rotary_scaling_factor\":2.0", "rotary_scaling_factor"),
         ("\"use_rms_norm\":false", "\"use_rms_norm\":true", "use_rms_norm"),
         ("\"prenorm\":false", "\"prenorm\":false,\"num_experts\":8", "num_experts"),
         ("\"rotary_emb_base\":1000", "\"rotary_emb_base\":0", "rotary"),

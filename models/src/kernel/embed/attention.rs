@@ -275,7 +275,7 @@ fn keep<M: Machine, const ROWS: usize, const COLUMNS: usize>(
 /// nothing.
 #[inline(always)]
 fn weigh<M: Machine>(m: M, scores: &mut [Line], seen: Range<usize>, scale: f32, weights: &mut [[i32; 8]]) {
-    // e to this is the least number that there is: beside the largest, whose weight is 1, it is lost in rounding.
+    // What is not seen is neither the largest score nor, below, part of the sum.
     scores.as_flattened_mut()[..seen.start].fill(f32::MIN);
     scores.as_flattened_mut()[seen.end..].fill(f32::MIN);
     let mut top = m.splat(f32::MIN);
@@ -283,11 +283,15 @@ fn weigh<M: Machine>(m: M, scores: &mut [Line], seen: Range<usize>, scale: f32, 
         top = m.max(m.load(line), top);
     }
     let (top, scale) = (m.splat(m.largest(top)), m.splat(scale));
-    let mut sum = m.splat(0.0);
     for line in scores.iter_mut() {
         let weight = exp(m, m.mul(m.sub(m.load(line), top), scale));
-        sum = m.add(sum, weight);
         m.store(weight, line);
+    }
+    scores.as_flattened_mut()[..seen.start].fill(0.0);
+    scores.as_flattened_mut()[seen.end..].fill(0.0);
+    let mut sum = m.splat(0.0);
+    for line in scores.iter() {
+        sum = m.add(sum, m.load(line));
     }
     let share = m.splat(MOST / m.sum(sum));
     for (line, to) in scores.iter().zip(weights) {

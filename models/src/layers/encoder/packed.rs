@@ -16,6 +16,9 @@ const BLOCK: usize = 48;
 /// The fewest rows that are worth a thread of their own.
 const LEAST_BLOCK: usize = 8;
 
+/// Most rows of buffers that are kept.
+const KEPT: usize = 512;
+
 /// All layers.
 pub(super) struct Layers {
     processor: Processor,
@@ -101,7 +104,10 @@ impl Layers {
             last.apply(self.processor, &mut buffers.rows);
         }
         let out = pool(&buffers.rows);
-        if let Ok(mut spare) = self.spare.lock() {
+        // What one long sequence needed is not kept for the short ones.
+        if count <= KEPT
+            && let Ok(mut spare) = self.spare.lock()
+        {
             spare.push(buffers);
         }
         out

@@ -10,8 +10,22 @@ fn texts(texts: &[&str]) -> Scalar {
     Scalar::Texts(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
-const WORDS: [&str; 11] =
-    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "\u{2581}refill", "s", "able", "\u{2581}the", "\u{2581}.", "\u{2581}caf", "e"];
+/// The double-struck R is in BERT's vocabulary of lower case; `[PAD11]` fills up one of some converters'.
+const WORDS: [&str; 13] = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "\u{2581}refill",
+    "s",
+    "able",
+    "\u{2581}the",
+    "\u{2581}.",
+    "\u{2581}caf",
+    "e",
+    "\u{2581}\u{211d}",
+    "[PAD12]",
+];
 
 fn word_pieces(words: &[&str]) -> Result<Tokens, LoadError> {
     tokens(&[
@@ -55,6 +69,20 @@ fn words_with_upper_case_keep_it() {
 }
 
 #[test]
+fn what_the_file_says_of_case_holds() {
+    for lowercase in [false, true] {
+        let mut values = vec![
+            ("tokenizer.ggml.model", Scalar::Text("bert".to_owned())),
+            ("tokenizer.ggml.tokens", texts(&WORDS)),
+            ("tokenizer.ggml.normalizer.lowercase", Scalar::Flag(lowercase)),
+        ];
+        values.push(("tokenizer.ggml.unknown_token_id", Scalar::Unsigned(1)));
+        let tokens = tokens(&values).unwrap();
+        assert_eq!(tokens.encode("THE").unwrap(), [if lowercase { 7 } else { 1 }]);
+    }
+}
+
+#[test]
 fn words_whose_beginnings_are_not_marked_are_refused() {
     let refusal = word_pieces(&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "refill", "##s"]).err().unwrap().to_string();
     assert!(refusal.contains("not marked"), "{refusal}");
@@ -82,6 +110,8 @@ fn a_unigram_vocabulary_frames_a_text_and_a_pair_and_may_not_know_all_of_it() {
         let tokens = pieces(map).unwrap();
         assert_eq!(tokens.encode_framed("refill refills").unwrap(), [0, 5, 5, 6, 2]);
         assert_eq!(tokens.encode_framed("  refill   ☤").unwrap(), [0, 5, 4, 3, 2]);
+        // The name that a control token is hidden under cannot be spelt.
+        assert_eq!(tokens.encode_framed("refill\u{10fffe}2").unwrap(), [0, 5, 3, 2]);
         // What spells a control token is text.
         assert_eq!(tokens.encode_framed("refill</s>").unwrap(), [0, 5, 3, 6, 3, 2]);
         let pair = tokens.pair(&[5], &[5, 6, 5], 8).unwrap();

@@ -14,6 +14,7 @@ pub(crate) enum Scalar {
     Floats(Vec<f32>),
     Integers(Vec<i32>),
     Bytes(Vec<u8>),
+    Flag(bool),
 }
 
 /// Writes a GGUF file: keys, and tensors of 32-bit floats by name, shape (rows first) and data.
@@ -61,6 +62,10 @@ pub(crate) fn file(values: &[(&str, Scalar)], tensors: &[(&str, Vec<usize>, Vec<
                 }
                 out.extend((v.len() as u64).to_le_bytes());
                 v.iter().for_each(|v| out.extend(v.to_le_bytes()));
+            }
+            Scalar::Flag(v) => {
+                out.extend(7u32.to_le_bytes());
+                out.push(u8::from(*v));
             }
             Scalar::Bytes(v) => {
                 for n in [9u32, 0] {
