@@ -216,6 +216,10 @@ pub(crate) fn threads(options: &PoolOptions) -> Result<rayon::ThreadPool, LoadEr
 }
 
 #[cfg(test)]
+mod candle;
+#[cfg(test)]
+mod measured;
+#[cfg(test)]
 pub(crate) mod small;
 #[cfg(test)]
 pub(crate) mod tiny;

@@ -38,70 +38,11 @@ fn positions(reader: &mut Reader<'_>, shape: &Shape, context: usize, traits: &Tr
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use candle_core::Tensor;
 
-    use candle_core::quantized::gguf_file::Content;
-    use candle_core::{DType, Device, Tensor};
-    use candle_nn::{Activation, VarBuilder};
-    use candle_transformers::models::gemma3::{Config, Model};
-
-    use crate::arch::tiny::{Tiny, VOCABULARY, same_logits};
+    use crate::arch::candle;
+    use crate::arch::tiny::{Tiny, same_logits};
     use crate::weights::gguf::tests::Scalar;
-
-    /// candle's quantised Gemma 3 takes the wrong curve (SiLU), so the one for floats is the reference. Its names are transformers', and
-    /// its normalisations are stored less one.
-    fn theirs(bytes: &[u8], tiny: &Tiny) -> Model {
-        let mut reader = std::io::Cursor::new(bytes);
-        let content = Content::read(&mut reader).unwrap();
-        let mut tensors = HashMap::new();
-        for name in content.tensor_infos.keys() {
-            let tensor = content.tensor(&mut reader, name, &Device::Cpu).unwrap().dequantize(&Device::Cpu).unwrap();
-            let tensor = if name.contains("norm") { (tensor - 1.0).unwrap() } else { tensor };
-            let mut theirs = format!("model.{name}");
-            for (from, to) in [
-                ("token_embd", "embed_tokens"),
-                ("output_norm", "norm"),
-                ("blk.", "layers."),
-                ("attn_q_norm", "self_attn.q_norm"),
-                ("attn_k_norm", "self_attn.k_norm"),
-                ("attn_q.", "self_attn.q_proj."),
-                ("attn_k.", "self_attn.k_proj."),
-                ("attn_v.", "self_attn.v_proj."),
-                ("attn_output", "self_attn.o_proj"),
-                ("post_attention_norm", "post_attention_layernorm"),
-                ("attn_norm", "input_layernorm"),
-                ("post_ffw_norm", "post_feedforward_layernorm"),
-                ("ffn_norm", "pre_feedforward_layernorm"),
-                ("ffn_gate", "mlp.gate_proj"),
-                ("ffn_up", "mlp.up_proj"),
-                ("ffn_down", "mlp.down_proj"),
-            ] {
-                theirs = theirs.replace(from, to);
-            }
-            tensors.insert(theirs, tensor);
-        }
-        let config = Config {
-            attention_bias: false,
-            head_dim: tiny.size,
-            hidden_activation: Activation::GeluPytorchTanh,
-            hidden_size: 64,
-            intermediate_size: 96,
-            num_attention_heads: 4,
-            num_hidden_layers: tiny.layers,
-            num_key_value_heads: 2,
-            rms_norm_eps: 1e-5,
-            rope_theta: 1_000_000.0,
-            rope_local_base_freq: 10_000.0,
-            vocab_size: VOCABULARY,
-            final_logit_softcapping: None,
-            attn_logit_softcapping: None,
-            query_pre_attn_scalar: tiny.size,
-            sliding_window: 8,
-            sliding_window_pattern: 6,
-            max_position_embeddings: 512,
-        };
-        Model::new(false, &config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap()
-    }
 
     #[test]
     fn logits_are_those_of_candles_own_implementation_token_by_token() {
@@ -110,7 +51,7 @@ mod tests {
             ("gemma3.attention.sliding_window", Scalar::Unsigned(8)),
             ("gemma3.rope.freq_base", Scalar::Float(1_000_000.0)),
         ]);
-        let mut theirs = theirs(&bytes, &tiny);
+        let mut theirs = candle::gemma3(&bytes);
         same_logits(&bytes, 3e-3, |token: &Tensor, position| theirs.forward(token, position).unwrap());
     }
 }

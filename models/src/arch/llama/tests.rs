@@ -1,7 +1,6 @@
-use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
-use candle_transformers::models::quantized_llama::ModelWeights;
+use candle_core::quantized::GgmlDType;
 
+use crate::arch::candle;
 use crate::arch::tiny::{Tiny, VOCABULARY, feed, load, same_logits, tokens, verified};
 use crate::manifest::Task;
 use crate::pool::PoolOptions;
@@ -15,9 +14,7 @@ fn tiny(changes: &[(&str, Scalar)]) -> Vec<u8> {
 #[test]
 fn logits_are_those_of_candles_own_implementation_token_by_token() {
     let bytes = tiny(&[]);
-    let mut reader = std::io::Cursor::new(&bytes);
-    let content = gguf_file::Content::read(&mut reader).unwrap();
-    let mut theirs = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    let mut theirs = candle::llama(&bytes);
     same_logits(&bytes, 3e-3, |token, position| theirs.forward(token, position).unwrap());
 }
 
@@ -126,72 +123,8 @@ fn an_unknown_architecture_is_refused_by_name() {
 fn quantised_weights_give_nearly_the_same_as_candle() {
     // candle rounds activations to 8 bits here, we to 16: near is all that can be asked.
     let bytes = tiny(&[]);
-    let mut reader = std::io::Cursor::new(&bytes);
-    let content = gguf_file::Content::read(&mut reader).unwrap();
-    let names: Vec<String> = content.tensor_infos.keys().cloned().collect();
-    let tensors: Vec<(String, QTensor)> = names
-        .into_iter()
-        .map(|name| {
-            let tensor = content.tensor(&mut reader, &name, &Device::Cpu).unwrap();
-            let kind = if tensor.shape().dims().len() == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
-            let floats = tensor.dequantize(&Device::Cpu).unwrap();
-            (name, QTensor::quantize(&floats, kind).unwrap())
-        })
-        .collect();
-    let values: Vec<(&str, &gguf_file::Value)> = content
-        .metadata
-        .iter()
-        .filter(|(key, _)| *key != "tokenizer.ggml.merges")
-        .map(|(k, v)| (k.as_str(), v))
-        .collect();
-    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let mut quantised = std::io::Cursor::new(Vec::new());
-    gguf_file::write(&mut quantised, &values, &tensors).unwrap();
-    let quantised = quantised.into_inner();
-    let mut reader = std::io::Cursor::new(&quantised);
-    let content = gguf_file::Content::read(&mut reader).unwrap();
-    let mut theirs = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    let kind = |sides| if sides == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
+    let quantised = candle::rewritten(&bytes, kind);
+    let mut theirs = candle::llama(&quantised);
     same_logits(&quantised, 0.05, |token, position| theirs.forward(token, position).unwrap());
-}
-
-/// Perplexity beside candle's, token by token on the same text: `CLOISTER_TEXT` names the file, `CLOISTER_TOKENS` how many are scored.
-#[test]
-#[ignore = "takes minutes and a text of one's own"]
-#[allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
-fn perplexity_is_within_half_a_percent_of_candles() {
-    let text = std::fs::read_to_string(std::env::var("CLOISTER_TEXT").unwrap()).unwrap();
-    let count: usize = std::env::var("CLOISTER_TOKENS").map_or(1024, |count| count.parse().unwrap());
-    let registry = crate::registry::Registry::open(crate::cache_dir().join("models")).unwrap();
-    let entry = crate::catalogue::find("smollm2-135m-instruct").unwrap();
-    crate::fetch::ensure(entry, &registry, &mut |_| {}).unwrap();
-    let verified = registry.verify(&entry.name).unwrap();
-    let bytes = verified.first(crate::manifest::FileKind::Weights).unwrap().read_all(1 << 30).unwrap();
-    let mut reader = std::io::Cursor::new(&bytes);
-    let content = gguf_file::Content::read(&mut reader).unwrap();
-    let mut theirs = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
-    let mut file = crate::weights::GgufFile::open(verified.first(crate::manifest::FileKind::Weights).unwrap()).unwrap();
-    let tokens = crate::tokenizer::from_gguf(&file.header).unwrap().encode(&text).unwrap();
-    let mut ours = super::load(&mut file, &PoolOptions { threads: 0, ..PoolOptions::default() }).unwrap();
-    let surprise = |logits: &[f32], token: u32| {
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|logit| f64::from(logit - top).exp()).sum();
-        f64::from(top - logits[token as usize]) + sum.ln()
-    };
-    let blocks: Vec<u32> = (0..16).collect();
-    let (mut mine, mut candles, mut scored, mut logits) = (0.0, 0.0, 0, Vec::new());
-    for window in tokens.chunks_exact(512).take(count.div_ceil(511)) {
-        for (position, pair) in window.windows(2).enumerate() {
-            let piece = Piece { blocks: &blocks, position, tokens: &pair[..1], logits: 1 };
-            ours.step(&[piece], &mut logits).unwrap();
-            mine += surprise(&logits, pair[1]);
-            let input = candle_core::Tensor::new(&[[pair[0]]], &Device::Cpu).unwrap();
-            let reference: Vec<f32> =
-                theirs.forward(&input, position).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-            candles += surprise(&reference, pair[1]);
-            scored += 1;
-        }
-    }
-    let (mine, candles) = ((mine / f64::from(scored)).exp(), (candles / f64::from(scored)).exp());
-    assert!(mine < candles * 1.005, "{scored} tokens: {mine} against {candles}");
-    println!("{scored} tokens: {mine:.3} against {candles:.3}");
 }
