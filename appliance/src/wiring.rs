@@ -19,14 +19,14 @@ use cloister_knowledge::{
     Connect, Embed, Library,
     parse::{Limits, Sandbox},
 };
-use cloister_models::{Accelerator, EmbedPool, GeneratePool, PoolOptions, Priority, Registry, RerankPool};
+use cloister_models::{Priority, Registry};
 use cloister_terms::{Clock, Random, TenantId};
 use jiff::Timestamp;
 
 use crate::{
     batch::Desk,
     capture::{Means, Recorder, redaction::redacted},
-    config::{Config, Device},
+    config::Config,
     edge::{
         health::{Check, Readiness},
         metrics::Metrics,
@@ -46,6 +46,7 @@ mod identifiers;
 mod inspection;
 mod lane;
 mod policy;
+mod pools;
 mod reranking;
 mod shelf;
 mod system;
@@ -58,6 +59,7 @@ pub use identifiers::identifiers;
 pub use inspection::Inspection;
 pub use lane::{Trial, Writers};
 pub use policy::policy;
+pub use pools::{Generation, Pools, embedding, embedding_options, generation_options};
 pub use reranking::PoolRerank;
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -164,36 +166,6 @@ fn unreviewed(app: &App) {
     app.metrics.level("cloister_break_glass_oldest_unreviewed_seconds", oldest, &[]);
 }
 
-/// The pools, for what they count.
-#[derive(Clone)]
-pub struct Pools {
-    /// The embedding pool.
-    pub embed: PoolEmbed,
-    /// What generates, where a generation model is configured.
-    pub generate: Option<Generation>,
-    /// The pool of the cross-encoder, where one is configured.
-    pub rerank: Option<PoolRerank>,
-}
-
-/// What generates.
-#[derive(Clone)]
-pub enum Generation {
-    /// A model of this machine.
-    Pool(PoolGenerate),
-    /// An engine elsewhere in the network.
-    Engine(Engine),
-}
-
-impl Generation {
-    /// As the port that the pipeline owns.
-    fn port(&self) -> Arc<dyn Generate> {
-        match self.clone() {
-            Self::Pool(pool) => Arc::new(pool),
-            Self::Engine(engine) => Arc::new(engine),
-        }
-    }
-}
-
 /// What one tenant brings.
 #[derive(Clone)]
 pub struct Tenant {
@@ -230,8 +202,9 @@ impl App {
         let policy = policy(&config.policy, Some(&metrics))?;
         store.record_key_uses(&audit, policy.rules().version())?;
         let accounts = Accounts::open(&store.fleet(), Arc::clone(&clock), Arc::clone(&random))?;
-        let generate = generation(&config, random.as_ref(), &metrics)?;
-        let pools = Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate, rerank: reranking(&config)? };
+        let generate = pools::generation(&config, random.as_ref(), &metrics)?;
+        let pools =
+            Pools { embed: embedding(&config, QUESTION_PATIENCE)?, generate, rerank: pools::reranking(&config)? };
         let rerank = pools.rerank.clone().map(|pool| Arc::new(pool) as Arc<dyn Rerank>);
         let embed: Arc<dyn Embed> = Arc::new(pools.embed.clone());
         let generate = pools.generate.as_ref().map(Generation::port);
@@ -443,67 +416,4 @@ pub fn parser() -> anyhow::Result<Sandbox> {
 /// When the folder cannot be made.
 pub fn registry(config: &Config) -> anyhow::Result<Registry> {
     Ok(Registry::open(config.models_folder())?)
-}
-
-/// Verifies and loads the configured embedding model.
-///
-/// # Errors
-/// When it is missing, does not match its hashes, or the machine cannot carry it.
-pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbed> {
-    let name = &config.models.embed;
-    let mend = || format!("the embedding model `{name}` cannot be used: see `cloister model verify {name}`");
-    let verified = registry(config)?.verify(name).with_context(mend)?;
-    let pool = EmbedPool::start(verified, &embedding_options(config)).with_context(mend)?;
-    Ok(PoolEmbed::new(pool, patience))
-}
-
-/// Verifies and loads the configured cross-encoder.
-fn reranking(config: &Config) -> anyhow::Result<Option<PoolRerank>> {
-    let name = &config.models.rerank;
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let mend = || format!("the reranking model `{name}` cannot be used: see `cloister model verify {name}`");
-    let verified = registry(config)?.verify(name).with_context(mend)?;
-    let pool = RerankPool::start(verified, &embedding_options(config)).with_context(mend)?;
-    Ok(Some(PoolRerank::new(pool, BATCH_PATIENCE)))
-}
-
-/// How the embedding pool, and that of the cross-encoder, are laid out.
-pub fn embedding_options(config: &Config) -> PoolOptions {
-    PoolOptions { queue: config.models.embed_queue, threads: config.models.threads, ..PoolOptions::default() }
-}
-
-/// How the generation pool is laid out, but for its randomness.
-pub fn generation_options(config: &Config) -> PoolOptions {
-    let models = &config.models;
-    PoolOptions {
-        queue: models.generate_queue,
-        threads: models.threads,
-        context_tokens: models.context_tokens,
-        sequences: models.sequences,
-        device: match models.device {
-            Device::Processor => Accelerator::None,
-            Device::Cuda => Accelerator::Cuda(0),
-            Device::Metal => Accelerator::Metal(0),
-        },
-        ..PoolOptions::default()
-    }
-}
-
-fn generation(config: &Config, random: &dyn Random, metrics: &Metrics) -> anyhow::Result<Option<Generation>> {
-    if let Some(engine) = &config.models.engine {
-        return Ok(Some(Generation::Engine(Engine::new(engine, metrics.clone()))));
-    }
-    let name = &config.models.generate;
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let mend = || format!("the generation model `{name}` cannot be used: see `cloister model verify {name}`");
-    let verified = registry(config)?.verify(name).with_context(mend)?;
-    let mut entropy = [0; 8];
-    random.fill(&mut entropy);
-    let options = PoolOptions { entropy: u64::from_le_bytes(entropy), ..generation_options(config) };
-    let pool = GeneratePool::start(verified, &options).with_context(mend)?;
-    Ok(Some(Generation::Pool(PoolGenerate::new(pool, metrics.clone()))))
 }
