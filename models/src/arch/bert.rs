@@ -3,14 +3,13 @@
 
 use serde::Deserialize;
 
-use super::config::{self, Numbers, refused};
-use super::tensors::{Names, Sides, Tensors};
+use super::config::{self, refused};
+use super::encoder::{self, Biases, Loading, Numbers, Outline, Whole};
+use super::tensors::{Names, Tensors};
 use crate::error::LoadError;
 use crate::kernel::embed::Curve;
-use crate::layers::encoder::{Builder, Dense, DenseCurve, Embeddings, Encoder, Feed, Head, Order, Plan};
+use crate::layers::encoder::{Dense, DenseCurve, Encoder, Feed, Head, Order};
 use crate::manifest::Pooling;
-use crate::pool::PoolOptions;
-use crate::registry::Verified;
 
 /// What is read of config.json. What would change the result and is not supported is refused.
 #[derive(Debug, Deserialize)]
@@ -61,88 +60,74 @@ impl Config {
     }
 }
 
-/// `highest` is the highest token that the tokenizer makes.
-pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Result<Encoder, LoadError> {
-    let mut tensors = Tensors::open(model, "embeddings.word_embeddings.weight", &["bert.", "roberta."])?;
-    let gguf = tensors.header().is_some();
-    let (numbers, first_position, roberta) = match tensors.header() {
-        Some(_) => (super::encoder_numbers(&tensors, "bert")?, 0, true),
-        None => {
-            let config: Config = config::read(model)?;
-            (config.numbers()?, config.first_position(), config.model_type.ends_with("roberta"))
-        }
-    };
-    let place = if gguf { "the GGUF header" } else { "config.json" };
-    let numbers = numbers.check(highest).map_err(|what| LoadError::malformed(place, what))?;
-    let (width, words, positions, kinds, norm) = if gguf {
-        (numbers.width, "token_embd.weight", "position_embd.weight", "token_types.weight", "token_embd_norm")
+/// transformers' names.
+const NAMES: Names = Names {
+    words: "embeddings.word_embeddings.weight",
+    positions: Some("embeddings.position_embeddings.weight"),
+    kinds: Some("embeddings.token_type_embeddings.weight"),
+    first_norm: "embeddings.LayerNorm",
+    last_norm: None,
+    layers: "encoder.layer.",
+    qkv: &["attention.self.query", "attention.self.key", "attention.self.value"],
+    attended: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    first_bare: false,
+    inner: &["intermediate.dense"],
+    outer: "output.dense",
+    feed_norm: "output.LayerNorm",
+};
+
+/// GGUF's.
+const GGUF: Names = Names {
+    words: "token_embd.weight",
+    positions: Some("position_embd.weight"),
+    kinds: Some("token_types.weight"),
+    first_norm: "token_embd_norm",
+    last_norm: None,
+    layers: "blk.",
+    qkv: &["attn_q", "attn_k", "attn_v"],
+    attended: "attn_output",
+    attention_norm: "attn_output_norm",
+    first_bare: false,
+    inner: &["ffn_up"],
+    outer: "ffn_down",
+    feed_norm: "layer_output_norm",
+};
+
+/// Those of converters that write queries, keys and values into one tensor.
+const GGUF_FUSED: Names = Names { qkv: &["attn_qkv"], ..GGUF };
+
+pub(super) fn load(loading: Loading<'_>) -> Result<Encoder, LoadError> {
+    let tensors = Tensors::open(loading.model, NAMES.words, &["bert.", "roberta."])?;
+    let (names, head, numbers, first_position) = if tensors.header().is_some() {
+        let names = if tensors.has("blk.0.attn_qkv.weight") { &GGUF_FUSED } else { &GGUF };
+        (names, ["cls", "cls.output"], Numbers::of_header(&tensors, "bert")?, 0)
     } else {
-        let name = ["embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"];
-        (numbers.width, name[0], name[1], "embeddings.token_type_embeddings.weight", "embeddings.LayerNorm")
+        let config: Config = config::read(loading.model)?;
+        let roberta = config.model_type.ends_with("roberta");
+        let head = if roberta { ROBERTA_HEAD } else { BERT_HEAD };
+        (&NAMES, head, config.numbers()?, config.first_position())
     };
-    let words = tensors.numbers(words, &[numbers.vocabulary, width])?;
-    let mut positions = tensors.numbers(positions, &[numbers.positions + first_position, width])?;
-    positions.drain(..first_position * width);
-    let kinds = if numbers.kinds == 0 { Vec::new() } else { tensors.numbers(kinds, &[numbers.kinds, width])? };
-    let first = tensors.scale(norm, width, true)?;
-    let plan = Plan {
-        width,
-        heads: numbers.heads,
-        epsilon: numbers.epsilon,
+    let outline = Outline {
+        numbers,
         order: Order::After,
         feed: Feed::Plain(Curve::Gelu),
-        ropes: Vec::new(),
+        bases: Vec::new(),
+        whole: Whole::All,
+        reach: 0,
+        first_position,
+        biases: Biases::ALL,
     };
-    let embeddings = Embeddings::new(width, words, positions, kinds);
-    let sides = Sides {
-        width,
-        inner: numbers.inner,
-        gated: false,
-        attention_bias: true,
-        feed_bias: [true; 2],
-        norm_bias: true,
-    };
-    let mut builder = Builder::new(plan, embeddings, first, None, super::threads(options)?, options);
-    let fused = tensors.has("blk.0.attn_qkv.weight");
-    for layer in 0..numbers.layers {
-        builder.push(tensors.parts(&if gguf { gguf_names(layer, fused) } else { names(layer) }, sides)?)?;
-    }
-    super::finish(builder, model, numbers.positions, || head(&mut tensors, width, gguf, roberta))
+    encoder::build(loading, tensors, names, outline, |tensors| head_of(tensors, head, numbers.width))
 }
 
-fn names(layer: usize) -> Names {
-    let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-    Names {
-        qkv: ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}"))).to_vec(),
-        attended: name("attention.output.dense"),
-        attention_norm: Some(name("attention.output.LayerNorm")),
-        inner: vec![name("intermediate.dense")],
-        outer: name("output.dense"),
-        feed_norm: name("output.LayerNorm"),
-    }
-}
-
-/// Some converters write queries, keys and values into one tensor.
-fn gguf_names(layer: usize, fused: bool) -> Names {
-    let name = |part: &str| format!("blk.{layer}.{part}");
-    Names {
-        qkv: if fused { vec![name("attn_qkv")] } else { ["attn_q", "attn_k", "attn_v"].map(name).to_vec() },
-        attended: name("attn_output"),
-        attention_norm: Some(name("attn_output_norm")),
-        inner: vec![name("ffn_up")],
-        outer: name("ffn_down"),
-        feed_norm: name("layer_output_norm"),
-    }
-}
+/// The two layers of a head.
+const BERT_HEAD: [&str; 2] = ["bert.pooler.dense", "classifier"];
+const ROBERTA_HEAD: [&str; 2] = ["classifier.dense", "classifier.out_proj"];
 
 /// What transformers calls `BertForSequenceClassification`: BERT's pooler, or RoBERTa's head of two layers, on the first token.
 /// Files in GGUF keep the latter only.
-fn head(tensors: &mut Tensors, width: usize, gguf: bool, roberta: bool) -> Result<(Pooling, Head), LoadError> {
-    let (dense, last) = match (gguf, roberta) {
-        (true, _) => ("cls", "cls.output"),
-        (false, true) => ("classifier.dense", "classifier.out_proj"),
-        (false, false) => ("bert.pooler.dense", "classifier"),
-    };
+fn head_of(tensors: &mut Tensors, [dense, last]: [&str; 2], width: usize) -> Result<(Pooling, Head), LoadError> {
     let weights = tensors.head(dense, width, width, true)?;
     let dense = Dense { weights, curve: DenseCurve::Tanh, norm: None };
     Ok((Pooling::Cls, Head { dense: Some(dense), last: tensors.head(last, 1, width, true)? }))

@@ -3,15 +3,13 @@
 
 use serde::Deserialize;
 
-use super::config::{self, Numbers, refused};
-use super::tensors::{Names, Sides, Tensors};
+use super::config::{self, refused};
+use super::encoder::{self, Biases, Loading, Numbers, Outline, Whole};
+use super::tensors::{Names, Tensors};
 use crate::error::LoadError;
 use crate::kernel::embed::Curve;
-use crate::layers::encoder::{Builder, Dense, DenseCurve, Embeddings, Encoder, Feed, Head, Order, Plan};
-use crate::layers::rope::{Pairs, Rope, Turning};
+use crate::layers::encoder::{Dense, DenseCurve, Encoder, Feed, Head, Order};
 use crate::manifest::Pooling;
-use crate::pool::PoolOptions;
-use crate::registry::Verified;
 
 /// What is read of config.json. What would change the result and is not supported is refused.
 #[derive(Debug, Deserialize)]
@@ -68,21 +66,6 @@ struct RopeOf {
     rope_type: Option<String>,
 }
 
-/// What sets models of this kind apart.
-struct Traits {
-    /// Bases of the ropes: of layers that see everything, and of the others.
-    bases: [f64; 2],
-    curve: Curve,
-    /// Whether a layer sees everything.
-    whole: Vec<bool>,
-    /// How many positions the others see on either side.
-    reach: usize,
-    attention_bias: bool,
-    feed_bias: [bool; 2],
-    norm_bias: bool,
-    head_bias: bool,
-}
-
 /// The curve of the gate, by its name.
 fn curve(name: Option<&str>) -> Result<Curve, String> {
     match name {
@@ -92,16 +75,11 @@ fn curve(name: Option<&str>) -> Result<Curve, String> {
     }
 }
 
-/// Which layers see everything: every so many one, the first one included.
-fn every(layers: usize, every: usize) -> Vec<bool> {
-    (0..layers).map(|layer| layer.is_multiple_of(every.max(1))).collect()
-}
-
 impl Config {
-    fn check(&self) -> Result<Traits, LoadError> {
+    fn outline(&self) -> Result<Outline, LoadError> {
         let curve = curve(self.hidden_activation.as_deref()).map_err(refused)?;
-        let whole = self.global_rope_theta.unwrap_or(160_000.0);
-        let mut bases = [whole, self.local_rope_theta.unwrap_or(Some(10_000.0)).unwrap_or(whole)];
+        let base = self.global_rope_theta.unwrap_or(160_000.0);
+        let mut bases = [base, self.local_rope_theta.unwrap_or(Some(10_000.0)).unwrap_or(base)];
         if let Some(ropes) = &self.rope_parameters {
             let kinds = [&ropes.full_attention, &ropes.sliding_attention];
             let scaled = kinds.iter().find_map(|rope| rope.rope_type.as_deref().filter(|kind| *kind != "default"));
@@ -111,27 +89,18 @@ impl Config {
             bases = kinds.map(|rope| rope.rope_theta);
         }
         let whole = match &self.layer_types {
-            None => every(self.num_hidden_layers, self.global_attn_every_n_layers.unwrap_or(3)),
-            Some(kinds) if kinds.len() == self.num_hidden_layers => {
+            None => Whole::Every(self.global_attn_every_n_layers.unwrap_or(3)),
+            Some(kinds) => {
                 let known = |kind: &String| match kind.as_str() {
                     "full_attention" => Ok(true),
                     "sliding_attention" => Ok(false),
                     name => Err(refused(format!("layer_types `{name}` is not supported yet"))),
                 };
-                kinds.iter().map(known).collect::<Result<_, _>>()?
+                Whole::Listed(kinds.iter().map(known).collect::<Result<_, _>>()?)
             }
-            Some(_) => return Err(refused("its layer_types are not one for each layer")),
         };
-        Ok(Traits {
-            bases,
-            curve,
-            whole,
-            reach: self.local_attention / 2,
-            attention_bias: self.attention_bias,
-            feed_bias: [self.mlp_bias; 2],
-            norm_bias: self.norm_bias,
-            head_bias: self.classifier_bias,
-        })
+        let biases = Biases { attention: self.attention_bias, feed: [self.mlp_bias; 2], norm: self.norm_bias };
+        Ok(outline(self.numbers(), bases, curve, (whole, self.local_attention / 2), biases))
     }
 
     fn numbers(&self) -> Numbers {
@@ -157,65 +126,72 @@ struct ClassifierConfig {
     classifier_activation: Option<String>,
 }
 
-/// `highest` is the highest token that the tokenizer makes.
-pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Result<Encoder, LoadError> {
-    let mut tensors = Tensors::open(model, "embeddings.tok_embeddings.weight", &["model."])?;
-    let gguf = tensors.header().is_some();
-    let (numbers, traits) = if gguf {
-        from_header(&tensors)?
-    } else {
-        let config: Config = config::read(model)?;
-        (config.numbers(), config.check()?)
-    };
-    let place = if gguf { "the GGUF header" } else { "config.json" };
-    let numbers = numbers.check(highest).map_err(|what| LoadError::malformed(place, what))?;
-    let (width, head) = (numbers.width, numbers.width / numbers.heads);
-    if traits.bases.iter().any(|base| !(*base > 1.0 && base.is_finite())) || !head.is_multiple_of(2) {
-        return Err(tensors.malformed("its rotary embedding is impossible"));
+/// transformers' names.
+const NAMES: Names = Names {
+    words: "embeddings.tok_embeddings.weight",
+    positions: None,
+    kinds: None,
+    first_norm: "embeddings.norm",
+    last_norm: Some("final_norm"),
+    layers: "layers.",
+    qkv: &["attn.Wqkv"],
+    attended: "attn.Wo",
+    attention_norm: "attn_norm",
+    first_bare: true,
+    inner: &["mlp.Wi"],
+    outer: "mlp.Wo",
+    feed_norm: "mlp_norm",
+};
+
+/// GGUF's.
+const GGUF: Names = Names {
+    words: "token_embd.weight",
+    positions: None,
+    kinds: None,
+    first_norm: "token_embd_norm",
+    last_norm: Some("output_norm"),
+    layers: "blk.",
+    qkv: &["attn_qkv"],
+    attended: "attn_output",
+    attention_norm: "attn_norm",
+    first_bare: true,
+    inner: &["ffn_up"],
+    outer: "ffn_down",
+    feed_norm: "ffn_norm",
+};
+
+pub(super) fn load(loading: Loading<'_>) -> Result<Encoder, LoadError> {
+    let tensors = Tensors::open(loading.model, NAMES.words, &["model."])?;
+    if tensors.header().is_some() {
+        let outline = from_header(&tensors)?;
+        let Numbers { width, epsilon, .. } = outline.numbers;
+        return encoder::build(loading, tensors, &GGUF, outline, |tensors| {
+            let pooling = pooling_of(tensors)?;
+            let head = head_of(tensors, ["cls", "cls.norm", "cls.output"], width, (false, false), epsilon)?;
+            Ok((pooling, head))
+        });
     }
-    let [words, first, last] = if gguf {
-        ["token_embd.weight", "token_embd_norm", "output_norm"]
-    } else {
-        ["embeddings.tok_embeddings.weight", "embeddings.norm", "final_norm"]
-    };
-    let words = tensors.numbers(words, &[numbers.vocabulary, width])?;
-    let first = tensors.scale(first, width, traits.norm_bias)?;
-    let last = tensors.scale(last, width, traits.norm_bias)?;
-    let longest = super::longest(model, numbers.positions)?;
-    let rope = |base| Rope::new(head, longest, Pairs::Halves, Turning { base, stretch: 1.0, factors: None, size: 1.0 });
-    let plan = Plan {
-        width,
-        heads: numbers.heads,
-        epsilon: numbers.epsilon,
-        order: Order::Before,
-        feed: Feed::Gated(traits.curve),
-        ropes: traits.bases.map(rope).into(),
-    };
-    let embeddings = Embeddings::new(width, words, Vec::new(), Vec::new());
-    let sides = Sides {
-        width,
-        inner: numbers.inner,
-        gated: true,
-        attention_bias: traits.attention_bias,
-        feed_bias: traits.feed_bias,
-        norm_bias: traits.norm_bias,
-    };
-    let mut builder = Builder::new(plan, embeddings, first, Some(last), super::threads(options)?, options);
-    for (layer, whole) in traits.whole.iter().enumerate() {
-        let mut parts = tensors.parts(&if gguf { gguf_names(layer) } else { names(layer) }, sides)?;
-        (parts.rope, parts.reach) = if *whole { (Some(0), None) } else { (Some(1), Some(traits.reach)) };
-        builder.push(parts)?;
-    }
-    let epsilon = numbers.epsilon;
-    super::finish(builder, model, numbers.positions, || {
-        let (pooling, names) = if gguf {
-            (pooling_of(&tensors)?, ["cls", "cls.norm", "cls.output"])
-        } else {
-            (config::read::<ClassifierConfig>(model)?.pooling()?, ["head.dense", "head.norm", "classifier"])
-        };
-        let biases = (traits.head_bias, traits.norm_bias);
-        Ok((pooling, head_of(&mut tensors, names, width, biases, epsilon)?))
+    let config: Config = config::read(loading.model)?;
+    let outline = config.outline()?;
+    let Numbers { width, epsilon, .. } = outline.numbers;
+    encoder::build(loading, tensors, &NAMES, outline, |tensors| {
+        let pooling = config::read::<ClassifierConfig>(loading.model)?.pooling()?;
+        let biases = (config.classifier_bias, config.norm_bias);
+        Ok((pooling, head_of(tensors, ["head.dense", "head.norm", "classifier"], width, biases, epsilon)?))
     })
+}
+
+fn outline(numbers: Numbers, bases: [f64; 2], curve: Curve, (whole, reach): (Whole, usize), biases: Biases) -> Outline {
+    Outline {
+        numbers,
+        order: Order::Before,
+        feed: Feed::Gated(curve),
+        bases: bases.to_vec(),
+        whole,
+        reach,
+        first_position: 0,
+        biases,
+    }
 }
 
 /// What transformers calls `ModernBertForSequenceClassification`: a layer, its normalisation, and the last one.
@@ -255,8 +231,8 @@ impl ClassifierConfig {
 }
 
 /// Files in GGUF hold no biases; every third layer sees everything where they do not say otherwise.
-fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
-    let numbers = super::encoder_numbers(tensors, "modern-bert")?;
+fn from_header(tensors: &Tensors) -> Result<Outline, LoadError> {
+    let numbers = Numbers::of_header(tensors, "modern-bert")?;
     let keys = tensors.keys("modern-bert");
     let keys = keys.ok_or_else(|| tensors.malformed("it has no header"))?;
     let malformed = |what: String| tensors.malformed(what);
@@ -267,43 +243,8 @@ fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
         None => 3,
         Some(_) => keys.number("attention.sliding_window_pattern", 1 << 10).map_err(malformed)?,
     };
-    let named = keys.header.text(&keys.key("hidden_activation"));
-    let traits = Traits {
-        bases,
-        curve: curve(named).map_err(malformed)?,
-        whole: every(numbers.layers, pattern),
-        reach: window / 2,
-        attention_bias: false,
-        feed_bias: [false; 2],
-        norm_bias: false,
-        head_bias: false,
-    };
-    Ok((numbers, traits))
-}
-
-/// The first layer's rows come normalised.
-fn names(layer: usize) -> Names {
-    let name = |part: &str| format!("layers.{layer}.{part}");
-    Names {
-        qkv: vec![name("attn.Wqkv")],
-        attended: name("attn.Wo"),
-        attention_norm: (layer > 0).then(|| name("attn_norm")),
-        inner: vec![name("mlp.Wi")],
-        outer: name("mlp.Wo"),
-        feed_norm: name("mlp_norm"),
-    }
-}
-
-fn gguf_names(layer: usize) -> Names {
-    let name = |part: &str| format!("blk.{layer}.{part}");
-    Names {
-        qkv: vec![name("attn_qkv")],
-        attended: name("attn_output"),
-        attention_norm: (layer > 0).then(|| name("attn_norm")),
-        inner: vec![name("ffn_up")],
-        outer: name("ffn_down"),
-        feed_norm: name("ffn_norm"),
-    }
+    let curve = curve(keys.header.text(&keys.key("hidden_activation"))).map_err(malformed)?;
+    Ok(outline(numbers, bases, curve, (Whole::Every(pattern), window / 2), Biases::NONE))
 }
 
 #[cfg(test)]

@@ -2,14 +2,12 @@
 
 use serde::Deserialize;
 
-use super::config::{self, Numbers, refused};
-use super::tensors::{Names, Sides, Tensors};
+use super::config::{self, refused};
+use super::encoder::{self, Biases, Loading, Numbers, Outline, Whole};
+use super::tensors::{Names, Tensors};
 use crate::error::LoadError;
 use crate::kernel::embed::Curve;
-use crate::layers::encoder::{Builder, Embeddings, Encoder, Feed, Order, Plan};
-use crate::layers::rope::{Pairs, Rope, Turning};
-use crate::pool::PoolOptions;
-use crate::registry::Verified;
+use crate::layers::encoder::{Encoder, Feed, Order};
 
 /// What is read of config.json. What would change the result and is not supported is refused.
 #[derive(Debug, Deserialize)]
@@ -54,13 +52,6 @@ const fn one() -> f64 {
     1.0
 }
 
-/// What sets models of this kind apart.
-struct Traits {
-    base: f64,
-    attention_bias: bool,
-    feed_bias: [bool; 2],
-}
-
 impl Config {
     fn check(&self) -> Result<(), LoadError> {
         if self.activation_function != "swiglu" {
@@ -98,98 +89,76 @@ impl Config {
     }
 }
 
-/// `highest` is the highest token that the tokenizer makes.
-pub(super) fn load(model: &Verified, highest: u32, options: &PoolOptions) -> Result<Encoder, LoadError> {
-    let mut tensors = Tensors::open(model, "embeddings.word_embeddings.weight", &["nomic_bert."])?;
-    let gguf = tensors.header().is_some();
-    let (numbers, traits) = if gguf { from_header(&tensors)? } else { from_config(&config::read(model)?)? };
-    let place = if gguf { "the GGUF header" } else { "config.json" };
-    let numbers = numbers.check(highest).map_err(|what| LoadError::malformed(place, what))?;
-    let width = numbers.width;
-    let [words, kinds, norm] = if gguf {
-        ["token_embd.weight", "token_types.weight", "token_embd_norm"]
+/// transformers' names. `fc12` is the gate.
+const NAMES: Names = Names {
+    words: "embeddings.word_embeddings.weight",
+    positions: None,
+    kinds: Some("embeddings.token_type_embeddings.weight"),
+    first_norm: "emb_ln",
+    last_norm: None,
+    layers: "encoder.layers.",
+    qkv: &["attn.Wqkv"],
+    attended: "attn.out_proj",
+    attention_norm: "norm1",
+    first_bare: false,
+    inner: &["mlp.fc12", "mlp.fc11"],
+    outer: "mlp.fc2",
+    feed_norm: "norm2",
+};
+
+/// GGUF's.
+const GGUF: Names = Names {
+    words: "token_embd.weight",
+    positions: None,
+    kinds: Some("token_types.weight"),
+    first_norm: "token_embd_norm",
+    last_norm: None,
+    layers: "blk.",
+    qkv: &["attn_qkv"],
+    attended: "attn_output",
+    attention_norm: "attn_output_norm",
+    first_bare: false,
+    inner: &["ffn_gate", "ffn_up"],
+    outer: "ffn_down",
+    feed_norm: "layer_output_norm",
+};
+
+pub(super) fn load(loading: Loading<'_>) -> Result<Encoder, LoadError> {
+    let tensors = Tensors::open(loading.model, NAMES.words, &["nomic_bert."])?;
+    let (names, outline) = if tensors.header().is_some() {
+        (&GGUF, from_header(&tensors)?)
     } else {
-        ["embeddings.word_embeddings.weight", "embeddings.token_type_embeddings.weight", "emb_ln"]
+        let config: Config = config::read(loading.model)?;
+        config.check()?;
+        let feed = [config.mlp_fc1_bias, config.mlp_fc2_bias];
+        let biases = Biases { attention: config.qkv_proj_bias, feed, norm: true };
+        (&NAMES, outline(config.numbers(), config.rotary_emb_base, biases))
     };
-    let words = tensors.numbers(words, &[numbers.vocabulary, width])?;
-    let kinds = if numbers.kinds == 0 { Vec::new() } else { tensors.numbers(kinds, &[numbers.kinds, width])? };
-    let first = tensors.scale(norm, width, true)?;
-    let head = width / numbers.heads;
-    if !(traits.base > 1.0 && traits.base.is_finite() && head.is_multiple_of(2)) {
-        return Err(tensors.malformed("its rotary embedding is impossible"));
-    }
-    let longest = super::longest(model, numbers.positions)?;
-    let turning = Turning { base: traits.base, stretch: 1.0, factors: None, size: 1.0 };
-    let plan = Plan {
-        width,
-        heads: numbers.heads,
-        epsilon: numbers.epsilon,
-        order: Order::After,
-        feed: Feed::Gated(Curve::Silu),
-        ropes: vec![Rope::new(head, longest, Pairs::Halves, turning)],
-    };
-    let embeddings = Embeddings::new(width, words, Vec::new(), kinds);
-    let sides = Sides {
-        width,
-        inner: numbers.inner,
-        gated: true,
-        attention_bias: traits.attention_bias,
-        feed_bias: traits.feed_bias,
-        norm_bias: true,
-    };
-    let mut builder = Builder::new(plan, embeddings, first, None, super::threads(options)?, options);
-    for layer in 0..numbers.layers {
-        let mut parts = tensors.parts(&if gguf { gguf_names(layer) } else { names(layer) }, sides)?;
-        parts.rope = Some(0);
-        builder.push(parts)?;
-    }
-    let none = || Err(LoadError::malformed("model.toml", "cross-encoders of this architecture are not supported yet"));
-    super::finish(builder, model, numbers.positions, none)
+    let none = "cross-encoders of this architecture are not supported yet";
+    encoder::build(loading, tensors, names, outline, |_| Err(LoadError::malformed("model.toml", none)))
 }
 
-fn from_config(config: &Config) -> Result<(Numbers, Traits), LoadError> {
-    config.check()?;
-    let traits = Traits {
-        base: config.rotary_emb_base,
-        attention_bias: config.qkv_proj_bias,
-        feed_bias: [config.mlp_fc1_bias, config.mlp_fc2_bias],
-    };
-    Ok((config.numbers(), traits))
+fn outline(numbers: Numbers, base: f64, biases: Biases) -> Outline {
+    Outline {
+        numbers,
+        order: Order::After,
+        feed: Feed::Gated(Curve::Silu),
+        bases: vec![base],
+        whole: Whole::All,
+        reach: 0,
+        first_position: 0,
+        biases,
+    }
 }
 
 /// A file in GGUF says by the tensors that it holds what carries a bias.
-fn from_header(tensors: &Tensors) -> Result<(Numbers, Traits), LoadError> {
-    let numbers = super::encoder_numbers(tensors, "nomic-bert")?;
+fn from_header(tensors: &Tensors) -> Result<Outline, LoadError> {
+    let numbers = Numbers::of_header(tensors, "nomic-bert")?;
     let base = tensors.keys("nomic-bert").map(|keys| keys.float("rope.freq_base")).transpose();
     let base = base.map_err(|what| tensors.malformed(what))?.flatten().unwrap_or(10_000.0);
     let has = |name: &str| tensors.has(&format!("blk.0.{name}.bias"));
-    let traits = Traits { base, attention_bias: has("attn_qkv"), feed_bias: [has("ffn_up"), has("ffn_down")] };
-    Ok((numbers, traits))
-}
-
-/// `fc12` is the gate.
-fn names(layer: usize) -> Names {
-    let name = |part: &str| format!("encoder.layers.{layer}.{part}");
-    Names {
-        qkv: vec![name("attn.Wqkv")],
-        attended: name("attn.out_proj"),
-        attention_norm: Some(name("norm1")),
-        inner: vec![name("mlp.fc12"), name("mlp.fc11")],
-        outer: name("mlp.fc2"),
-        feed_norm: name("norm2"),
-    }
-}
-
-fn gguf_names(layer: usize) -> Names {
-    let name = |part: &str| format!("blk.{layer}.{part}");
-    Names {
-        qkv: vec![name("attn_qkv")],
-        attended: name("attn_output"),
-        attention_norm: Some(name("attn_output_norm")),
-        inner: vec![name("ffn_gate"), name("ffn_up")],
-        outer: name("ffn_down"),
-        feed_norm: name("layer_output_norm"),
-    }
+    let biases = Biases { attention: has("attn_qkv"), feed: [has("ffn_up"), has("ffn_down")], norm: true };
+    Ok(outline(numbers, base, biases))
 }
 
 #[cfg(test)]

@@ -153,93 +153,9 @@ impl<'a> Reader<'a> {
         Ok(Positions { ropes, layers: shape.windows.iter().map(|window| (0, *window)).collect() })
     }
 
-    fn vector(&mut self, layer: usize, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
-        self.file.vector(&format!("blk.{layer}.{name}"), length)
-    }
-
-    fn layer<B: Bring>(
-        &mut self,
-        to: &B,
-        at: usize,
-        shape: &Shape,
-        traits: &Traits,
-    ) -> Result<Layer<B::Matrix>, LoadError> {
-        let (width, inner) = (shape.width, shape.inner);
-        let (asking, asked, size) = (shape.heads.query_row(), shape.heads.key_row(), shape.heads.size);
-        let parts = [("attn_q", asking), ("attn_k", asked), ("attn_v", asked)];
-        if !traits.bias && self.file.has(&format!("blk.{at}.attn_q.bias")) {
-            return Err(self.file.malformed("attention with a bias is not supported in this architecture"));
-        }
-        let (qkv, gate_up) = if traits.fused {
-            let qkv = to.bring(self.file, &format!("blk.{at}.attn_qkv"), (width, asking + 2 * asked))?;
-            (vec![qkv], vec![to.bring(self.file, &format!("blk.{at}.ffn_up"), (width, 2 * inner))?])
-        } else {
-            let mut all = |parts: &[(&str, usize)]| {
-                let part =
-                    |(name, rows): &(&str, usize)| to.bring(self.file, &format!("blk.{at}.{name}"), (width, *rows));
-                parts.iter().map(part).collect::<Result<Vec<_>, _>>()
-            };
-            (all(&parts)?, all(&[("ffn_gate", inner), ("ffn_up", inner)])?)
-        };
-        let qkv_bias = match traits.bias {
-            true => {
-                let mut bias = Vec::new();
-                for (name, rows) in parts {
-                    bias.extend(self.vector(at, &format!("{name}.bias"), rows)?);
-                }
-                Some(bias)
-            }
-            false => None,
-        };
-        let head_norms = match traits.head_norms {
-            true => Some((self.vector(at, "attn_q_norm.weight", size)?, self.vector(at, "attn_k_norm.weight", size)?)),
-            false => None,
-        };
-        let mut after = |name: &str| match traits.after {
-            true => self.vector(at, name, width).map(Some),
-            false => Ok(None),
-        };
-        let (attention_after, feed_after) = (after("post_attention_norm.weight")?, after("post_ffw_norm.weight")?);
-        Ok(Layer {
-            attention_norm: self.vector(at, "attn_norm.weight", width)?,
-            qkv,
-            qkv_bias,
-            head_norms,
-            output: to.bring(self.file, &format!("blk.{at}.attn_output"), (asking, width))?,
-            attention_after,
-            feed_norm: self.vector(at, "ffn_norm.weight", width)?,
-            gate_up,
-            down: to.bring(self.file, &format!("blk.{at}.ffn_down"), (inner, width))?,
-            feed_after,
-            window: None,
-            rope: 0,
-        })
-    }
-
-    fn weights<B: Bring>(
-        &mut self,
-        to: &B,
-        shape: &Shape,
-        traits: &Traits,
-        positions: &[(usize, Option<usize>)],
-    ) -> Result<Weights<B::Matrix>, LoadError> {
-        let embedding = to.bring(self.file, "token_embd", (shape.width, shape.vocabulary))?;
-        let head = match self.file.has("output.weight") {
-            true => Some(to.bring(self.file, "output", (shape.width, shape.vocabulary))?),
-            false => None,
-        };
-        let mut layers = Vec::new();
-        for at in 0..shape.layers {
-            let mut layer = self.layer(to, at, shape, traits)?;
-            (layer.rope, layer.window) = positions.get(at).copied().unwrap_or_default();
-            layers.push(layer);
-        }
-        Ok(Weights { embedding, layers, norm: self.file.vector("output_norm.weight", shape.width)?, head })
-    }
-
     /// Reads the weights and puts the model together. `scales` multiply embeddings and queries.
     pub(super) fn decoder(
-        mut self,
+        self,
         shape: &Shape,
         traits: &Traits,
         context: usize,
@@ -257,19 +173,102 @@ impl<'a> Reader<'a> {
             context,
             sequences,
         };
-        let nowhere = Place::Device(Device::Cpu);
-        match std::mem::replace(&mut self.place, nowhere) {
+        let Self { file, place, .. } = self;
+        match place {
             Place::Kernels(kernels) => {
-                let weights = self.weights(&kernels, shape, traits, &positions.layers)?;
+                let weights = weights(file, &kernels, shape, traits, &positions.layers)?;
                 Ok(Box::new(Decoder::new(plan, weights, kernels.path, kernels.team)))
             }
             Place::Device(device) => {
-                let weights = self.weights(&device, shape, traits, &positions.layers)?;
-                let embedding = self.file.dense("token_embd.weight", (shape.vocabulary, shape.width), &device)?;
+                let weights = weights(file, &device, shape, traits, &positions.layers)?;
+                let embedding = file.dense("token_embd.weight", (shape.vocabulary, shape.width), &device)?;
                 Ok(Box::new(DeviceDecoder::new(plan, weights, embedding, device)?))
             }
         }
     }
+}
+
+/// The weights of a layer.
+fn layer<B: Bring>(
+    file: &mut GgufFile,
+    to: &B,
+    at: usize,
+    shape: &Shape,
+    traits: &Traits,
+) -> Result<Layer<B::Matrix>, LoadError> {
+    let (width, inner) = (shape.width, shape.inner);
+    let vector = |file: &mut GgufFile, name: &str, length| file.vector(&format!("blk.{at}.{name}"), length);
+    let (asking, asked, size) = (shape.heads.query_row(), shape.heads.key_row(), shape.heads.size);
+    let parts = [("attn_q", asking), ("attn_k", asked), ("attn_v", asked)];
+    if !traits.bias && file.has(&format!("blk.{at}.attn_q.bias")) {
+        return Err(file.malformed("attention with a bias is not supported in this architecture"));
+    }
+    let (qkv, gate_up) = if traits.fused {
+        let qkv = to.bring(file, &format!("blk.{at}.attn_qkv"), (width, asking + 2 * asked))?;
+        (vec![qkv], vec![to.bring(file, &format!("blk.{at}.ffn_up"), (width, 2 * inner))?])
+    } else {
+        let mut all = |parts: &[(&str, usize)]| {
+            let part = |(name, rows): &(&str, usize)| to.bring(file, &format!("blk.{at}.{name}"), (width, *rows));
+            parts.iter().map(part).collect::<Result<Vec<_>, _>>()
+        };
+        (all(&parts)?, all(&[("ffn_gate", inner), ("ffn_up", inner)])?)
+    };
+    let qkv_bias = match traits.bias {
+        true => {
+            let mut bias = Vec::new();
+            for (name, rows) in parts {
+                bias.extend(vector(file, &format!("{name}.bias"), rows)?);
+            }
+            Some(bias)
+        }
+        false => None,
+    };
+    let head_norms = match traits.head_norms {
+        true => Some((vector(file, "attn_q_norm.weight", size)?, vector(file, "attn_k_norm.weight", size)?)),
+        false => None,
+    };
+    let after = |file: &mut GgufFile, name: &str| match traits.after {
+        true => vector(file, name, width).map(Some),
+        false => Ok(None),
+    };
+    let (attention_after, feed_after) =
+        (after(file, "post_attention_norm.weight")?, after(file, "post_ffw_norm.weight")?);
+    Ok(Layer {
+        attention_norm: vector(file, "attn_norm.weight", width)?,
+        qkv,
+        qkv_bias,
+        head_norms,
+        output: to.bring(file, &format!("blk.{at}.attn_output"), (asking, width))?,
+        attention_after,
+        feed_norm: vector(file, "ffn_norm.weight", width)?,
+        gate_up,
+        down: to.bring(file, &format!("blk.{at}.ffn_down"), (inner, width))?,
+        feed_after,
+        window: None,
+        rope: 0,
+    })
+}
+
+/// All weights, brought to where they compute. `positions` are those of the layers.
+fn weights<B: Bring>(
+    file: &mut GgufFile,
+    to: &B,
+    shape: &Shape,
+    traits: &Traits,
+    positions: &[(usize, Option<usize>)],
+) -> Result<Weights<B::Matrix>, LoadError> {
+    let embedding = to.bring(file, "token_embd", (shape.width, shape.vocabulary))?;
+    let head = match file.has("output.weight") {
+        true => Some(to.bring(file, "output", (shape.width, shape.vocabulary))?),
+        false => None,
+    };
+    let mut layers = Vec::new();
+    for at in 0..shape.layers {
+        let mut layer = self::layer(file, to, at, shape, traits)?;
+        (layer.rope, layer.window) = positions.get(at).copied().unwrap_or_default();
+        layers.push(layer);
+    }
+    Ok(Weights { embedding, layers, norm: file.vector("output_norm.weight", shape.width)?, head })
 }
 
 /// The longest sequence that is asked for and that the model was trained for.

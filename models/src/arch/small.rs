@@ -49,6 +49,27 @@ impl Small {
         }
     }
 
+    /// BERT, 32 numbers wide, without a head.
+    pub(crate) fn bert(layers: usize, positions: usize) -> Self {
+        let mut small = Self::default();
+        for (name, rows) in [("word", VOCABULARY), ("position", positions), ("token_type", 2)] {
+            small.add(format!("embeddings.{name}_embeddings.weight"), &[rows, 32], 0.0);
+        }
+        small.norm("embeddings.LayerNorm", 32, true);
+        for layer in 0..layers {
+            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+            {
+                small.affine(&name(part), 32, 32, true);
+            }
+            small.norm(&name("attention.output.LayerNorm"), 32, true);
+            small.affine(&name("intermediate.dense"), 48, 32, true);
+            small.affine(&name("output.dense"), 32, 48, true);
+            small.norm(&name("output.LayerNorm"), 32, true);
+        }
+        small
+    }
+
     /// One tensor as candle has it.
     pub(crate) fn tensor(&self, name: &str) -> Tensor {
         let (_, shape, numbers) = self.0.iter().find(|(found, _, _)| found == name).unwrap();
@@ -69,7 +90,7 @@ impl Small {
     }
 
     /// The file in GGUF: `name` says what a tensor is called there, `rows` from which row on it is kept.
-    pub(crate) fn gguf(&self, values: &[(&str, Scalar)], name: impl Fn(&str) -> (String, usize)) -> Vec<u8> {
+    pub(crate) fn gguf(&self, values: &[(String, Scalar)], name: impl Fn(&str) -> (String, usize)) -> Vec<u8> {
         let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = self
             .0
             .iter()
@@ -83,7 +104,8 @@ impl Small {
             .collect();
         let tensors: Vec<(&str, Vec<usize>, Vec<f32>)> =
             tensors.iter().map(|(name, shape, data)| (name.as_str(), shape.clone(), data.clone())).collect();
-        file(values, &tensors)
+        let values: Vec<(&str, Scalar)> = values.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        file(&values, &tensors)
     }
 }
 
@@ -113,7 +135,7 @@ pub(crate) fn tokenizer() -> String {
 }
 
 /// The same vocabulary as GGUF holds it.
-pub(crate) fn vocabulary() -> Vec<(&'static str, Scalar)> {
+fn vocabulary() -> Vec<(&'static str, Scalar)> {
     let special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"];
     let texts = (0..VOCABULARY).map(|n| special.get(n).map_or(format!("\u{2581}w{n}"), |s| (*s).to_owned())).collect();
     let kinds = (0..VOCABULARY).map(|n| if n < special.len() { 3 } else { 1 }).collect();
@@ -125,6 +147,30 @@ pub(crate) fn vocabulary() -> Vec<(&'static str, Scalar)> {
         ("tokenizer.ggml.cls_token_id", Scalar::Unsigned(1)),
         ("tokenizer.ggml.seperator_token_id", Scalar::Unsigned(2)),
     ]
+}
+
+/// The header of an encoder in GGUF that is 32 numbers wide: inner width, layers, heads and positions, and its way of pooling.
+pub(crate) fn header(
+    name: &'static str,
+    [inner, layers, heads, positions]: [u32; 4],
+    epsilon: f32,
+    pooling: u32,
+) -> Vec<(String, Scalar)> {
+    let mut values: Vec<(String, Scalar)> =
+        vocabulary().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    values.push(("general.architecture".to_owned(), Scalar::Text(name.to_owned())));
+    for (key, number) in [
+        ("embedding_length", 32),
+        ("feed_forward_length", inner),
+        ("block_count", layers),
+        ("attention.head_count", heads),
+        ("context_length", positions),
+        ("pooling_type", pooling),
+    ] {
+        values.push((format!("{name}.{key}"), Scalar::Unsigned(number)));
+    }
+    values.push((format!("{name}.attention.layer_norm_epsilon"), Scalar::Float(epsilon)));
+    values
 }
 
 /// A directory as people download it, imported.

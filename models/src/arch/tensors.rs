@@ -1,9 +1,10 @@
 //! Tensors of an encoder by name, from safetensors or GGUF.
 
+use super::encoder::{Biases, Numbers};
 use super::shape::Keys;
 use crate::error::LoadError;
 use crate::kernel::embed::lines;
-use crate::layers::encoder::{Affine, Parts, Scale};
+use crate::layers::encoder::{Affine, Embeddings, Parts, Scale};
 use crate::manifest::FileKind;
 use crate::registry::Verified;
 use crate::weights::GgufFile;
@@ -22,15 +23,26 @@ enum Files {
     Gguf(Box<GgufFile>),
 }
 
-/// How the tensors of a layer are called, without what tells weight from bias.
+/// How one kind of file calls the tensors of an architecture. Those of a layer, and normalisations, stand without what tells weight
+/// from bias.
 pub(super) struct Names {
-    pub(super) qkv: Vec<String>,
-    pub(super) attended: String,
-    pub(super) attention_norm: Option<String>,
+    pub(super) words: &'static str,
+    /// Where a model has them.
+    pub(super) positions: Option<&'static str>,
+    pub(super) kinds: Option<&'static str>,
+    pub(super) first_norm: &'static str,
+    pub(super) last_norm: Option<&'static str>,
+    /// What stands before a layer's number.
+    pub(super) layers: &'static str,
+    pub(super) qkv: &'static [&'static str],
+    pub(super) attended: &'static str,
+    pub(super) attention_norm: &'static str,
+    /// Whether the first layer has no such normalisation: its rows come normalised.
+    pub(super) first_bare: bool,
     /// The first matrix of the feed-forward part; the gate before what it gates, in one tensor or two.
-    pub(super) inner: Vec<String>,
-    pub(super) outer: String,
-    pub(super) feed_norm: String,
+    pub(super) inner: &'static [&'static str],
+    pub(super) outer: &'static str,
+    pub(super) feed_norm: &'static str,
 }
 
 /// What the tensors of a layer are like.
@@ -39,11 +51,7 @@ pub(super) struct Sides {
     pub(super) width: usize,
     pub(super) inner: usize,
     pub(super) gated: bool,
-    /// Whether queries, keys, values and what attention gives carry a bias.
-    pub(super) attention_bias: bool,
-    /// Whether the first and the second matrix of the feed-forward part do.
-    pub(super) feed_bias: [bool; 2],
-    pub(super) norm_bias: bool,
+    pub(super) biases: Biases,
 }
 
 impl Tensors {
@@ -89,7 +97,7 @@ impl Tensors {
     }
 
     /// The numbers of a tensor.
-    pub(super) fn numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+    fn numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let name = format!("{}{name}", self.prefix);
         self.numbers_of(&name, shape)
     }
@@ -147,24 +155,48 @@ impl Tensors {
         Ok(Scale { weight, bias })
     }
 
+    /// What tokens are before the first layer.
+    pub(super) fn embeddings(
+        &mut self,
+        names: &Names,
+        numbers: Numbers,
+        first_position: usize,
+    ) -> Result<Embeddings, LoadError> {
+        let width = numbers.width;
+        let words = self.numbers(names.words, &[numbers.vocabulary, width])?;
+        let mut positions = match names.positions {
+            Some(name) => self.numbers(name, &[numbers.positions + first_position, width])?,
+            None => Vec::new(),
+        };
+        positions.drain(..positions.len().min(first_position * width));
+        let kinds = match names.kinds.filter(|_| numbers.kinds > 0) {
+            Some(name) => self.numbers(name, &[numbers.kinds, width])?,
+            None => Vec::new(),
+        };
+        Ok(Embeddings::new(width, words, positions, kinds))
+    }
+
     /// The weights of a layer.
-    pub(super) fn parts(&mut self, names: &Names, sides: Sides) -> Result<Parts, LoadError> {
-        let Sides { width, inner, gated, attention_bias, feed_bias, norm_bias } = sides;
+    pub(super) fn parts(&mut self, names: &Names, layer: usize, sides: Sides) -> Result<Parts, LoadError> {
+        let Sides { width, inner, gated, biases } = sides;
+        let name = |part: &str| format!("{}{layer}.{part}", names.layers);
+        let all = |parts: &[&str]| parts.iter().map(|part| name(part)).collect::<Vec<_>>();
         let outputs = |outputs: usize, names: &[String]| outputs / names.len().max(1);
-        let qkv = self.affine(&names.qkv, outputs(3 * width, &names.qkv), width, attention_bias)?;
-        let all = if gated { 2 * inner } else { inner };
-        let mut first = self.affine(&names.inner, outputs(all, &names.inner), width, feed_bias[0])?;
+        let (qkv, first) = (all(names.qkv), all(names.inner));
+        let qkv = self.affine(&qkv, outputs(3 * width, &qkv), width, biases.attention)?;
+        let together = if gated { 2 * inner } else { inner };
+        let mut first = self.affine(&first, outputs(together, &first), width, biases.feed[0])?;
         if gated {
             whole_lines(&mut first, inner);
         }
-        let attention_norm = names.attention_norm.as_deref();
+        let attention_norm = Some(name(names.attention_norm)).filter(|_| layer > 0 || !names.first_bare);
         Ok(Parts {
             qkv,
-            attended: self.affine(std::slice::from_ref(&names.attended), width, width, attention_bias)?,
-            attention_norm: attention_norm.map(|name| self.scale(name, width, norm_bias)).transpose()?,
+            attended: self.affine(&[name(names.attended)], width, width, biases.attention)?,
+            attention_norm: attention_norm.map(|name| self.scale(&name, width, biases.norm)).transpose()?,
             inner: first,
-            outer: self.affine(std::slice::from_ref(&names.outer), width, inner, feed_bias[1])?,
-            feed_norm: self.scale(&names.feed_norm, width, norm_bias)?,
+            outer: self.affine(&[name(names.outer)], width, inner, biases.feed[1])?,
+            feed_norm: self.scale(&name(names.feed_norm), width, biases.norm)?,
             rope: None,
             reach: None,
         })

@@ -76,14 +76,15 @@ pub(super) async fn embedded(
             .collect();
         let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
         let reply = json!({"object": "list", "data": data, "model": identity.name, "usage": usage});
-        Ok((Json(reply), outcome(identity, count, tokens)))
+        let model = Model { name: identity.name, sha256: identity.sha256 };
+        Ok((Json(reply), outcome(model, count, tokens)))
     })
     .await
 }
 
 /// Whether base64 is wanted.
 fn check(request: &EmbeddingRequest, identity: &EmbedIdentity) -> Result<bool, Stop> {
-    known(&request.model, identity)?;
+    known(&request.model, &identity.name)?;
     if request.dimensions.is_some_and(|dimensions| dimensions != identity.dimensions) {
         let message = format!("`dimensions` takes only {} with this model", identity.dimensions);
         return Err(Stop::invalid("dimensions", message));
@@ -95,9 +96,9 @@ fn check(request: &EmbeddingRequest, identity: &EmbedIdentity) -> Result<bool, S
     }
 }
 
-/// Refuses any model but the embedding model.
-pub(super) fn known(model: &str, identity: &EmbedIdentity) -> Result<(), Stop> {
-    if model == identity.name { Ok(()) } else { Err(Failure::NoModel.into()) }
+/// Refuses any model but the one of that name.
+pub(super) fn known(model: &str, name: &str) -> Result<(), Stop> {
+    if model == name { Ok(()) } else { Err(Failure::NoModel.into()) }
 }
 
 fn texts(input: &Value) -> Result<Vec<String>, Stop> {
@@ -154,12 +155,9 @@ pub(super) async fn vectors(embed: Arc<dyn Embed>, texts: Vec<String>) -> Result
     .await
 }
 
-pub(super) fn outcome(identity: EmbedIdentity, texts: usize, tokens: usize) -> Outcome {
+pub(super) fn outcome(model: Model, texts: usize, tokens: usize) -> Outcome {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    Outcome::done()
-        .with_count("texts", count(texts))
-        .with_count("tokens", count(tokens))
-        .with_model(Model { name: identity.name, sha256: identity.sha256 })
+    Outcome::done().with_count("texts", count(texts)).with_count("tokens", count(tokens)).with_model(model)
 }
 
 fn encoded(vector: &[f32]) -> String {

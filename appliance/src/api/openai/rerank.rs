@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse};
-use cloister_knowledge::EmbedIdentity;
+use cloister_governance::audit::Model;
 use cloister_terms::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ pub(crate) async fn rerank(
         let documents = texts(&request)?;
         let who = Asking { salt: salt(&caller), priority: Priority::Batch };
         let told = (request.model.as_deref(), request.query.clone(), documents.clone());
-        let (identity, scores, tokens) = match &app.rerank {
+        let (read_by, scores, tokens) = match &app.rerank {
             Some(model) => judged(Arc::clone(model), told, who).await?,
             None => likened(&app, told, who).await?,
         };
@@ -68,15 +68,15 @@ pub(crate) async fn rerank(
                 None => json!({"index": index, "relevance_score": score}),
             })
             .collect();
-        let reply = json!({"id": caller.request_id().to_string(), "model": identity.name, "results": results,
+        let reply = json!({"id": caller.request_id().to_string(), "model": read_by.name, "results": results,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens}});
-        Ok((Json(reply), outcome(identity, documents.len(), tokens)))
+        Ok((Json(reply), outcome(read_by, documents.len(), tokens)))
     })
     .await
 }
 
 /// Which model, what it says by document, and the tokens that it read.
-type Scored = (EmbedIdentity, Vec<f32>, usize);
+type Scored = (Model, Vec<f32>, usize);
 
 /// What is asked: the model by name, the query, the documents.
 type Told<'a> = (Option<&'a str>, String, Vec<String>);
@@ -84,20 +84,17 @@ type Told<'a> = (Option<&'a str>, String, Vec<String>);
 /// By a cross-encoder.
 async fn judged(model: Arc<dyn Rerank>, (named, query, documents): Told<'_>, who: Asking) -> Result<Scored, Stop> {
     let name = model.identity();
-    // Faces name models alike; of a cross-encoder there are no dimensions.
-    let identity = EmbedIdentity { name: name.name, sha256: name.sha256, dimensions: 1, max_tokens: 0 };
-    if let Some(named) = named {
-        known(named, &identity)?;
-    }
+    let read_by = Model { name: name.name, sha256: name.sha256 };
+    named.map_or(Ok(()), |named| known(named, &read_by.name))?;
     // The query is read with each document.
     bounded(documents.iter().flat_map(|document| [&query, document]), "documents")?;
     let count = documents.len();
     match model.rerank(query, documents, who).await {
-        Ok(found) if found.scores.len() == count => Ok((identity, found.scores, found.tokens)),
+        Ok(found) if found.scores.len() == count => Ok((read_by, found.scores, found.tokens)),
         Ok(_) => Err(Stop::internal("reranking", "the reranking model returned too little")),
         Err(RerankError::Busy { retry_after }) => Err(Stop::busy("reranking", retry_after)),
         Err(RerankError::TooLong { tokens, limit }) => {
-            Err(Failure::TooLong { model: identity.name, tokens, limit }.into())
+            Err(Failure::TooLong { model: read_by.name, tokens, limit }.into())
         }
         Err(fault) => Err(Stop::internal("reranking", fault)),
     }
@@ -106,16 +103,14 @@ async fn judged(model: Arc<dyn Rerank>, (named, query, documents): Told<'_>, who
 /// By the likeness of embeddings.
 async fn likened(app: &App, (named, query, documents): Told<'_>, who: Asking) -> Result<Scored, Stop> {
     let identity = app.embed.identity();
-    if let Some(named) = named {
-        known(named, &identity)?;
-    }
+    named.map_or(Ok(()), |named| known(named, &identity.name))?;
     let told: Vec<String> = std::iter::once(query).chain(documents).collect();
     let (vectors, tokens) = vectors(app.embed_for(who.salt, who.priority), told).await?;
     let Some((query, vectors)) = vectors.split_first() else {
         return Err(Stop::internal("reranking", "the embedding model returned nothing"));
     };
     let scores = vectors.iter().map(|vector| cosine(query, vector).clamp(0.0, 1.0)).collect();
-    Ok((identity, scores, tokens))
+    Ok((Model { name: identity.name, sha256: identity.sha256 }, scores, tokens))
 }
 
 fn texts(request: &RerankRequest) -> Result<Vec<String>, Stop> {

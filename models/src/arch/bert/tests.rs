@@ -6,7 +6,7 @@ use candle_transformers::models::xlm_roberta::{
 use candle_core::{Device, Tensor};
 
 use crate::arch::small::{
-    Small, WITHIN, directory, gguf_file, input, load, near, options, pooled, same_vectors, sequences, vocabulary,
+    self, Small, WITHIN, directory, gguf_file, input, load, near, options, pooled, same_vectors, sequences,
 };
 use crate::error::LoadError;
 use crate::manifest::{Pooling, Task};
@@ -20,22 +20,7 @@ const CROSS: &str = r#"{"architectures":["BertForSequenceClassification"],"id2la
 const HEADS: [&str; 1] = ["classifier"];
 
 fn small() -> Small {
-    let mut small = Small::default();
-    for (name, rows) in [("word", 40), ("position", 32), ("token_type", 2)] {
-        small.add(format!("embeddings.{name}_embeddings.weight"), &[rows, 32], 0.0);
-    }
-    small.norm("embeddings.LayerNorm", 32, true);
-    for layer in 0..2 {
-        let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-        for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"] {
-            small.affine(&name(part), 32, 32, true);
-        }
-        small.norm(&name("attention.output.LayerNorm"), 32, true);
-        small.affine(&name("intermediate.dense"), 48, 32, true);
-        small.affine(&name("output.dense"), 32, 48, true);
-        small.norm(&name("output.LayerNorm"), 32, true);
-    }
-    small
+    Small::bert(2, 32)
 }
 
 fn xlm() -> String {
@@ -86,19 +71,8 @@ fn gguf_name(name: &str) -> String {
     .fold(name.to_owned(), |name, (from, to)| name.replace(from, to))
 }
 
-fn header(pooling: u32) -> Vec<(&'static str, Scalar)> {
-    let mut values = vocabulary();
-    values.extend([
-        ("general.architecture", Scalar::Text("bert".to_owned())),
-        ("bert.embedding_length", Scalar::Unsigned(32)),
-        ("bert.feed_forward_length", Scalar::Unsigned(48)),
-        ("bert.block_count", Scalar::Unsigned(2)),
-        ("bert.attention.head_count", Scalar::Unsigned(4)),
-        ("bert.context_length", Scalar::Unsigned(32)),
-        ("bert.attention.layer_norm_epsilon", Scalar::Float(1e-12)),
-        ("bert.pooling_type", Scalar::Unsigned(pooling)),
-    ]);
-    values
+fn header(pooling: u32) -> Vec<(String, Scalar)> {
+    small::header("bert", [48, 2, 4, 32], 1e-12, pooling)
 }
 
 #[test]
@@ -275,7 +249,7 @@ fn a_cross_encoder_in_gguf_is_known_by_its_last_layer_where_the_file_does_not_sa
     let mut small = small();
     small.affine("classifier.dense", 32, 32, true);
     small.affine("classifier.out_proj", 1, 32, true);
-    let silent: Vec<_> = header(1).into_iter().filter(|(key, _)| *key != "bert.pooling_type").collect();
+    let silent: Vec<_> = header(1).into_iter().filter(|(key, _)| key != "bert.pooling_type").collect();
     let (_folder, _, manifest) = gguf_file(&small.gguf(&silent, |name| (gguf_name(name), 0))).unwrap();
     assert_eq!(manifest.task, Task::Rerank);
     let bare = |name: &str| (gguf_name(name).replace("cls.output", "other"), 0);

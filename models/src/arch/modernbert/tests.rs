@@ -2,7 +2,7 @@ use candle_core::Tensor;
 use candle_transformers::models::modernbert::{Config as TheirConfig, ModernBert};
 
 use crate::arch::small::{
-    Small, WITHIN, directory, gguf_file, input, load, near, options, pooled, same_vectors, sequences, vocabulary,
+    self, Small, WITHIN, directory, gguf_file, input, load, near, options, pooled, same_vectors, sequences,
 };
 use crate::manifest::Task;
 use crate::pool::{PoolOptions, Precision};
@@ -103,20 +103,10 @@ fn the_layers_and_ropes_of_a_newer_config_are_read() {
     }
 }
 
-fn header(pooling: u32) -> Vec<(&'static str, Scalar)> {
-    let mut values = vocabulary();
-    values.extend([
-        ("general.architecture", Scalar::Text("modern-bert".to_owned())),
-        ("modern-bert.embedding_length", Scalar::Unsigned(32)),
-        ("modern-bert.feed_forward_length", Scalar::Unsigned(40)),
-        ("modern-bert.block_count", Scalar::Unsigned(4)),
-        ("modern-bert.attention.head_count", Scalar::Unsigned(2)),
-        ("modern-bert.context_length", Scalar::Unsigned(64)),
-        ("modern-bert.attention.layer_norm_epsilon", Scalar::Float(1e-5)),
-        ("modern-bert.attention.sliding_window", Scalar::Unsigned(16)),
-        ("modern-bert.rope.freq_base", Scalar::Float(160_000.0)),
-        ("modern-bert.pooling_type", Scalar::Unsigned(pooling)),
-    ]);
+fn header(pooling: u32) -> Vec<(String, Scalar)> {
+    let mut values = small::header("modern-bert", [40, 4, 2, 64], 1e-5, pooling);
+    values.push(("modern-bert.attention.sliding_window".to_owned(), Scalar::Unsigned(16)));
+    values.push(("modern-bert.rope.freq_base".to_owned(), Scalar::Float(160_000.0)));
     values
 }
 
@@ -128,7 +118,7 @@ fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit_with_either_curve() {
         let (_folder, model, _) = directory(&config, &small().tensors("", &[]), &[]).unwrap();
         let expected = load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap();
         let mut values = header(1);
-        values.push(("modern-bert.hidden_activation", Scalar::Text(curve.to_owned())));
+        values.push(("modern-bert.hidden_activation".to_owned(), Scalar::Text(curve.to_owned())));
         let (_folder, model, _) = gguf_file(&small().gguf(&values, |name| (gguf_name(name), 0))).unwrap();
         assert_eq!(load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap(), expected);
     }
@@ -156,7 +146,7 @@ fn a_cross_encoder_scores_by_its_head_whatever_its_pooling() {
         let config = config().replacen('{', &head.replace("POOLING", pooling), 1);
         let mut values = header(4);
         let kind = if pooling == "cls" { 2 } else { 1 };
-        values.push(("modern-bert.classifier.pooling_type", Scalar::Unsigned(kind)));
+        values.push(("modern-bert.classifier.pooling_type".to_owned(), Scalar::Unsigned(kind)));
         let gguf = gguf_file(&small.gguf(&values, |name| (gguf_name(name), 0))).unwrap();
         for model in [directory(&config, &small.tensors("model.", &HEADS), &[]).unwrap(), gguf] {
             let (_folder, model, manifest) = model;
@@ -175,6 +165,7 @@ fn a_size_that_does_not_fit_is_refused_by_name() {
         ("\"num_attention_heads\":2", "\"num_attention_heads\":5", "sizes"),
         ("\"num_hidden_layers\":4", "\"num_hidden_layers\":5", "layers.4"),
         ("\"global_rope_theta\":160000.0", "\"global_rope_theta\":0.0", "rotary"),
+        ("\"num_hidden_layers\":4", "\"num_hidden_layers\":1000000000000", "sizes"),
         ("\"vocab_size\":40", "\"vocab_size\":39", "tokenizer"),
     ] {
         let (_folder, model, _) = directory(&config().replace(from, to), &small().tensors("", &[]), &[]).unwrap();

@@ -1,8 +1,6 @@
 use candle_transformers::models::nomic_bert::{Config as TheirConfig, NomicBertModel};
 
-use crate::arch::small::{
-    Small, directory, gguf_file, input, load, options, pooled, same_vectors, sequences, vocabulary,
-};
+use crate::arch::small::{self, Small, directory, gguf_file, input, load, options, pooled, same_vectors, sequences};
 use crate::pool::{PoolOptions, Precision};
 use crate::weights::gguf::tests::Scalar;
 
@@ -64,19 +62,10 @@ fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit() {
     let batch = sequences(64);
     let (_folder, model, _) = directory(CONFIG, &small(false).tensors("", &[]), &[]).unwrap();
     let expected = load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap();
-    let mut values = vocabulary();
-    values.extend([
-        ("general.architecture", Scalar::Text("nomic-bert".to_owned())),
-        ("nomic-bert.embedding_length", Scalar::Unsigned(32)),
-        ("nomic-bert.feed_forward_length", Scalar::Unsigned(40)),
-        ("nomic-bert.block_count", Scalar::Unsigned(2)),
-        ("nomic-bert.attention.head_count", Scalar::Unsigned(2)),
-        ("nomic-bert.context_length", Scalar::Unsigned(64)),
-        ("nomic-bert.attention.layer_norm_epsilon", Scalar::Float(1e-12)),
-        ("nomic-bert.rope.freq_base", Scalar::Float(1000.0)),
-        ("nomic-bert.pooling_type", Scalar::Unsigned(1)),
-    ]);
-    let (_folder, model, _) = gguf_file(&small(false).gguf(&values, |name| (gguf_name(name), 0))).unwrap();
+    let mut values = small::header("nomic-bert", [40, 2, 2, 64], 1e-12, 1);
+    values.push(("nomic-bert.rope.freq_base".to_owned(), Scalar::Float(1000.0)));
+    let small = small(false);
+    let (_folder, model, _) = gguf_file(&small.gguf(&values, |name| (gguf_name(name), 0))).unwrap();
     assert_eq!(load(&model, &options(2, Precision::Int8)).unwrap().encode(&batch).unwrap(), expected);
 }
 

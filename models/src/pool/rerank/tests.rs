@@ -6,19 +6,7 @@ use crate::arch::small::{Small, directory};
 const CONFIG: &str = r#"{"model_type":"bert","architectures":["BertForSequenceClassification"],"num_labels":1,"vocab_size":40,"hidden_size":32,"num_hidden_layers":1,"num_attention_heads":4,"intermediate_size":48,"hidden_act":"gelu","max_position_embeddings":16,"type_vocab_size":2,"layer_norm_eps":1e-12,"pad_token_id":0}"#;
 
 fn verified() -> (tempfile::TempDir, Verified) {
-    let mut small = Small::default();
-    for (name, rows) in [("word", 40), ("position", 16), ("token_type", 2)] {
-        small.add(format!("embeddings.{name}_embeddings.weight"), &[rows, 32], 0.0);
-    }
-    small.norm("embeddings.LayerNorm", 32, true);
-    let name = |part: &str| format!("encoder.layer.0.{part}");
-    for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"] {
-        small.affine(&name(part), 32, 32, true);
-    }
-    small.norm(&name("attention.output.LayerNorm"), 32, true);
-    small.affine(&name("intermediate.dense"), 48, 32, true);
-    small.affine(&name("output.dense"), 32, 48, true);
-    small.norm(&name("output.LayerNorm"), 32, true);
+    let mut small = Small::bert(1, 16);
     small.affine("pooler.dense", 32, 32, true);
     small.affine("classifier", 1, 32, true);
     let (folder, model, _) = directory(CONFIG, &small.tensors("bert.", &["classifier"]), &[]).unwrap();
