@@ -102,7 +102,19 @@ fn device(options: &PoolOptions) -> Result<Option<Device>, LoadError> {
         Accelerator::Cuda(at) => Device::new_cuda(at).map(Some).map_err(|error| refused("cuda", error)),
         Accelerator::Metal(at) => Device::new_metal(at).map(Some).map_err(|error| refused("metal", error)),
         #[cfg(test)]
-        Accelerator::Candle => Ok(Some(Device::Cpu)),
+        Accelerator::Candle => Ok(Some(tested())),
+    }
+}
+
+/// What the tests of the device's path run on: the processor of graphics that this build is for, else candle's own processor.
+#[cfg(test)]
+fn tested() -> Device {
+    if cfg!(feature = "cuda") {
+        Device::new_cuda(0).unwrap()
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0).unwrap()
+    } else {
+        Device::Cpu
     }
 }
 

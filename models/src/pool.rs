@@ -93,7 +93,7 @@ pub enum Accelerator {
     Cuda(usize),
     /// One of Apple's, by its number.
     Metal(usize),
-    /// candle's own processor: what the tests hold the path of the others against.
+    /// What the tests hold the path of the others on: candle's own processor, or where the build has its feature, the device.
     #[cfg(test)]
     Candle,
 }

@@ -109,7 +109,8 @@ impl Draft {
             Err(GenerateError::Deadline) => Err("deadline"),
             Err(GenerateError::TooLong { .. }) => Err("too_long"),
             Err(GenerateError::Refused(_)) => Err("refused"),
-            Err(GenerateError::Cancelled | GenerateError::Stopped | GenerateError::Failed(_)) => Err("failed"),
+            Err(GenerateError::Stopped | GenerateError::Unreachable(_)) => Err("unavailable"),
+            Err(GenerateError::Cancelled | GenerateError::Failed(_)) => Err("failed"),
         }
     }
 

@@ -242,6 +242,9 @@ pub enum GenerateError {
     /// The pool is shutting down.
     #[error("the generation pool is stopped")]
     Stopped,
+    /// Nobody answers where the model is to be; what the site can do about it.
+    #[error("the generation model cannot be reached: {0}")]
+    Unreachable(&'static str),
     /// A fault of the model. The text is free of the prompt.
     #[error("the generation model failed: {0}")]
     Failed(String),
@@ -260,6 +263,9 @@ impl GenerateError {
                 mend: "the server is stopping or the model was retired; see `cloister model list`".to_owned(),
             }
             .into(),
+            Self::Unreachable(mend) => {
+                Failure::Unavailable { what: format!("model `{model}`"), mend: mend.to_owned() }.into()
+            }
             fault @ (Self::Cancelled | Self::Failed(_)) => Stop::internal("generating", fault),
         }
     }

@@ -57,6 +57,9 @@ const BYTES_A_TOKEN: usize = 3;
 /// When a full engine is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Why nobody answers, and where to look.
+const NOBODY: &str = "nobody listens at the socket of the relay: see `systemctl status cloister-relay`";
+
 /// Pieces of text that may wait for a slow reader before the engine's connection is read on.
 const AHEAD: usize = 64;
 
@@ -105,9 +108,7 @@ impl Engine {
     /// In words that name no path.
     pub fn reachable(&self) -> Result<(), &'static str> {
         let connected = std::os::unix::net::UnixStream::connect(&self.0.socket);
-        connected
-            .map(drop)
-            .map_err(|_| "nobody listens at the socket of the relay: see `systemctl status cloister-relay`")
+        connected.map(drop).map_err(|_| NOBODY)
     }
 }
 
@@ -243,8 +244,7 @@ async fn ask(
     request: &GenerateRequest,
     connection: &mut JoinSet<()>,
 ) -> Result<Incoming, GenerateError> {
-    let stream =
-        UnixStream::connect(&inner.socket).await.map_err(|_| failed("nobody listens at the relay's socket"))?;
+    let stream = UnixStream::connect(&inner.socket).await.map_err(|_| GenerateError::Unreachable(NOBODY))?;
     let (mut sender, driver) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|_| failed("the relay does not speak HTTP"))?;
     connection.spawn(async move {

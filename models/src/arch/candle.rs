@@ -19,9 +19,9 @@ pub(crate) fn content(bytes: &[u8]) -> (Cursor<&[u8]>, Content) {
     (reader, content)
 }
 
-pub(crate) fn llama(bytes: &[u8]) -> ModelWeights {
+pub(crate) fn llama(bytes: &[u8], device: &Device) -> ModelWeights {
     let (mut reader, content) = content(bytes);
-    ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap()
+    ModelWeights::from_gguf(content, &mut reader, device).unwrap()
 }
 
 /// The same file with other formats: `kind` names them by the number of a tensor's sides.
@@ -51,11 +51,11 @@ pub(crate) fn rewritten(bytes: &[u8], kind: impl Fn(usize) -> GgmlDType) -> Vec<
 
 /// candle's quantised Gemma 3 takes the wrong curve (SiLU), so the one for floats is the reference, with the file's weights as
 /// floats. Its names are transformers', and its normalisations are stored less one.
-pub(crate) fn gemma3(bytes: &[u8]) -> Model {
+pub(crate) fn gemma3(bytes: &[u8], device: &Device) -> Model {
     let (mut reader, content) = content(bytes);
     let mut tensors = HashMap::new();
     for name in content.tensor_infos.keys() {
-        let tensor = content.tensor(&mut reader, name, &Device::Cpu).unwrap().dequantize(&Device::Cpu).unwrap();
+        let tensor = content.tensor(&mut reader, name, device).unwrap().dequantize(device).unwrap();
         let tensor = if name.contains("norm") { (tensor - 1.0).unwrap() } else { tensor };
         tensors.insert(transformers(name), tensor);
     }
@@ -82,7 +82,7 @@ pub(crate) fn gemma3(bytes: &[u8]) -> Model {
         sliding_window_pattern: super::shape::PATTERN,
         max_position_embeddings: number("context_length").min(POSITIONS),
     };
-    Model::new(false, &config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap()
+    Model::new(false, &config, VarBuilder::from_tensors(tensors, DType::F32, device)).unwrap()
 }
 
 fn transformers(name: &str) -> String {
@@ -114,16 +114,17 @@ fn transformers(name: &str) -> String {
 pub(crate) type Step = Box<dyn FnMut(&Tensor, usize) -> candle_core::Result<Tensor>>;
 
 /// Everything of candle's that runs this file, by name.
-pub(crate) fn references(architecture: &str, bytes: &[u8]) -> Vec<(&'static str, Step)> {
+pub(crate) fn references(architecture: &str, bytes: &[u8], device: &Device) -> Vec<(&'static str, Step)> {
     match architecture {
         "llama" => {
-            let (mut quantised, mut floats) = (llama(bytes), llama(&rewritten(bytes, |_| GgmlDType::F32)));
+            let (mut quantised, mut floats) =
+                (llama(bytes, device), llama(&rewritten(bytes, |_| GgmlDType::F32), device));
             let quantised: Step = Box::new(move |input, position| quantised.forward(input, position));
             let floats: Step = Box::new(move |input, position| floats.forward(input, position));
             vec![("candle", quantised), ("candle in floats", floats)]
         }
         "gemma3" => {
-            let mut floats = gemma3(bytes);
+            let mut floats = gemma3(bytes, device);
             let step: Step = Box::new(move |input, position| {
                 if position == 0 {
                     floats.clear_kv_cache();

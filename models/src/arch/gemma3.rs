@@ -38,7 +38,7 @@ fn positions(reader: &mut Reader<'_>, shape: &Shape, context: usize, traits: &Tr
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Tensor;
+    use candle_core::{Device, Tensor};
 
     use crate::arch::candle;
     use crate::arch::tiny::{Tiny, same_logits};
@@ -51,7 +51,7 @@ mod tests {
             ("gemma3.attention.sliding_window", Scalar::Unsigned(8)),
             ("gemma3.rope.freq_base", Scalar::Float(1_000_000.0)),
         ]);
-        let mut theirs = candle::gemma3(&bytes);
+        let mut theirs = candle::gemma3(&bytes, &Device::Cpu);
         same_logits(&bytes, 3e-3, |token: &Tensor, position| theirs.forward(token, position).unwrap());
     }
 }

@@ -3,16 +3,17 @@
 //! `CLOISTER_TEXT` names the text, `CLOISTER_MODEL` one model where all would take too long, `CLOISTER_TOKENS` how many tokens are
 //! scored. candle is asked with the weights as the file has them, where it can, and with the same weights as floats: how far those two are
 //! apart is what rounding activations does to logits, the quantisation's own noise. candle chooses its kernels when it is compiled,
-//! so `RUSTFLAGS="-C target-cpu=native"` makes these tests several times faster.
+//! so `RUSTFLAGS="-C target-cpu=native"` makes these tests several times faster. In a build with the feature of a device candle computes there, and
+//! so do we where `CLOISTER_ON_DEVICE` is set.
 
 #![allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::candle::{Step, references};
 use crate::manifest::{FileKind, Task};
-use crate::pool::PoolOptions;
+use crate::pool::{Accelerator, PoolOptions};
 use crate::task::generate::{Piece, StepTokens};
 use crate::{catalogue, fetch, registry::Registry, weights::GgufFile};
 
@@ -28,12 +29,18 @@ const GENERATED: usize = 200;
 /// A model, ours first.
 struct Trial {
     name: &'static str,
+    /// Where candle computes.
+    device: candle_core::Device,
     ours: Box<dyn StepTokens>,
     theirs: Vec<(&'static str, Step)>,
     /// What stands before every sequence.
     begin: Vec<u32>,
     /// The text.
     tokens: Vec<u32>,
+}
+
+fn on_device() -> bool {
+    std::env::var_os("CLOISTER_ON_DEVICE").is_some()
 }
 
 fn trials() -> impl Iterator<Item = Trial> {
@@ -46,13 +53,16 @@ fn trials() -> impl Iterator<Item = Trial> {
         fetch::ensure(entry, &registry, &mut |_| {}).unwrap();
         let verified = registry.verify(&entry.name).unwrap();
         let weights = || verified.first(FileKind::Weights).unwrap();
-        let theirs = references(&entry.architecture, &weights().read_all(1 << 30).unwrap());
+        let device = super::tested();
+        let theirs = references(&entry.architecture, &weights().read_all(1 << 30).unwrap(), &device);
         let mut file = GgufFile::open(weights()).unwrap();
         let tokenizer = crate::tokenizer::from_gguf(&file.header).unwrap();
         let (begin, tokens) = (tokenizer.encode_framed("").unwrap(), tokenizer.encode(&text).unwrap());
-        let options = PoolOptions { context_tokens: WINDOW, sequences: TOGETHER, ..PoolOptions::default() };
+        let accelerator = if on_device() { Accelerator::Candle } else { Accelerator::None };
+        let options =
+            PoolOptions { context_tokens: WINDOW, sequences: TOGETHER, device: accelerator, ..PoolOptions::default() };
         let ours = super::decoder(&entry.architecture, &mut file, &options).unwrap();
-        Trial { name: &entry.name, ours, theirs, begin, tokens }
+        Trial { name: &entry.name, device, ours, theirs, begin, tokens }
     })
 }
 
@@ -71,7 +81,7 @@ impl Trial {
             .collect();
         let mut logits = Vec::new();
         self.ours.step(&pieces, &mut logits).unwrap();
-        let input = Tensor::new(tokens, &Device::Cpu).unwrap().unsqueeze(1).unwrap();
+        let input = Tensor::new(tokens, &self.device).unwrap().unsqueeze(1).unwrap();
         let row = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let theirs = self.theirs.iter_mut().map(|(_, step)| row(step(&input, position).unwrap()));
         std::iter::once(logits).chain(theirs).collect()
@@ -210,13 +220,17 @@ fn greedy_texts_are_candles_own_or_part_where_both_tokens_are_as_good_within_the
         for (apart, (one, other)) in apart.iter().zip(&pairs) {
             apart.say(trial.name, engines[*one], engines[*other]);
         }
-        for (apart, _) in apart.iter().zip(&pairs).filter(|(_, (one, _))| *one == 0) {
-            let within = |parting: &Parting| parting.gaps[0] < parting.largest;
-            assert!(apart.partings.iter().all(within), "{}", trial.name);
+        if !on_device() {
+            for (apart, _) in apart.iter().zip(&pairs).filter(|(_, (one, _))| *one == 0) {
+                let within = |parting: &Parting| parting.gaps[0] < parting.largest;
+                assert!(apart.partings.iter().all(within), "{}", trial.name);
+            }
         }
-        // With a quantised reference: floats are nearer to ours than to it.
+        // With a quantised reference: floats are nearer to ours than to it. On a device both round activations to eight bits, and ours
+        // keeps its cache in 16: as far from floats, then.
         if let [_, ours, theirs] = apart.as_slice() {
-            assert!(ours.mean() < theirs.mean(), "{}: {} {}", trial.name, ours.mean(), theirs.mean());
+            let most = if on_device() { 1.15 } else { 1.0 };
+            assert!(ours.mean() < most * theirs.mean(), "{}: {} {}", trial.name, ours.mean(), theirs.mean());
         }
     }
 }

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use cloister_models::manifest::FileKind;
 use cloister_models::{
-    Event, GeneratePool, GenerateRequest, Instructions, PoolOptions, Priority, Prompt, Registry, Sampling, Usage,
-    cache_dir, catalogue, fetch,
+    Accelerator, Event, GeneratePool, GenerateRequest, Instructions, PoolOptions, Priority, Prompt, Registry, Sampling,
+    Usage, cache_dir, catalogue, fetch,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -36,6 +36,7 @@ struct Settings {
     rounds: usize,
     clients: usize,
     instructions: Instructions,
+    device: Accelerator,
     peer: Option<PathBuf>,
     evidence: Option<PathBuf>,
     temperature: f32,
@@ -51,6 +52,7 @@ impl Settings {
             rounds: 5,
             clients: 1,
             instructions: Instructions::Best,
+            device: Accelerator::None,
             peer: None,
             evidence: None,
             temperature: 0.0,
@@ -68,6 +70,14 @@ impl Settings {
                 "--peer" => settings.peer = Some(value.into()),
                 "--evidence" => settings.evidence = Some(value.into()),
                 "--temperature" => settings.temperature = value.parse()?,
+                "--device" => {
+                    settings.device = match value.as_str() {
+                        "processor" => Accelerator::None,
+                        "cuda" => Accelerator::Cuda(0),
+                        "metal" => Accelerator::Metal(0),
+                        other => return Err(format!("--device is processor, cuda or metal, not {other}").into()),
+                    }
+                }
                 "--instructions" => {
                     settings.instructions = match value.as_str() {
                         "best" => Instructions::Best,
@@ -80,8 +90,8 @@ impl Settings {
                     }
                 }
                 _ => {
-                    let known = "--model, --threads, --prompt, --answer, --rounds, --clients, --instructions, --peer, \
-                        --evidence and --temperature are";
+                    let known = "--model, --threads, --prompt, --answer, --rounds, --clients, --instructions, --device, \
+                        --peer, --evidence and --temperature are";
                     return Err(format!("{name} is not known; {known}").into());
                 }
             }
@@ -232,6 +242,7 @@ fn main() -> Result<(), Failure> {
     let options = PoolOptions {
         threads: settings.threads,
         instructions: settings.instructions,
+        device: settings.device,
         sequences: settings.clients.max(1),
         guesses: false,
         ..PoolOptions::default()
@@ -243,7 +254,13 @@ fn main() -> Result<(), Failure> {
         return grounded::measure(&with, &without, &std::fs::read_to_string(evidence)?, &settings);
     }
     let pool = GeneratePool::start(verified, &options)?;
-    println!("{}, {} threads, ready in {:.2} s", settings.model, settings.threads, begun.elapsed().as_secs_f64());
+    println!(
+        "{} on {:?}, {} threads, ready in {:.2} s",
+        settings.model,
+        settings.device,
+        settings.threads,
+        begun.elapsed().as_secs_f64()
+    );
     let prompt = text(&pool, settings.prompt);
     product(&pool, &settings, &prompt, settings.rounds)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -1,3 +1,4 @@
+use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 
 use crate::arch::candle;
@@ -14,7 +15,7 @@ fn tiny(changes: &[(&str, Scalar)]) -> Vec<u8> {
 #[test]
 fn logits_are_those_of_candles_own_implementation_token_by_token() {
     let bytes = tiny(&[]);
-    let mut theirs = candle::llama(&bytes);
+    let mut theirs = candle::llama(&bytes, &Device::Cpu);
     same_logits(&bytes, 3e-3, |token, position| theirs.forward(token, position).unwrap());
 }
 
@@ -125,6 +126,6 @@ fn quantised_weights_give_nearly_the_same_as_candle() {
     let bytes = tiny(&[]);
     let kind = |sides| if sides == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
     let quantised = candle::rewritten(&bytes, kind);
-    let mut theirs = candle::llama(&quantised);
+    let mut theirs = candle::llama(&quantised, &Device::Cpu);
     same_logits(&quantised, 0.05, |token, position| theirs.forward(token, position).unwrap());
 }
