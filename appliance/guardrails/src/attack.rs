@@ -99,6 +99,23 @@ pub struct Assessment {
     pub rule: Option<&'static str>,
 }
 
+impl Assessment {
+    /// With how likely it is by another's judgement, 0 to 1: the surer of the two has the word. They are no independent signs, since
+    /// what the rules look for is what makes a text like an attack.
+    #[must_use]
+    pub fn or(self, likely: f32) -> Self {
+        if likely > self.score { Self::of(likely, Some(LIKENESS)) } else { self }
+    }
+
+    fn of(score: f32, rule: Option<&'static str>) -> Self {
+        let confidence = STEPS.iter().find(|(least, _)| score >= *least).map_or(Confidence::None, |(_, step)| *step);
+        Self { score, confidence, rule: rule.filter(|_| confidence > Confidence::None) }
+    }
+}
+
+/// The rule that is named where a text is judged by what it is like, and not by its words.
+const LIKENESS: &str = "likeness.attack";
+
 /// From this score on, confidence is low, medium, high.
 const STEPS: [(f32, Confidence); 3] = [(0.9, Confidence::High), (0.7, Confidence::Medium), (0.4, Confidence::Low)];
 
@@ -120,9 +137,8 @@ pub fn assess(text: &str, place: Where) -> Assessment {
         }
     }
     let score = 1.0 - weights.values().fold(1.0, |none, weight| none * (1.0 - weight));
-    let confidence = STEPS.iter().find(|(least, _)| score >= *least).map_or(Confidence::None, |(_, step)| *step);
     let strongest = weights.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| *name);
-    Assessment { score, confidence, rule: strongest.filter(|_| confidence > Confidence::None) }
+    Assessment::of(score, strongest)
 }
 
 /// What hiding adds, as a share of the weight of what was hidden.

@@ -1,5 +1,5 @@
-//! A guardrail as a document: what is done with identifiers, attacks, denied topics and words, and how well an answer must
-//! rest on its evidence. The same document for every model and every face.
+//! A guardrail as a document: what is done with identifiers, attacks, content, denied topics and words, and how well an answer
+//! must rest on its evidence. The same document for every model and every face.
 //!
 //! ```toml
 //! version = 1                            # of this format
@@ -10,6 +10,11 @@
 //! type = "PROMPT_ATTACK"
 //! input_strength = "MEDIUM"
 //! evidence_strength = "MEDIUM"
+//!
+//! [[filters]]
+//! type = "INSULTS"
+//! input_strength = "HIGH"
+//! output_strength = "NONE"
 //!
 //! [[topics]]
 //! name = "legal advice"
@@ -23,13 +28,13 @@
 //! grounding = 0.7
 //! ```
 //!
-//! **What it is not:** a judge of meaning. Words are looked for here; how near a text is to a topic is for whoever holds an
-//! embedding model, who hands the likeness in.
+//! **What it is not:** a judge of meaning. Words are looked for here; how near a text is to a topic, and what content it holds, is
+//! for whoever holds an embedding model.
 //!
 //! # Why
 //! - **The cloud's vocabulary**, so that a policy can be carried over: types, strengths and actions are Bedrock's. What is not
-//!   built here (content categories, managed word lists) is refused by name and not passed over: whoever carries a policy
-//!   over must know what it no longer does.
+//!   built here (managed word lists) is refused by name and not passed over: whoever carries a policy over must know what it no
+//!   longer does.
 //! - **The identifiers' keys stand here again** and not by a nested [`Policy`]: serde cannot refuse unknown keys in what it
 //!   flattens, and a key that is misspelt must not be passed over.
 //! - **One file**, so that a version is one hash: what was measured is what is put in force.
@@ -99,12 +104,13 @@ pub struct Filter {
     /// How much of it is refused in what a caller says.
     #[serde(default)]
     pub input_strength: Strength,
-    /// How much of it is kept out of prompts and answers in what documents say.
-    #[serde(default)]
+    /// How much of it is kept out of prompts and answers: in what documents say, since every part of an answer is borne by what a
+    /// document says. `output_strength` is the same key by the cloud's name.
+    #[serde(default, alias = "output_strength")]
     pub evidence_strength: Strength,
 }
 
-/// The kinds of filter. `PROMPT_ATTACK` alone is built.
+/// The kinds of filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "the names are Bedrock's own")]
@@ -115,6 +121,24 @@ pub enum FilterKind {
     Sexual,
     Violence,
     Misconduct,
+}
+
+impl FilterKind {
+    /// All of them, in the order of the cloud's documents.
+    pub const ALL: [Self; 6] =
+        [Self::Hate, Self::Insults, Self::Sexual, Self::Violence, Self::Misconduct, Self::PromptAttack];
+
+    /// As the cloud writes it: `PROMPT_ATTACK`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PromptAttack => "PROMPT_ATTACK",
+            Self::Hate => "HATE",
+            Self::Insults => "INSULTS",
+            Self::Sexual => "SEXUAL",
+            Self::Violence => "VIOLENCE",
+            Self::Misconduct => "MISCONDUCT",
+        }
+    }
 }
 
 /// A denied topic.
@@ -227,12 +251,9 @@ pub enum DocumentError {
     /// Its identifiers.
     #[error(transparent)]
     Identifiers(#[from] PolicyError),
-    /// A filter that is not built.
-    #[error("the filter `{0}` is not built here: take it out, and know that nothing filters for it")]
-    NotBuilt(String),
     /// A filter that is given twice.
-    #[error("`PROMPT_ATTACK` has two filters: keep one")]
-    FilterTwice,
+    #[error("`{0}` has two filters: keep one")]
+    FilterTwice(&'static str),
     /// Too many topics, or one without a name or a definition, or two of one name.
     #[error("topics: give at most {TOPICS}, each with a name of its own and a definition")]
     Topics,
@@ -252,12 +273,10 @@ impl Document {
     pub fn read(text: &str) -> Result<Self, DocumentError> {
         let document: Self = toml::from_str(text).map_err(|error| DocumentError::Form(error.to_string()))?;
         document.policy().check()?;
-        if let Some(filter) = document.filters.iter().find(|filter| filter.kind != FilterKind::PromptAttack) {
-            let name = toml::Value::try_from(filter.kind).ok().and_then(|name| name.as_str().map(str::to_owned));
-            return Err(DocumentError::NotBuilt(name.unwrap_or_default()));
-        }
-        if document.filters.len() > 1 {
-            return Err(DocumentError::FilterTwice);
+        for (at, filter) in document.filters.iter().enumerate() {
+            if document.filters.iter().take(at).any(|other| other.kind == filter.kind) {
+                return Err(DocumentError::FilterTwice(filter.kind.as_str()));
+            }
         }
         let mut names = BTreeSet::new();
         let faulty = |topic: &Topic| {
@@ -294,6 +313,16 @@ impl Document {
     pub fn attacks(&self) -> Option<&Filter> {
         self.filters.iter().find(|filter| filter.kind == FilterKind::PromptAttack)
     }
+
+    /// The filters for content that block something on that side.
+    pub fn content(&self, side: Side) -> impl Iterator<Item = (FilterKind, Strength)> {
+        let strength = move |filter: &Filter| match side {
+            Side::Input => filter.input_strength,
+            Side::Evidence | Side::Output => filter.evidence_strength,
+        };
+        let filters = self.filters.iter().filter(|filter| filter.kind != FilterKind::PromptAttack);
+        filters.map(move |filter| (filter.kind, strength(filter))).filter(|(_, strength)| *strength != Strength::None)
+    }
 }
 
 #[cfg(test)]
@@ -321,14 +350,24 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_by_name() {
-        for kind in ["HATE", "INSULTS", "SEXUAL", "VIOLENCE", "MISCONDUCT"] {
-            let text = format!("version = 1\n[[filters]]\ntype = \"{kind}\"\n");
-            assert_eq!(Document::read(&text), Err(DocumentError::NotBuilt(kind.to_owned())));
-        }
-        assert!(matches!(
-            Document::read("version = 1\n[words]\nmanaged = [\"PROFANITY\"]"),
-            Err(DocumentError::Form(_))
-        ));
+        let refused = Document::read("version = 1\n[words]\nmanaged = [\"PROFANITY\"]");
+        assert!(matches!(refused, Err(DocumentError::Form(told)) if told.contains("managed")));
+    }
+
+    #[test]
+    fn a_content_filter_acts_on_the_sides_that_have_a_strength() {
+        let filter = |kind: &str, rest: &str| format!("[[filters]]\ntype = \"{kind}\"\n{rest}");
+        let text = format!(
+            "version = 1\n{}{}{}",
+            filter("HATE", "output_strength = \"NONE\"\n"),
+            filter("VIOLENCE", "input_strength = \"NONE\"\noutput_strength = \"LOW\"\n"),
+            filter("PROMPT_ATTACK", "")
+        );
+        let document = Document::read(&text).unwrap();
+        let of = |side| document.content(side).collect::<Vec<_>>();
+        assert_eq!(of(Side::Input), [(FilterKind::Hate, Strength::Medium)]);
+        assert_eq!(of(Side::Output), [(FilterKind::Violence, Strength::Low)]);
+        assert_eq!(of(Side::Evidence), of(Side::Output));
     }
 
     #[test]
@@ -345,6 +384,9 @@ mod tests {
             assert_eq!(Document::read(&text), Err(fault), "{text}");
         }
         let filter = "[[filters]]\ntype = \"PROMPT_ATTACK\"\n";
-        assert_eq!(Document::read(&format!("version = 1\n{filter}{filter}")), Err(DocumentError::FilterTwice));
+        assert_eq!(
+            Document::read(&format!("version = 1\n{filter}{filter}")),
+            Err(DocumentError::FilterTwice("PROMPT_ATTACK"))
+        );
     }
 }

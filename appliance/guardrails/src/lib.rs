@@ -23,6 +23,7 @@
 //!   statements that no document holds.
 
 pub mod attack;
+pub mod content;
 pub mod detect;
 pub mod document;
 pub mod drug;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
 
 mod attack;
+mod content;
 mod detect;
 mod ground;
 mod versions;
@@ -26,6 +27,8 @@ enum Verb {
     Ground(ground::Arguments),
     /// Find prompt attacks in texts
     Attack(attack::Arguments),
+    /// Tell how much texts hold of what content filters are set for
+    Content(content::Arguments),
     /// Keep the versions of a tenant's guardrail
     #[command(flatten_help = true)]
     Version(versions::Arguments),
@@ -36,6 +39,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Detect(arguments) => detect::run(arguments),
         Verb::Ground(arguments) => ground::run(arguments),
         Verb::Attack(arguments) => attack::run(arguments),
+        Verb::Content(arguments) => content::run(&arguments),
         Verb::Version(arguments) => {
             let differ = versions::run(arguments)?;
             Ok(if differ { ExitCode::from(3) } else { ExitCode::SUCCESS })

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use cloister_governance::audit::Outcome as Recorded;
 use cloister_guardrails::{
-    attack::{self, Confidence, Strength, Where},
+    attack::{Confidence, Strength},
+    document::FilterKind,
     drug::Lexicon,
     ground,
     redact::{Action, Intervention, Outcome, Placeholders, Side},
@@ -18,7 +19,7 @@ use cloister_terms::{Phi, Random};
 
 use super::{
     Guardrail, Identifiers, Settings,
-    guardrail::{About, vectors},
+    guardrail::{About, Windows, vectors},
     stop::Stop,
 };
 
@@ -52,8 +53,8 @@ pub(crate) struct Assessment {
     pub(crate) words: Vec<String>,
     /// Denied topics.
     pub(crate) topics: Vec<About>,
-    /// What reads as an attack, in a caller's text.
-    pub(crate) attack: Option<Attack>,
+    /// Content that is filtered for; what reads as an attack, in a caller's text.
+    pub(crate) content: Vec<Filtered>,
     /// Identifiers, and what was done about each.
     pub(crate) identifiers: Vec<Intervention>,
     /// How well an answer rests on its source, and how far it is about the question.
@@ -64,9 +65,10 @@ pub(crate) struct Assessment {
     pub(crate) masked: bool,
 }
 
-/// What reads as an attack.
+/// What a filter found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Attack {
+pub(crate) struct Filtered {
+    pub(crate) kind: FilterKind,
     pub(crate) confidence: Confidence,
     pub(crate) score: f32,
     pub(crate) strength: Strength,
@@ -104,7 +106,10 @@ impl Assessment {
         add("blocked", u64::from(self.is_blocked()));
         add("words_denied", number(self.words.len()));
         add("topics_denied", number(self.topics.len()));
-        add("attacks", u64::from(self.attack.is_some_and(|attack| attack.blocked)));
+        let (attacks, content): (Vec<&Filtered>, Vec<&Filtered>) =
+            self.content.iter().filter(|found| found.blocked).partition(|found| found.kind == FilterKind::PromptAttack);
+        add("attacks", number(attacks.len()));
+        add("content", number(content.len()));
         add("below_threshold", number(self.grounding.iter().filter(|measured| measured.is_below()).count()));
         for intervention in &self.identifiers {
             add(intervention.kind.word(), 1);
@@ -117,7 +122,7 @@ impl Guarding {
     /// Holds one text against the guardrail, as something that a caller says or as something that is said to one.
     ///
     /// # Errors
-    /// [`Stop::Failed`] where a topic cannot be judged.
+    /// [`Stop::Failed`] where a topic or content cannot be judged.
     pub(crate) async fn assess(
         &self,
         text: &str,
@@ -132,16 +137,20 @@ impl Guarding {
         let looked_for = if input { document.words.input } else { document.words.output };
         let words = if looked_for { document.words.found(&read) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        let topics = match self.guardrail.has_topics(side) {
-            true => self.guardrail.about(&vectors(&self.embed, &read).await?, side),
-            false => Vec::new(),
+        let windows = match self.guardrail.needs_vectors(side) || (input && self.guardrail.has_heads()) {
+            true => vectors(&self.embed, &read, self.guardrail.parts(side)).await?,
+            false => Windows::default(),
         };
-        let attack = input.then(|| self.attack(&read)).flatten();
+        let topics = self.guardrail.about(&windows, side);
+        let found = self.guardrail.content(&windows, side).into_iter();
+        let found =
+            found.map(|(content, strength)| filtered(content.kind, content.confidence, content.score, strength));
+        let content: Vec<Filtered> = found.chain(input.then(|| self.attack(&read, &windows)).flatten()).collect();
         let redacted = self.identifiers.redacted(text, side, &mut Placeholders::default(), random);
         let grounding = if input { Vec::new() } else { self.measure(text, against) };
         let refused = !words.is_empty()
             || !topics.is_empty()
-            || attack.is_some_and(|attack| attack.blocked)
+            || content.iter().any(|found| found.blocked)
             || grounding.iter().any(Measured::is_below);
         let (text, masked) = match redacted.outcome {
             _ if refused => (None, false),
@@ -151,14 +160,13 @@ impl Guarding {
         };
         let mut identifiers = redacted.interventions;
         identifiers.retain(|intervention| intervention.action != Action::None);
-        Ok(Assessment { words, topics, attack, identifiers, grounding, text, masked })
+        Ok(Assessment { words, topics, content, identifiers, grounding, text, masked })
     }
 
-    fn attack(&self, text: &str) -> Option<Attack> {
-        let found = attack::assess(text, Where::User);
+    fn attack(&self, text: &str, windows: &Windows) -> Option<Filtered> {
+        let found = self.guardrail.attack(text, windows);
         let strength = self.settings.attack.question;
-        let blocked = strength.blocks(found.confidence);
-        found.rule.map(|_| Attack { confidence: found.confidence, score: found.score, strength, blocked })
+        found.rule.map(|_| filtered(FilterKind::PromptAttack, found.confidence, found.score, strength))
     }
 
     /// How an answer measures against what it was given; nothing where it was given nothing.
@@ -173,6 +181,10 @@ impl Guarding {
         let relevance = Measured { kind: "RELEVANCE", score: judged.relevance, threshold: threshold.relevance };
         if query.is_empty() { vec![grounding] } else { vec![grounding, relevance] }
     }
+}
+
+fn filtered(kind: FilterKind, confidence: Confidence, score: f32, strength: Strength) -> Filtered {
+    Filtered { kind, confidence, score, strength, blocked: strength.blocks(confidence) }
 }
 
 /// The outcome to start from: what was applied.

@@ -1,17 +1,24 @@
-//! A tenant's guardrail on its way through the pipeline: denied topics and words, and which version acts.
+//! A tenant's guardrail on its way through the pipeline: attacks, content, denied topics and words, and which version acts.
 //!
 //! **What it is not:** the whole of the document. Identifiers are [`Identifiers`](super::Identifiers)', strengths and
 //! thresholds stand in the tenant's [`Settings`](super::Settings): they were put there from the same document.
 //!
 //! # Why
-//! - **A topic that cannot be judged is denied.** Where the embedding model is busy or fails, a question is refused that might be
-//!   about one.
+//! - **A topic or content that cannot be judged is denied.** Where the embedding model is busy or fails, a question is refused that
+//!   might be about one; a guardrail that names content is not loaded beside a model whose vectors nobody can judge.
+//! - **One pass of the model** over what a caller says, for topics, content and attacks together.
 //! - **The record names the version, not the topic's text.** What was found is a place in a list; the list is in the version.
 
 use std::sync::Arc;
 
 use cloister_governance::audit;
-use cloister_guardrails::{document::Document, redact::Side, split};
+use cloister_guardrails::{
+    attack::{self, Strength, Where},
+    content::{Content, Heads},
+    document::{Document, FilterKind},
+    redact::Side,
+    split,
+};
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
@@ -33,6 +40,20 @@ pub struct Guardrail {
     sha256: String,
     document: Document,
     topics: Vec<Topic>,
+    heads: Option<&'static Heads>,
+}
+
+/// Why a guardrail cannot act.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardrailError {
+    /// The texts of its topics have no vectors.
+    #[error("the texts of its topics cannot be embedded")]
+    Topics(#[source] EmbedError),
+    /// It names content, and the embedding model is another than the one whose vectors are understood.
+    #[error(
+        "it filters `{kind}`, which is told from vectors of {}: use that embedding model, or take the filter out", Heads::TRUNK, kind = .0.as_str()
+    )]
+    Content(FilterKind),
 }
 
 /// A topic with the vectors of the texts that it is told by.
@@ -54,16 +75,20 @@ impl Guardrail {
     /// The guardrail of that name and version, whose document has that hash. The texts of its topics are embedded here.
     ///
     /// # Errors
-    /// [`EmbedError`] where the embedding model fails.
+    /// [`GuardrailError`]: something in it could not be judged.
     pub fn new(
         (name, version, sha256): (String, String, String),
         document: Document,
         embed: &dyn Embed,
-    ) -> Result<Self, EmbedError> {
+    ) -> Result<Self, GuardrailError> {
+        let heads = Heads::of(&embed.identity().sha256);
+        let filtered = [Side::Input, Side::Output].into_iter().find_map(|side| document.content(side).next());
+        if let (Some((kind, _)), None) = (filtered, heads) {
+            return Err(GuardrailError::Content(kind));
+        }
         let told = document.topics.iter().map(|topic| topic.told().map(str::to_owned).collect::<Vec<_>>());
-        let topics =
-            told.map(|texts| Ok(Topic { vectors: embed.embed(&texts)? })).collect::<Result<Vec<_>, EmbedError>>()?;
-        Ok(Self { name, version, sha256, document, topics })
+        let topics = told.map(|texts| Ok(Topic { vectors: embed.embed(&texts)? })).collect::<Result<Vec<_>, _>>();
+        Ok(Self { name, version, sha256, document, topics: topics.map_err(GuardrailError::Topics)?, heads })
     }
 
     /// What it says.
@@ -97,18 +122,43 @@ impl Guardrail {
         audit::Guardrail { name, version, sha256 }
     }
 
-    /// Whether it holds a text of that side against topics.
-    pub(crate) fn has_topics(&self, side: Side) -> bool {
-        self.document.topics.iter().any(|topic| topic.is_denied(side))
+    /// Whether a text of that side is judged by its vectors.
+    pub(crate) fn needs_vectors(&self, side: Side) -> bool {
+        let has_topics = self.document.topics.iter().any(|topic| topic.is_denied(side));
+        has_topics || self.document.content(side).next().is_some()
     }
 
-    /// The topics, denied on that side, that a text with these vectors, one a window, is about.
-    pub(crate) fn about(&self, windows: &[Vec<f32>], side: Side) -> Vec<About> {
+    /// Which parts of a text of that side are embedded.
+    pub(crate) fn parts(&self, side: Side) -> Parts {
+        let has_topics = self.document.topics.iter().any(|topic| topic.is_denied(side));
+        if has_topics { Parts::Sentences } else { Parts::Whole }
+    }
+
+    /// What a text with these vectors holds of the content that is filtered on that side, and how strong the filter is.
+    pub(crate) fn content(&self, windows: &Windows, side: Side) -> Vec<(Content, Strength)> {
+        let judged = |(kind, strength)| Some((self.heads?.judge(kind, &windows.whole), strength));
+        self.document.content(side).filter_map(judged).collect()
+    }
+
+    /// An attack in what a caller says, by its words and, where they are understood, by these vectors.
+    pub(crate) fn attack(&self, text: &str, windows: &Windows) -> attack::Assessment {
+        let found = attack::assess(text, Where::User);
+        let heads = self.heads.filter(|_| !windows.whole.is_empty());
+        heads.map_or(found, |heads| found.or(heads.judge(FilterKind::PromptAttack, &windows.whole).score))
+    }
+
+    /// Whether attacks are told from vectors too.
+    pub(crate) const fn has_heads(&self) -> bool {
+        self.heads.is_some()
+    }
+
+    /// The topics, denied on that side, that a text with these vectors is about.
+    pub(crate) fn about(&self, windows: &Windows, side: Side) -> Vec<About> {
         // What is no number is near: it cannot be judged.
         let near =
             |window: &[f32], told: &[f32]| Some(cosine(window, told)).filter(|near| !near.is_nan()).unwrap_or(1.0);
         let nearest = |topic: &Topic| {
-            let pairs = topic.vectors.iter().flat_map(|told| windows.iter().map(|window| near(window, told)));
+            let pairs = topic.vectors.iter().flat_map(|told| windows.all().map(|window| near(window, told)));
             pairs.fold(-1.0, f32::max)
         };
         let likenesses = self.topics.iter().map(nearest).zip(&self.document.topics).enumerate();
@@ -118,34 +168,42 @@ impl Guardrail {
             .collect()
     }
 
-    /// Refuses a question that holds a denied word or is about a denied topic.
-    pub(super) async fn screen(&self, embed: &Arc<dyn Embed>, question: &str) -> Result<(), Stop> {
+    /// Refuses a question that reads as an attack of which `attack` blocks, holds a denied word or filtered content, or is about a
+    /// denied topic.
+    pub(super) async fn screen(&self, embed: &Arc<dyn Embed>, question: &str, attack: Strength) -> Result<(), Stop> {
+        refuse_attack(attack::assess(question, Where::User), attack)?;
         if self.document.words.input && !self.document.words.found(question).is_empty() {
             return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
         }
-        if !self.has_topics(Side::Input) {
+        if !self.needs_vectors(Side::Input) && (attack == Strength::None || !self.has_heads()) {
             return Ok(());
         }
-        let about = self.about(&vectors(embed, question).await?, Side::Input);
-        let nearest = about.iter().map(|about| about.likeness).reduce(f32::max);
+        let windows = vectors(embed, question, self.parts(Side::Input)).await?;
+        refuse_attack(self.attack(question, &windows), attack)?;
+        let filtered = self.content(&windows, Side::Input);
+        if let Some((found, _)) = filtered.iter().find(|(found, strength)| strength.blocks(found.confidence)) {
+            let told = "the question holds content that is not taken here";
+            return Err(self.refusal("content", rule(found.kind), told, found.score));
+        }
+        let nearest = self.about(&windows, Side::Input).iter().map(|about| about.likeness).reduce(f32::max);
         nearest.map_or(Ok(()), |likeness| {
-            Err(self.refusal(
-                "topic",
-                "topics.denied",
-                "the question is about a topic that is not spoken about here",
-                likeness,
-            ))
+            let told = "the question is about a topic that is not spoken about here";
+            Err(self.refusal("topic", "topics.denied", told, likeness))
         })
     }
 
-    /// Which of some texts that an answer may rest on are about a denied topic. Every unit of an answer is borne by such a text, so what is
-    /// kept out here is not said.
+    /// Which of some texts that an answer may rest on are about a denied topic or hold filtered content. Every unit of an answer is
+    /// borne by such a text, so what is kept out here is not said.
     pub(super) async fn denies(&self, embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<bool>, Stop> {
-        if !self.has_topics(Side::Output) {
+        if !self.needs_vectors(Side::Output) {
             return Ok(vec![false; texts.len()]);
         }
-        let vectors = embedded(embed, texts).await?;
-        Ok(vectors.iter().map(|windows| !self.about(windows, Side::Output).is_empty()).collect())
+        let vectors = embedded(embed, texts, self.parts(Side::Output)).await?;
+        let denied = |windows: &Windows| {
+            let blocked = |(found, strength): &(Content, Strength)| strength.blocks(found.confidence);
+            !self.about(windows, Side::Output).is_empty() || self.content(windows, Side::Output).iter().any(blocked)
+        };
+        Ok(vectors.iter().map(denied).collect())
     }
 
     /// Whether a part of an answer holds a word that is not said.
@@ -159,42 +217,94 @@ impl Guardrail {
     }
 }
 
-/// The vectors of a text that is to be held against topics, one a window. A busy model leaves it unjudged: the request is to be
-/// sent again.
-pub(crate) async fn vectors(embed: &Arc<dyn Embed>, text: &str) -> Result<Vec<Vec<f32>>, Stop> {
-    Ok(embedded(embed, vec![text.to_owned()]).await?.pop().unwrap_or_default())
+/// A question that is meant to turn the model is refused before anything is searched or written.
+fn refuse_attack(found: attack::Assessment, strength: Strength) -> Result<(), Stop> {
+    match found.rule.filter(|_| strength.blocks(found.confidence)) {
+        None => Ok(()),
+        Some(rule) => Err(Stop::Blocked {
+            check: "prompt_attack",
+            finding: format!("the question reads as an attempt to change how it is answered: ask it plainly ({rule})"),
+            rule,
+            score: found.score,
+        }),
+    }
 }
 
-/// The vectors of some texts, for each one a window.
-async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<Vec<Vec<f32>>>, Stop> {
+/// As records name it.
+const fn rule(kind: FilterKind) -> &'static str {
+    match kind {
+        FilterKind::Hate => "content.hate",
+        FilterKind::Insults => "content.insults",
+        FilterKind::Sexual => "content.sexual",
+        FilterKind::Violence => "content.violence",
+        FilterKind::Misconduct => "content.misconduct",
+        FilterKind::PromptAttack => "content.prompt_attack",
+    }
+}
+
+/// The vectors of a text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Windows {
+    /// Of all of it, stretch by stretch where the model does not see it at once.
+    pub(crate) whole: Vec<Vec<f32>>,
+    /// Of each sentence by itself, so that a topic is not drowned by what stands around it.
+    sentences: Vec<Vec<f32>>,
+}
+
+impl Windows {
+    fn all(&self) -> impl Iterator<Item = &Vec<f32>> {
+        self.whole.iter().chain(&self.sentences)
+    }
+}
+
+/// Which parts of a text are embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// All of it.
+    Whole,
+    /// Each sentence too.
+    Sentences,
+}
+
+/// The vectors of a text that is to be judged. A busy model leaves it unjudged: the request is to be sent again.
+pub(crate) async fn vectors(embed: &Arc<dyn Embed>, text: &str, parts: Parts) -> Result<Windows, Stop> {
+    Ok(embedded(embed, vec![text.to_owned()], parts).await?.pop().unwrap_or_default())
+}
+
+async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>, parts: Parts) -> Result<Vec<Windows>, Stop> {
     let embed = Arc::clone(embed);
-    blocking(move || {
-        let parts: Vec<Vec<String>> = texts.iter().map(|text| windows(embed.as_ref(), text)).collect();
-        let all: Vec<String> = parts.iter().flatten().cloned().collect();
-        match embed.embed(&all) {
-            Ok(vectors) if vectors.len() == all.len() => {
-                let mut vectors = vectors.into_iter();
-                Ok(parts.iter().map(|parts| vectors.by_ref().take(parts.len()).collect()).collect())
-            }
-            Ok(_) => Err(Stop::internal("judging the topic", std::io::Error::other("there is a vector too few"))),
-            Err(EmbedError::Busy { retry_after }) => {
-                Err(Failure::Busy { what: "the embedding model", retry_after }.into())
-            }
-            Err(fault) => Err(Stop::internal("judging the topic", fault)),
-        }
+    blocking(move || match windowed(embed.as_ref(), &texts, parts) {
+        Ok(vectors) => Ok(vectors),
+        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
+        Err(fault) => Err(Stop::internal("judging a text", fault)),
     })
     .await
 }
 
-/// A text in parts: all of it, and each sentence by itself, so that a topic is not drowned by what stands around it.
-fn windows(embed: &dyn Embed, text: &str) -> Vec<String> {
+/// The vectors of some texts. Blocks.
+///
+/// # Errors
+/// The embedding model's.
+pub(crate) fn windowed(embed: &dyn Embed, texts: &[String], parts: Parts) -> Result<Vec<Windows>, EmbedError> {
     let most = embed.identity().max_tokens;
-    let sentences = split::sentences(text);
-    let mut parts = seen_whole(embed, most, text);
-    if sentences.len() > 1 {
-        parts.extend(sentences.iter().flat_map(|sentence| seen_whole(embed, most, sentence.of(text))));
+    let windows = |text: &String| {
+        let sentences = split::sentences(text);
+        let apart = parts == Parts::Sentences && sentences.len() > 1;
+        let apart = sentences.iter().filter(|_| apart).flat_map(|sentence| seen_whole(embed, most, sentence.of(text)));
+        (seen_whole(embed, most, text), apart.collect::<Vec<String>>())
+    };
+    let windows: Vec<(Vec<String>, Vec<String>)> = texts.iter().map(windows).collect();
+    let all: Vec<String> = windows.iter().flat_map(|(whole, apart)| whole.iter().chain(apart)).cloned().collect();
+    let vectors = embed.embed(&all)?;
+    if vectors.len() != all.len() {
+        return Err(EmbedError::Failed("there is a vector too few".to_owned()));
     }
-    parts
+    let mut vectors = vectors.into_iter();
+    let mut next = |count: usize| vectors.by_ref().take(count).collect();
+    Ok(windows
+        .iter()
+        .map(|(whole, apart)| Windows { whole: next(whole.len()), sentences: next(apart.len()) })
+        .collect())
 }
 
 /// A text in stretches of which the model sees the end too: what lies past `most` tokens would not be judged.
@@ -218,7 +328,10 @@ mod tests {
         let text = "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
         let topics = vec![Topic { vectors: vec![vec![f32::NAN]] }];
         let guardrail = Guardrail { document: Document::read(text).unwrap(), topics, ..Guardrail::default() };
-        assert_eq!(guardrail.about(&[vec![1.0]], Side::Input), [About { topic: 0, likeness: 1.0 }]);
+        assert_eq!(
+            guardrail.about(&Windows { whole: vec![vec![1.0]], ..Windows::default() }, Side::Input),
+            [About { topic: 0, likeness: 1.0 }]
+        );
     }
 
     #[test]
@@ -230,8 +343,12 @@ mod tests {
             let topics = vec![Topic { vectors: vec![vec![1.0]] }];
             let guardrail = Guardrail { document: Document::read(&text).unwrap(), topics, ..Guardrail::default() };
             for (side, denied) in [(Side::Input, input), (Side::Evidence, output), (Side::Output, output)] {
-                assert_eq!(guardrail.has_topics(side), denied);
-                assert_eq!(!guardrail.about(&[vec![1.0]], side).is_empty(), denied, "{side:?}");
+                assert_eq!(guardrail.needs_vectors(side), denied);
+                assert_eq!(
+                    !guardrail.about(&Windows { whole: vec![vec![1.0]], ..Windows::default() }, side).is_empty(),
+                    denied,
+                    "{side:?}"
+                );
             }
         }
     }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use cloister_governance::policy::Permit;
 use cloister_guardrails::{
-    attack::{self, Where},
     redact::Intervention,
     screen::{self as guard, Finding, Refusal},
 };
@@ -102,8 +101,7 @@ pub(super) async fn screen(
         let (Refusal::Empty | Refusal::TooLong { .. }) = refusal;
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
-    refuse_attack(ports, &clean.text)?;
-    ports.guardrail.screen(&ports.embed, &clean.text).await?;
+    ports.guardrail.screen(&ports.embed, &clean.text, ports.settings.attack.question).await?;
     let masked = ports.identifiers.question(clean.text, ports.random.as_ref())?;
     Ok(Screened {
         permit,
@@ -116,18 +114,4 @@ pub(super) async fn screen(
         interventions: masked.interventions,
         deadline,
     })
-}
-
-/// A question that is meant to turn the model is refused before anything is searched or written.
-fn refuse_attack(ports: &Ports, text: &str) -> Result<(), Stop> {
-    let found = attack::assess(text, Where::User);
-    match found.rule.filter(|_| ports.settings.attack.question.blocks(found.confidence)) {
-        None => Ok(()),
-        Some(rule) => Err(Stop::Blocked {
-            check: "prompt_attack",
-            finding: format!("the question reads as an attempt to change how it is answered: ask it plainly ({rule})"),
-            rule,
-            score: found.score,
-        }),
-    }
 }

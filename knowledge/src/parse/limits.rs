@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How much one file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Address space of the child process.
+    /// Address space of the child process, beyond what the program and its libraries take.
     pub memory_bytes: u64,
     /// Wall-clock and processor time.
     pub seconds: u64,

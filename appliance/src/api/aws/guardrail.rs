@@ -233,13 +233,13 @@ fn policies(guarding: &Guarding, full: bool, found: &Assessment) -> Value {
     add("topicPolicy", "topics", topics.map(|named| topic(&named.name)).collect());
     let word = |word: &String| json!({"match": word, "action": "BLOCKED", "detected": true});
     add("wordPolicy", "customWords", found.words.iter().map(word).collect());
-    let attacks = found.attack.iter().filter(|attack| attack.blocked || full).map(|attack| {
+    let filters = found.content.iter().filter(|found| found.blocked || full).map(|found| {
         json!({
-            "type": "PROMPT_ATTACK", "confidence": attack.confidence.as_str(), "filterStrength": attack.strength,
-            "action": if attack.blocked { "BLOCKED" } else { "NONE" }, "detected": attack.blocked,
+            "type": found.kind.as_str(), "confidence": found.confidence.as_str(), "filterStrength": found.strength,
+            "action": if found.blocked { "BLOCKED" } else { "NONE" }, "detected": found.blocked,
         })
     });
-    add("contentPolicy", "filters", attacks.collect());
+    add("contentPolicy", "filters", filters.collect());
     let (known, own): (Vec<&Intervention>, Vec<&Intervention>) =
         found.identifiers.iter().partition(|found| BEDROCK.contains(&found.kind.word()));
     let done = |action: Done| match action {

@@ -37,7 +37,7 @@ const MOST_CHARACTERS: usize = 100_000;
 
 /// Moderate
 #[utoipa::path(post, path = "/v1/moderations", tag = "openai", request_body = ModerationRequest,
-    responses((status = 200, description = "A result a text. The categories are those that this site's guardrail judges: `prompt_attack`, `identifiers`, `words`, `topics`"),
+    responses((status = 200, description = "A result a text. The categories are those that this site's guardrail judges: `prompt_attack`, `identifiers`, `words`, `topics`, and of `hate`, `insults`, `sexual`, `violence` and `misconduct` those that it filters"),
         (status = 400, description = "What cannot be honoured, by name")))]
 pub(crate) async fn moderate(
     State(app): State<Arc<App>>,
@@ -84,20 +84,21 @@ fn texts(input: &Value) -> Result<Vec<&str>, Stop> {
 
 /// How one text was judged.
 fn result(found: &Assessment) -> Value {
-    let attack = found.attack.filter(|attack| attack.blocked);
     let of = |scores: &mut dyn Iterator<Item = f32>| scores.fold(0.0, f32::max);
     let identifiers = of(&mut found.identifiers.iter().map(|found| found.confidence));
     let topics = of(&mut found.topics.iter().map(|about| about.likeness));
     let words = if found.words.is_empty() { 0.0 } else { 1.0 };
-    let categories = json!({
-        "prompt_attack": attack.is_some(), "identifiers": !found.identifiers.is_empty(),
+    let mut categories = json!({
+        "prompt_attack": false, "identifiers": !found.identifiers.is_empty(),
         "words": !found.words.is_empty(), "topics": !found.topics.is_empty(),
     });
+    let mut scores = json!({ "prompt_attack": 0.0, "identifiers": identifiers, "words": words, "topics": topics });
+    for found in &found.content {
+        let name = found.kind.as_str().to_lowercase();
+        categories[&name] = found.blocked.into();
+        scores[&name] = found.score.into();
+    }
     let flagged = found.is_blocked() || found.masked;
-    let scores = json!({
-        "prompt_attack": found.attack.map_or(0.0, |attack| attack.score), "identifiers": identifiers,
-        "words": words, "topics": topics,
-    });
     json!({"flagged": flagged, "categories": categories, "category_scores": scores})
 }
 

@@ -1,13 +1,28 @@
-//! `cloister guardrail attack`: prompt attacks in texts.
+//! `cloister guardrail attack`: prompt attacks in texts. By rules, and where the configured embedding model is the one whose vectors
+//! are understood, by what the texts are like too.
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use cloister_guardrails::attack::{self, Where};
+use cloister_guardrails::{
+    attack::{self, Assessment, Where},
+    content::Heads,
+    document::FilterKind,
+};
+use cloister_knowledge::Embed;
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::site,
+    pipeline::guardrail::{Parts, windowed},
+    wiring::{self, PoolEmbed},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    site: site::Arguments,
     /// Texts, one {"id", "text", "where"} a line; `where` is "user" (the default) or "document"; other keys are passed over
     #[arg(long = "in", value_name = "FILE")]
     texts: PathBuf,
@@ -60,6 +75,15 @@ enum Place {
     Document,
 }
 
+impl From<Place> for Where {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::User => Self::User,
+            Place::Document => Self::Document,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Scored {
     id: String,
@@ -71,20 +95,62 @@ struct Scored {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     super::apart([("--in", Some(arguments.texts.as_path()))], &arguments.scored)?;
-    let strength = arguments.strength.into();
+    let strength: attack::Strength = arguments.strength.into();
     let items: Vec<Item> = super::items(&arguments.texts)?;
-    let scored: Vec<Scored> = items.into_iter().map(|item| look(item, strength)).collect();
+    let likeness = Likeness::load(&arguments.site);
+    if let Err(why) = &likeness {
+        tell(&format!("only rules are applied: {why:#}"));
+    }
+    let mut scored = Vec::with_capacity(items.len());
+    for items in items.chunks(TOGETHER) {
+        let mut found: Vec<Assessment> =
+            items.iter().map(|item| attack::assess(&item.text, item.r#where.into())).collect();
+        if let Ok(likeness) = &likeness {
+            found = likeness.join(items, found)?;
+        }
+        scored.extend(items.iter().zip(found).map(|(item, found)| Scored {
+            id: item.id.clone(),
+            score: found.score,
+            blocked: strength.blocks(found.confidence),
+            rule: found.rule,
+        }));
+    }
     super::write(&arguments.scored, &scored)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(item: Item, strength: attack::Strength) -> Scored {
-    let place = match item.r#where {
-        Place::User => Where::User,
-        Place::Document => Where::Document,
-    };
-    let found = attack::assess(&item.text, place);
-    Scored { id: item.id, score: found.score, blocked: strength.blocks(found.confidence), rule: found.rule }
+#[expect(clippy::print_stderr, reason = "advice goes to standard error")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Texts that are embedded together.
+const TOGETHER: usize = 64;
+
+/// What a text is like.
+struct Likeness {
+    embed: PoolEmbed,
+    heads: &'static Heads,
+}
+
+impl Likeness {
+    fn load(site: &site::Arguments) -> anyhow::Result<Self> {
+        let embed = wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE)?;
+        let heads = Heads::of(&embed.identity().sha256)
+            .with_context(|| format!("the configured embedding model is not {}", Heads::TRUNK))?;
+        Ok(Self { embed, heads })
+    }
+
+    /// As the server judges what a caller says. Documents are judged by rules alone.
+    fn join(&self, items: &[Item], found: Vec<Assessment>) -> anyhow::Result<Vec<Assessment>> {
+        let texts: Vec<String> = items.iter().map(|item| item.text.clone()).collect();
+        let vectors = windowed(&self.embed, &texts, Parts::Whole)?;
+        let joined = items.iter().zip(vectors).zip(found).map(|((item, windows), found)| match item.r#where {
+            Place::User => found.or(self.heads.judge(FilterKind::PromptAttack, &windows.whole).score),
+            Place::Document => found,
+        });
+        Ok(joined.collect())
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +163,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (input, output) = (folder.path().join("texts.jsonl"), folder.path().join("scored.jsonl"));
         fs::write(&input, texts).unwrap();
-        run(Arguments { texts: input, scored: output.clone(), strength }).unwrap();
+        // No model is there, so that rules alone act.
+        let site = site::Arguments { config: None, sets: vec!["models.folder=/dev/null/models".to_owned()] };
+        run(Arguments { site, texts: input, scored: output.clone(), strength }).unwrap();
         fs::read_to_string(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

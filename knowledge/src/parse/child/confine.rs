@@ -22,8 +22,11 @@ pub(super) fn before_threads(limits: &Limits) -> Result<bool, String> {
     // Where `core_pattern` is a pipe, the kernel takes no notice of the limit below (core(5)), but of this.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| format!("core dumps cannot be forbidden: {error}"))?;
+    // The program and its libraries are mapped already, and are no doing of the document's; those of a graphics processor alone are
+    // larger than the limit.
+    let memory = limits.memory_bytes.saturating_add(mapped()?);
     let all = [
-        ("memory", Resource::As, limits.memory_bytes, limits.memory_bytes),
+        ("memory", Resource::As, memory, memory),
         // The soft limit ends the process with a signal of its own; the hard one is the kernel's last word.
         ("processor time", Resource::Cpu, cpu, cpu + 1),
         ("file size", Resource::Fsize, 0, 0),
@@ -35,6 +38,15 @@ pub(super) fn before_threads(limits: &Limits) -> Result<bool, String> {
             .map_err(|error| format!("the limit on {name} cannot be set: {error}"))?;
     }
     Ok(no_files())
+}
+
+/// Bytes of address space that the process has (`VmSize` of proc_pid_status(5), in kibibytes).
+fn mapped() -> Result<u64, String> {
+    let unknown = |why: String| format!("what the program itself takes cannot be told: {why}");
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| unknown(error.to_string()))?;
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
+    let size = size.and_then(|size| size.parse::<u64>().ok());
+    size.map(|size| size.saturating_mul(1024)).ok_or_else(|| unknown("/proc/self/status has no VmSize".to_owned()))
 }
 
 /// Forbids the whole file system; `false` where the kernel has no Landlock.
