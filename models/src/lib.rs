@@ -33,8 +33,8 @@
 //!   into steps, or on the number of threads. So batching never changes a result.
 //! - **Encoders compute in 8-bit integers** with a scale per 128 numbers, several times as fast as floats, at a cosine to their vectors of
 //!   0.999 and better (`kernel/embed.rs` says why 128). [`Precision::Float32`] is there to compare.
-//! - **A graphics processor is candle's** (`layers/device.rs`, features `cuda` and `metal`): the same blocks under the same scheduler. Its
-//!   products are not the same to the last bit whatever is computed beside them, which is promised of our own kernels alone.
+//! - **A graphics processor is candle's** (`layers/device.rs`, features `cuda` and `metal`): the same blocks under the same scheduler, and in a
+//!   build for one the same tests. Its products are not the same to the last bit whatever is computed beside them, which is promised of our own kernels alone.
 //! - **A cross-encoder is an encoder with a head.** Its pairs wait in the queue of an embedding pool; what is new is how two texts become one
 //!   sequence, and that its vector is one number.
 //! - **Batches are not padded.** The sequences of a batch lie one after the other, so no mask is needed and none can be wrong.

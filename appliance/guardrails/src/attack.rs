@@ -141,5 +141,15 @@ pub fn assess(text: &str, place: Where) -> Assessment {
     Assessment::of(score, strongest)
 }
 
+/// What `text` becomes when disguises are taken off, for whoever judges by more than words: nothing where it wears none.
+pub fn readings(text: &str) -> Vec<String> {
+    let plain: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let plain = plain.join(" ");
+    let differs = |view: &decode::View| view.decoded || view.text.replace('\n', " ") != plain;
+    let mut readings: Vec<String> = decode::views(text).into_iter().filter(differs).map(|view| view.text).collect();
+    readings.dedup_by_key(|reading| reading.replace('\n', " "));
+    readings
+}
+
 /// What hiding adds, as a share of the weight of what was hidden.
 const HIDDEN: f32 = 0.8;

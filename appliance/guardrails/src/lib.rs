@@ -1,4 +1,4 @@
-//! Checks on text: identifiers, screening, attacks, drug names, grounding claim by claim, and whether two questions ask
+//! Checks on text: identifiers, screening, attacks, content, drug names, grounding claim by claim, and whether two questions ask
 //! the same. Pure functions.
 //!
 //! **What it is not:** it does no I/O, holds no policy and decides nothing about a request. It returns findings and

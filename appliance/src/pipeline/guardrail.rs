@@ -136,7 +136,7 @@ impl Guardrail {
 
     /// What a text with these vectors holds of the content that is filtered on that side, and how strong the filter is.
     pub(crate) fn content(&self, windows: &Windows, side: Side) -> Vec<(Content, Strength)> {
-        let judged = |(kind, strength)| Some((self.heads?.judge(kind, &windows.whole), strength));
+        let judged = |(kind, strength)| Some((windows.judged(self.heads?, kind), strength));
         self.document.content(side).filter_map(judged).collect()
     }
 
@@ -144,7 +144,7 @@ impl Guardrail {
     pub(crate) fn attack(&self, text: &str, windows: &Windows) -> attack::Assessment {
         let found = attack::assess(text, Where::User);
         let heads = self.heads.filter(|_| !windows.whole.is_empty());
-        heads.map_or(found, |heads| found.or(heads.judge(FilterKind::PromptAttack, &windows.whole).score))
+        heads.map_or(found, |heads| found.or(windows.judged(heads, FilterKind::PromptAttack).score))
     }
 
     /// Whether attacks are told from vectors too.
@@ -247,13 +247,21 @@ const fn rule(kind: FilterKind) -> &'static str {
 pub(crate) struct Windows {
     /// Of all of it, stretch by stretch where the model does not see it at once.
     pub(crate) whole: Vec<Vec<f32>>,
+    /// Of what it becomes when disguises are taken off.
+    readings: Vec<Vec<f32>>,
     /// Of each sentence by itself, so that a topic is not drowned by what stands around it.
     sentences: Vec<Vec<f32>>,
 }
 
 impl Windows {
     fn all(&self) -> impl Iterator<Item = &Vec<f32>> {
-        self.whole.iter().chain(&self.sentences)
+        self.whole.iter().chain(&self.readings).chain(&self.sentences)
+    }
+
+    /// What a text holds of one kind, whatever it is dressed up as.
+    pub(crate) fn judged(&self, heads: &Heads, kind: FilterKind) -> Content {
+        let (plain, read) = (heads.judge(kind, &self.whole), heads.judge(kind, &self.readings));
+        if read.score > plain.score { read } else { plain }
     }
 }
 
@@ -287,24 +295,30 @@ async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>, parts: Parts) -> R
 /// The embedding model's.
 pub(crate) fn windowed(embed: &dyn Embed, texts: &[String], parts: Parts) -> Result<Vec<Windows>, EmbedError> {
     let most = embed.identity().max_tokens;
+    let stretches =
+        |texts: &[&str]| texts.iter().flat_map(|text| seen_whole(embed, most, text)).collect::<Vec<String>>();
     let windows = |text: &String| {
+        let readings = attack::readings(text);
         let sentences = split::sentences(text);
         let apart = parts == Parts::Sentences && sentences.len() > 1;
-        let apart = sentences.iter().filter(|_| apart).flat_map(|sentence| seen_whole(embed, most, sentence.of(text)));
-        (seen_whole(embed, most, text), apart.collect::<Vec<String>>())
+        let apart: Vec<&str> = sentences.iter().filter(|_| apart).map(|sentence| sentence.of(text)).collect();
+        let readings: Vec<&str> = readings.iter().map(String::as_str).collect();
+        [stretches(&[text]), stretches(&readings), stretches(&apart)]
     };
-    let windows: Vec<(Vec<String>, Vec<String>)> = texts.iter().map(windows).collect();
-    let all: Vec<String> = windows.iter().flat_map(|(whole, apart)| whole.iter().chain(apart)).cloned().collect();
+    let windows: Vec<[Vec<String>; 3]> = texts.iter().map(windows).collect();
+    let all: Vec<String> = windows.iter().flatten().flatten().cloned().collect();
     let vectors = embed.embed(&all)?;
     if vectors.len() != all.len() {
         return Err(EmbedError::Failed("there is a vector too few".to_owned()));
     }
     let mut vectors = vectors.into_iter();
-    let mut next = |count: usize| vectors.by_ref().take(count).collect();
-    Ok(windows
-        .iter()
-        .map(|(whole, apart)| Windows { whole: next(whole.len()), sentences: next(apart.len()) })
-        .collect())
+    let mut next = |texts: &Vec<String>| vectors.by_ref().take(texts.len()).collect();
+    let windows = windows.iter().map(|[whole, readings, sentences]| Windows {
+        whole: next(whole),
+        readings: next(readings),
+        sentences: next(sentences),
+    });
+    Ok(windows.collect())
 }
 
 /// A text in stretches of which the model sees the end too: what lies past `most` tokens would not be judged.

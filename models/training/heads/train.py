@@ -43,8 +43,8 @@ def rows(chosen, positive):
 
 
 def learn(chosen, kind):
-    # A text of one kind is no example against another: insults are hateful, and both may be violent. Attacks are told from all else.
-    own = labels[kind] | harmless | (labels["PROMPT_ATTACK"] if kind != "PROMPT_ATTACK" else ~harmless)
+    # All else is an example against it, but for hate, which is insulting too.
+    own = labels[kind] | ~labels["HATE"] if kind == "INSULTS" else np.ones(len(texts), bool)
     xs, ys = rows(chosen & own, labels[kind])
     model = LogisticRegression(C=C, max_iter=2000, class_weight="balanced")
     return model.fit(xs, ys)

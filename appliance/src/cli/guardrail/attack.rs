@@ -146,7 +146,7 @@ impl Likeness {
         let texts: Vec<String> = items.iter().map(|item| item.text.clone()).collect();
         let vectors = windowed(&self.embed, &texts, Parts::Whole)?;
         let joined = items.iter().zip(vectors).zip(found).map(|((item, windows), found)| match item.r#where {
-            Place::User => found.or(self.heads.judge(FilterKind::PromptAttack, &windows.whole).score),
+            Place::User => found.or(windows.judged(self.heads, FilterKind::PromptAttack).score),
             Place::Document => found,
         });
         Ok(joined.collect())

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for items in items.chunks(TOGETHER) {
         let texts: Vec<String> = items.iter().map(|item| item.text.clone()).collect();
         for (item, windows) in items.iter().zip(windowed(&embed, &texts, Parts::Whole)?) {
-            let judged = FilterKind::ALL.map(|kind| heads.judge(kind, &windows.whole));
+            let judged = FilterKind::ALL.map(|kind| windows.judged(heads, kind));
             let name = |kind: FilterKind| kind.as_str().to_owned();
             scored.push(Scored {
                 id: item.id.clone(),
