@@ -6,7 +6,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use cloister_guardrails::redact::Side;
 use cloister_terms::Action;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -88,16 +88,17 @@ fn result(found: &Assessment) -> Value {
     let identifiers = of(&mut found.identifiers.iter().map(|found| found.confidence));
     let topics = of(&mut found.topics.iter().map(|about| about.likeness));
     let words = if found.words.is_empty() { 0.0 } else { 1.0 };
-    let mut categories = json!({
-        "prompt_attack": false, "identifiers": !found.identifiers.is_empty(),
-        "words": !found.words.is_empty(), "topics": !found.topics.is_empty(),
-    });
-    let mut scores = json!({ "prompt_attack": 0.0, "identifiers": identifiers, "words": words, "topics": topics });
-    for found in &found.content {
-        let name = found.kind.as_str().to_lowercase();
-        categories[&name] = found.blocked.into();
-        scores[&name] = found.score.into();
-    }
+    let mut judged = vec![
+        ("prompt_attack".to_owned(), false, 0.0),
+        ("identifiers".to_owned(), !found.identifiers.is_empty(), identifiers),
+        ("words".to_owned(), !found.words.is_empty(), words),
+        ("topics".to_owned(), !found.topics.is_empty(), topics),
+    ];
+    judged.extend(found.content.iter().map(|found| (found.kind.as_str().to_lowercase(), found.blocked, found.score)));
+    // A kind that was judged later stands in place of the one before.
+    let categories: Map<String, Value> =
+        judged.iter().map(|(name, flagged, _)| (name.clone(), Value::from(*flagged))).collect();
+    let scores: Map<String, Value> = judged.into_iter().map(|(name, _, score)| (name, Value::from(score))).collect();
     let flagged = found.is_blocked() || found.masked;
     json!({"flagged": flagged, "categories": categories, "category_scores": scores})
 }
