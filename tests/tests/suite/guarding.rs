@@ -33,7 +33,7 @@ fn a_question_that_attacks_the_model_is_refused_and_found_in_the_audit_log() {
 fn content_that_a_guardrail_filters_is_refused_told_by_its_kind_and_kept_off_the_other_side() {
     let site = program().site();
     let path = site.path().join("guardrail.toml");
-    let guardrail = "version = 1\n[[filters]]\ntype = \"INSULTS\"\ninput_strength = \"HIGH\"\noutput_strength = \"NONE\"\n\
+    let guardrail = "version = 1\n[[filters]]\ntype = \"INSULTS\"\ninput_strength = \"LOW\"\noutput_strength = \"NONE\"\n\
                      [[filters]]\ntype = \"VIOLENCE\"\ninput_strength = \"NONE\"\noutput_strength = \"HIGH\"\n";
     fs::write(&path, guardrail).unwrap();
     let server = site.serve_with(&[&format!("tenants.pharmacy.guardrail={}", path.display())]);

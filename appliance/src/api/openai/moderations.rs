@@ -31,9 +31,9 @@ pub struct ModerationRequest {
     pub model: Option<String>,
 }
 
-/// Most texts in one request, and most characters of each.
+/// Most texts in one request, and most characters of all of them: each is read by the embedding model.
 const MOST_TEXTS: usize = 100;
-const MOST_CHARACTERS: usize = 100_000;
+const MOST_CHARACTERS: usize = 200_000;
 
 /// Moderate
 #[utoipa::path(post, path = "/v1/moderations", tag = "openai", request_body = ModerationRequest,
@@ -75,8 +75,9 @@ fn texts(input: &Value) -> Result<Vec<&str>, Stop> {
     if texts.is_empty() || texts.len() > MOST_TEXTS {
         return Err(refused());
     }
-    if texts.iter().any(|text| text.chars().count() > MOST_CHARACTERS) {
-        let told = format!("a text of `input` has more than the {MOST_CHARACTERS} characters allowed: shorten it");
+    let characters: usize = texts.iter().map(|text| text.chars().count()).sum();
+    if characters > MOST_CHARACTERS {
+        let told = format!("`input` has {characters} characters, more than the {MOST_CHARACTERS} allowed: send less");
         return Err(Stop::invalid("input", told));
     }
     Ok(texts)
@@ -112,6 +113,8 @@ mod tests {
         for odd in [json!(7), json!([]), json!(["a", 7]), json!([{"type": "image_url"}]), json!(vec!["a"; 101])] {
             assert!(texts(&odd).unwrap_err().to_string().contains("input"), "{odd}");
         }
+        let long = json!(["a".repeat(150_000), "a".repeat(50_001)]);
+        assert!(texts(&long).unwrap_err().to_string().contains("200001 characters"));
         assert_eq!(texts(&json!("a")).unwrap(), ["a"]);
         assert_eq!(texts(&json!(["a", "b"])).unwrap(), ["a", "b"]);
     }
