@@ -42,8 +42,8 @@ fn leads_nowhere_else(map: &[u8]) -> bool {
     let Ok(texts) = std::str::from_utf8(texts) else { return false };
     let units: Vec<usize> = units.iter().map(|unit| u32::from_le_bytes(*unit) as usize).collect();
     let fine = |(at, unit): (usize, &usize)| {
-        // The highest bit marks a value, which is no step.
-        if unit >> 31 == 1 {
+        // The highest bit marks a value, which is no step. The reader follows the root without looking at it.
+        if at > 0 && unit >> 31 == 1 {
             return true;
         }
         let next = at ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn a_map_that_leads_past_its_ends_is_refused() {
-        for damaged in [map(9, "no\0ä\0"), map(4, "no\0ä\0"), map(0, "x")[..2051].to_vec(), vec![], vec![255; 8]] {
+        let mut root = map(3, "no\0ä\0");
+        root[7] = 128;
+        for damaged in [root, map(9, "no\0ä\0"), map(4, "no\0ä\0"), map(0, "x")[..2051].to_vec(), vec![], vec![255; 8]] {
             assert!(read(&damaged).is_err());
         }
     }
