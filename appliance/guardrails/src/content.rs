@@ -37,6 +37,13 @@ pub struct Content {
     pub confidence: Confidence,
 }
 
+impl Content {
+    /// What nobody could judge counts as found.
+    pub const fn unjudged(kind: FilterKind) -> Self {
+        Self { kind, score: 1.0, confidence: Confidence::High }
+    }
+}
+
 /// The built-in heads, of which `models/training/heads` says how they came about.
 pub struct Heads {
     /// SHA-256 of the embedding model that they read, as its manifest makes it.

@@ -104,10 +104,31 @@ pub struct Filter {
     /// How much of it is refused in what a caller says.
     #[serde(default)]
     pub input_strength: Strength,
-    /// How much of it is kept out of prompts and answers: in what documents say, since every part of an answer is borne by what a
-    /// document says. `output_strength` is the same key by the cloud's name.
-    #[serde(default, alias = "output_strength")]
-    pub evidence_strength: Strength,
+    /// Of attacks: how much is kept out of prompts and answers in what documents say. Default: `MEDIUM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_strength: Option<Strength>,
+    /// Of content: how much is kept out of answers, by what documents say, since every part of an answer is borne by it. Default:
+    /// `MEDIUM`. For attacks it can only be `NONE`, as in the cloud, and says nothing of evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_strength: Option<Strength>,
+}
+
+impl Filter {
+    /// How much is kept out of answers, and of attacks out of prompts.
+    pub fn kept_out(&self) -> Strength {
+        match self.kind {
+            FilterKind::PromptAttack => self.evidence_strength.unwrap_or_default(),
+            _ => self.output_strength.unwrap_or_default(),
+        }
+    }
+
+    /// Whether the strengths are those that its kind has.
+    fn fits(&self) -> bool {
+        match self.kind {
+            FilterKind::PromptAttack => self.output_strength.is_none_or(|strength| strength == Strength::None),
+            _ => self.evidence_strength.is_none(),
+        }
+    }
 }
 
 /// The kinds of filter.
@@ -254,6 +275,11 @@ pub enum DocumentError {
     /// A filter that is given twice.
     #[error("`{0}` has two filters: keep one")]
     FilterTwice(&'static str),
+    /// A strength that the filter has not.
+    #[error(
+        "the filter `{0}`: `evidence_strength` is for PROMPT_ATTACK, whose `output_strength` can only be NONE; other kinds have `output_strength`"
+    )]
+    FilterStrength(&'static str),
     /// Too many topics, or one without a name or a definition, or two of one name.
     #[error("topics: give at most {TOPICS}, each with a name of its own and a definition")]
     Topics,
@@ -276,6 +302,9 @@ impl Document {
         for (at, filter) in document.filters.iter().enumerate() {
             if document.filters.iter().take(at).any(|other| other.kind == filter.kind) {
                 return Err(DocumentError::FilterTwice(filter.kind.as_str()));
+            }
+            if !filter.fits() {
+                return Err(DocumentError::FilterStrength(filter.kind.as_str()));
             }
         }
         let mut names = BTreeSet::new();
@@ -318,7 +347,7 @@ impl Document {
     pub fn content(&self, side: Side) -> impl Iterator<Item = (FilterKind, Strength)> {
         let strength = move |filter: &Filter| match side {
             Side::Input => filter.input_strength,
-            Side::Evidence | Side::Output => filter.evidence_strength,
+            Side::Evidence | Side::Output => filter.kept_out(),
         };
         let filters = self.filters.iter().filter(|filter| filter.kind != FilterKind::PromptAttack);
         filters.map(move |filter| (filter.kind, strength(filter))).filter(|(_, strength)| *strength != Strength::None)
@@ -368,6 +397,18 @@ mod tests {
         assert_eq!(of(Side::Input), [(FilterKind::Hate, Strength::Medium)]);
         assert_eq!(of(Side::Output), [(FilterKind::Violence, Strength::Low)]);
         assert_eq!(of(Side::Evidence), of(Side::Output));
+    }
+
+    #[test]
+    fn a_policy_of_the_cloud_s_keeps_attacks_out_of_evidence_and_a_strength_out_of_place_is_refused() {
+        let filter = |kind: &str, rest: &str| format!("version = 1\n[[filters]]\ntype = \"{kind}\"\n{rest}");
+        let carried = Document::read(&filter("PROMPT_ATTACK", "output_strength = \"NONE\"\n")).unwrap();
+        assert_eq!(carried.attacks().unwrap().kept_out(), Strength::Medium);
+        for (kind, rest) in
+            [("PROMPT_ATTACK", "output_strength = \"LOW\"\n"), ("HATE", "evidence_strength = \"LOW\"\n")]
+        {
+            assert_eq!(Document::read(&filter(kind, rest)), Err(DocumentError::FilterStrength(kind)));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cloister_governance::audit::Outcome as Recorded;
 use cloister_guardrails::{
-    attack::{Confidence, Strength},
+    attack::{self, Confidence, Strength, Where},
     document::FilterKind,
     drug::Lexicon,
     ground,
@@ -164,7 +164,7 @@ impl Guarding {
     }
 
     fn attack(&self, text: &str, windows: &Windows) -> Option<Filtered> {
-        let found = self.guardrail.attack(text, windows);
+        let found = self.guardrail.attack(attack::assess(text, Where::User), windows);
         let strength = self.settings.attack.question;
         found.rule.map(|_| filtered(FilterKind::PromptAttack, found.confidence, found.score, strength))
     }

@@ -136,18 +136,17 @@ impl Guardrail {
 
     /// What a text with these vectors holds of the content that is filtered on that side, and how strong the filter is.
     pub(crate) fn content(&self, windows: &Windows, side: Side) -> Vec<(Content, Strength)> {
-        let judged = |(kind, strength)| Some((windows.judged(self.heads?, kind), strength));
-        self.document.content(side).filter_map(judged).collect()
+        let judged = |kind| self.heads.map_or(Content::unjudged(kind), |heads| windows.judged(heads, kind));
+        self.document.content(side).map(|(kind, strength)| (judged(kind), strength)).collect()
     }
 
-    /// An attack in what a caller says, by its words and, where they are understood, by these vectors.
-    pub(crate) fn attack(&self, text: &str, windows: &Windows) -> attack::Assessment {
-        let found = attack::assess(text, Where::User);
+    /// An attack in what a caller says, as rules found it, or where they are understood as these vectors tell.
+    pub(crate) fn attack(&self, found: attack::Assessment, windows: &Windows) -> attack::Assessment {
         let heads = self.heads.filter(|_| !windows.whole.is_empty());
         heads.map_or(found, |heads| found.or(windows.judged(heads, FilterKind::PromptAttack).score))
     }
 
-    /// Whether attacks are told from vectors too.
+    /// Whether attacks are told from vectors too, and not by rules alone.
     pub(crate) const fn has_heads(&self) -> bool {
         self.heads.is_some()
     }
@@ -171,7 +170,8 @@ impl Guardrail {
     /// Refuses a question that reads as an attack of which `attack` blocks, holds a denied word or filtered content, or is about a
     /// denied topic.
     pub(super) async fn screen(&self, embed: &Arc<dyn Embed>, question: &str, attack: Strength) -> Result<(), Stop> {
-        refuse_attack(attack::assess(question, Where::User), attack)?;
+        let found = attack::assess(question, Where::User);
+        refuse_attack(found, attack)?;
         if self.document.words.input && !self.document.words.found(question).is_empty() {
             return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
         }
@@ -179,7 +179,7 @@ impl Guardrail {
             return Ok(());
         }
         let windows = vectors(embed, question, self.parts(Side::Input)).await?;
-        refuse_attack(self.attack(question, &windows), attack)?;
+        refuse_attack(self.attack(found, &windows), attack)?;
         let filtered = self.content(&windows, Side::Input);
         if let Some((found, _)) = filtered.iter().find(|(found, strength)| strength.blocks(found.confidence)) {
             let told = "the question holds content that is not taken here";

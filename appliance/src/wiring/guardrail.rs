@@ -113,7 +113,7 @@ pub(crate) fn settings(configured: &Settings, document: &Document) -> Settings {
     let mut settings = configured.clone();
     if let Some(filter) = document.attacks() {
         settings.attack.question = filter.input_strength;
-        settings.attack.document = filter.evidence_strength;
+        settings.attack.document = filter.kept_out();
     }
     if let Some(grounding) = document.grounding {
         settings.threshold.grounding = grounding.grounding;

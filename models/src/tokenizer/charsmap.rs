@@ -82,7 +82,8 @@ mod tests {
     fn a_map_that_leads_past_its_ends_is_refused() {
         let mut root = map(3, "no\0ä\0");
         root[7] = 128;
-        for damaged in [root, map(9, "no\0ä\0"), map(4, "no\0ä\0"), map(0, "x")[..2051].to_vec(), vec![], vec![255; 8]] {
+        for damaged in [root, map(9, "no\0ä\0"), map(4, "no\0ä\0"), map(0, "x")[..2051].to_vec(), vec![], vec![255; 8]]
+        {
             assert!(read(&damaged).is_err());
         }
     }

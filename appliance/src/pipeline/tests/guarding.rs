@@ -278,6 +278,20 @@ async fn a_denied_topic_is_found_after_more_than_the_model_sees_at_once() {
     assert_eq!(stopped(bench.ask(&question).await).0, "topic");
 }
 
+#[test]
+fn a_guardrail_that_filters_content_is_not_loaded_beside_a_model_whose_vectors_nobody_understands() {
+    let read = |text: &str| cloister_guardrails::document::Document::read(text).unwrap();
+    let new = |document| Guardrail::new(Default::default(), document, Bench::new().embed().as_ref());
+    for side in ["input_strength", "output_strength"] {
+        let other = if side == "input_strength" { "output_strength" } else { "input_strength" };
+        let text = format!("version = 1\n[[filters]]\ntype = \"HATE\"\n{side} = \"LOW\"\n{other} = \"NONE\"\n");
+        let refused = new(read(&text)).unwrap_err().to_string();
+        assert!(refused.contains("HATE") && refused.contains("all-MiniLM-L6-v2"), "{refused}");
+    }
+    let off = "version = 1\n[[filters]]\ntype = \"HATE\"\ninput_strength = \"NONE\"\noutput_strength = \"NONE\"\n";
+    assert!(new(read(off)).is_ok() && new(read("version = 1\n")).is_ok());
+}
+
 #[tokio::test]
 async fn the_record_names_the_guardrail_that_was_applied() {
     let bench = under(with("", "x"), "version = 1\n[words]\nwords = [\"off the record\"]\n");
