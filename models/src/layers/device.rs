@@ -194,9 +194,10 @@ impl DeviceDecoder {
     fn group(&self, places: &[Place]) -> candle_core::Result<Group> {
         let length = places.iter().map(|place| place.seen.len()).max().unwrap_or(0);
         let (first, rows) = places.first().map_or((0, 0), |place| place.rows);
+        // With a place of its own: what is hidden counts for nothing unless it is no number, and then it is no other sequence's.
         let padded = |place: &Place| {
-            let padding = length - place.seen.len();
-            place.seen.iter().copied().chain(std::iter::repeat_n(0, padding)).collect::<Vec<u32>>()
+            let (padding, own) = (length - place.seen.len(), place.seen.first().copied().unwrap_or(0));
+            place.seen.iter().copied().chain(std::iter::repeat_n(own, padding)).collect::<Vec<u32>>()
         };
         let seen: Vec<u32> = places.iter().flat_map(padded).collect();
         let mut windows: Vec<Option<usize>> = self.weights.layers.iter().map(|layer| layer.window).collect();
