@@ -46,6 +46,7 @@ pub mod stop;
 mod tests;
 mod verify;
 mod weigh;
+pub(crate) mod windows;
 
 use std::sync::Arc;
 

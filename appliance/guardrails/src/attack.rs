@@ -50,6 +50,20 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// Scores, 0 to 1, from which on it is low, medium, high.
+    pub(crate) const STEPS: [f32; 3] = [0.4, 0.7, 0.9];
+
+    /// That of a score.
+    pub(crate) fn of(score: f32) -> Self {
+        let [low, medium, high] = Self::STEPS;
+        match score {
+            score if score >= high => Self::High,
+            score if score >= medium => Self::Medium,
+            score if score >= low => Self::Low,
+            _ => Self::None,
+        }
+    }
+
     /// `NONE`, `LOW`, `MEDIUM`, `HIGH`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,16 +122,13 @@ impl Assessment {
     }
 
     fn of(score: f32, rule: Option<&'static str>) -> Self {
-        let confidence = STEPS.iter().find(|(least, _)| score >= *least).map_or(Confidence::None, |(_, step)| *step);
+        let confidence = Confidence::of(score);
         Self { score, confidence, rule: rule.filter(|_| confidence > Confidence::None) }
     }
 }
 
 /// The rule that is named where a text is judged by what it is like, and not by its words.
 const LIKENESS: &str = "likeness.attack";
-
-/// From this score on, confidence is low, medium, high.
-const STEPS: [(f32, Confidence); 3] = [(0.9, Confidence::High), (0.7, Confidence::Medium), (0.4, Confidence::Low)];
 
 /// Looks for attacks in `text`.
 pub fn assess(text: &str, place: Where) -> Assessment {

@@ -9,7 +9,7 @@
 //! - **One pass for all.** Every category is a line through the space that the embedding model spans anyway: one pass of the model over
 //!   a text, then six dot products.
 //! - **The cloud's categories and steps**, so that a policy can be carried over.
-//! - **A score is a share of harmless texts.** Steps are laid where so many harmless texts of the validation set lie above them
+//! - **Steps of confidence are shares of harmless texts**: they are laid where so many of those that were held out lie above them
 //!   ([`RATES`]), so that a filter's strength says what it costs, and the same strength costs the same in every category.
 //! - **What is no number counts as found**: it cannot be judged.
 
@@ -17,14 +17,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::attack::Confidence;
-use crate::document::FilterKind;
+use crate::{attack::Confidence, document::FilterKind};
 
 /// Of harmless texts, the share that is found with at least low, medium and high confidence where the steps were laid.
 pub const RATES: [f32; 3] = [0.01, 0.002, 0.0005];
-
-/// Scores at which confidence is low, medium, high: those of [`attack`](crate::attack).
-const STEPS: [(f32, Confidence); 3] = [(0.4, Confidence::Low), (0.7, Confidence::Medium), (0.9, Confidence::High)];
 
 /// What was found of one category. No text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,9 +86,7 @@ impl Heads {
     pub fn judge(&self, kind: FilterKind, windows: &[Vec<f32>]) -> Content {
         let head = self.heads.iter().find(|head| head.kind == kind);
         let score = head.map_or(1.0, |head| windows.iter().map(|window| head.score(window)).fold(0.0, f32::max));
-        let confidence =
-            STEPS.iter().rev().find(|(least, _)| score >= *least).map_or(Confidence::None, |(_, step)| *step);
-        Content { kind, score, confidence }
+        Content { kind, score, confidence: Confidence::of(score) }
     }
 }
 
@@ -112,7 +106,8 @@ impl Head {
         let [low, medium, high] = self.steps;
         // Below the lowest step and above the highest the line goes on as steeply as between the lowest two.
         let step = (medium - low).max(f32::EPSILON);
-        let ends = [(low - step, 0.1), (low, 0.4), (medium, 0.7), (high, 0.9), (high + step, 0.99)];
+        let [at_low, at_medium, at_high] = Confidence::STEPS;
+        let ends = [(low - step, 0.1), (low, at_low), (medium, at_medium), (high, at_high), (high + step, 0.99)];
         let mut before: Option<(f32, f32)> = None;
         for (at, score) in ends {
             if logit < at {

@@ -11,6 +11,7 @@ mod attack;
 mod content;
 mod detect;
 mod ground;
+mod likeness;
 mod versions;
 
 #[derive(Debug, Args)]
@@ -47,11 +48,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Refuses to write over a file that the command reads, under whatever name: a link to it is the file itself.
-fn apart<'a>(read: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>, written: &Path) -> anyhow::Result<()> {
-    for (option, path) in read {
-        if path.is_some_and(|path| is_same_file(path, written)) {
-            bail!("{option} and --out name the same file: write to another");
+/// Refuses to write over a file that the command reads, or writes otherwise, under whatever name: a link to it is the file itself.
+fn apart<'a>(
+    others: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>,
+    (written, to): (&str, &Path),
+) -> anyhow::Result<()> {
+    for (option, path) in others {
+        if path.is_some_and(|path| is_same_file(path, to)) {
+            bail!("{option} and {written} name the same file: write to another");
         }
     }
     Ok(())
@@ -114,15 +118,16 @@ mod tests {
         std::os::unix::fs::symlink(at("roster"), at("symbolic")).unwrap();
         fs::hard_link(at("roster"), at("hard")).unwrap();
         let (texts, roster) = (at("texts"), at("roster"));
-        let check =
-            |out: &str| apart([("--in", Some(texts.as_path())), ("--roster", Some(roster.as_path()))], &at(out));
+        let check = |out: &str| {
+            apart([("--in", Some(texts.as_path())), ("--roster", Some(roster.as_path()))], ("--out", &at(out)))
+        };
         for out in ["roster", "symbolic", "hard", "below/../roster"] {
             let refused = check(out).unwrap_err().to_string();
             assert!(refused.contains("--roster") && !refused.contains("--in "), "{out}: {refused}");
         }
         assert!(check("texts").unwrap_err().to_string().contains("--in"));
         assert!(check("new").is_ok() && check("below/roster").is_ok());
-        assert!(apart([("--policy", None)], &at("roster")).is_ok());
+        assert!(apart([("--policy", None)], ("--out", &at("roster"))).is_ok());
     }
 
     #[test]

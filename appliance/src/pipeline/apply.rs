@@ -19,8 +19,9 @@ use cloister_terms::{Phi, Random};
 
 use super::{
     Guardrail, Identifiers, Settings,
-    guardrail::{About, Windows, vectors},
+    guardrail::About,
     stop::Stop,
+    windows::{Windows, vectors},
 };
 
 /// A guardrail with all that it takes to apply it.
@@ -137,9 +138,9 @@ impl Guarding {
         let looked_for = if input { document.words.input } else { document.words.output };
         let words = if looked_for { document.words.found(&read) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        let windows = match self.guardrail.needs_vectors(side) || (input && self.guardrail.has_heads()) {
-            true => vectors(&self.embed, &read, self.guardrail.parts(side)).await?,
-            false => Windows::default(),
+        let windows = match self.guardrail.parts(side, input) {
+            Some(parts) => vectors(&self.embed, &read, parts).await?,
+            None => Windows::default(),
         };
         let topics = self.guardrail.about(&windows, side);
         let found = self.guardrail.content(&windows, side).into_iter();

@@ -17,14 +17,13 @@ use cloister_guardrails::{
     content::{Content, Heads},
     document::{Document, FilterKind},
     redact::Side,
-    split,
 };
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
-    knowledge::blocking,
     sentence::cosine,
-    stop::{Failure, Stop},
+    stop::Stop,
+    windows::{Parts, Windows, embedded, vectors},
 };
 
 /// The version that the file of the configuration has.
@@ -122,16 +121,13 @@ impl Guardrail {
         audit::Guardrail { name, version, sha256 }
     }
 
-    /// Whether a text of that side is judged by its vectors.
-    pub(crate) fn needs_vectors(&self, side: Side) -> bool {
-        let has_topics = self.document.topics.iter().any(|topic| topic.is_denied(side));
-        has_topics || self.document.content(side).next().is_some()
-    }
-
-    /// Which parts of a text of that side are embedded.
-    pub(crate) fn parts(&self, side: Side) -> Parts {
-        let has_topics = self.document.topics.iter().any(|topic| topic.is_denied(side));
-        if has_topics { Parts::Sentences } else { Parts::Whole }
+    /// Which parts of a text of that side are to be embedded, if any; `attacks` says whether it is searched for attacks.
+    pub(crate) fn parts(&self, side: Side, attacks: bool) -> Option<Parts> {
+        if self.document.topics.iter().any(|topic| topic.is_denied(side)) {
+            return Some(Parts::Sentences);
+        }
+        let filtered = self.document.content(side).next().is_some();
+        (filtered || (attacks && self.heads.is_some())).then_some(Parts::Whole)
     }
 
     /// What a text with these vectors holds of the content that is filtered on that side, and how strong the filter is.
@@ -144,11 +140,6 @@ impl Guardrail {
     pub(crate) fn attack(&self, found: attack::Assessment, windows: &Windows) -> attack::Assessment {
         let heads = self.heads.filter(|_| !windows.whole.is_empty());
         heads.map_or(found, |heads| found.or(windows.judged(heads, FilterKind::PromptAttack).score))
-    }
-
-    /// Whether attacks are told from vectors too, and not by rules alone.
-    pub(crate) const fn has_heads(&self) -> bool {
-        self.heads.is_some()
     }
 
     /// The topics, denied on that side, that a text with these vectors is about.
@@ -175,10 +166,8 @@ impl Guardrail {
         if self.document.words.input && !self.document.words.found(question).is_empty() {
             return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
         }
-        if !self.needs_vectors(Side::Input) && (attack == Strength::None || !self.has_heads()) {
-            return Ok(());
-        }
-        let windows = vectors(embed, question, self.parts(Side::Input)).await?;
+        let Some(parts) = self.parts(Side::Input, attack != Strength::None) else { return Ok(()) };
+        let windows = vectors(embed, question, parts).await?;
         refuse_attack(self.attack(found, &windows), attack)?;
         let filtered = self.content(&windows, Side::Input);
         if let Some((found, _)) = filtered.iter().find(|(found, strength)| strength.blocks(found.confidence)) {
@@ -195,10 +184,8 @@ impl Guardrail {
     /// Which of some texts that an answer may rest on are about a denied topic or hold filtered content. Every unit of an answer is
     /// borne by such a text, so what is kept out here is not said.
     pub(super) async fn denies(&self, embed: &Arc<dyn Embed>, texts: Vec<String>) -> Result<Vec<bool>, Stop> {
-        if !self.needs_vectors(Side::Output) {
-            return Ok(vec![false; texts.len()]);
-        }
-        let vectors = embedded(embed, texts, self.parts(Side::Output)).await?;
+        let Some(parts) = self.parts(Side::Output, false) else { return Ok(vec![false; texts.len()]) };
+        let vectors = embedded(embed, texts, parts).await?;
         let denied = |windows: &Windows| {
             let blocked = |(found, strength): &(Content, Strength)| strength.blocks(found.confidence);
             !self.about(windows, Side::Output).is_empty() || self.content(windows, Side::Output).iter().any(blocked)
@@ -242,97 +229,6 @@ const fn rule(kind: FilterKind) -> &'static str {
     }
 }
 
-/// The vectors of a text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Windows {
-    /// Of all of it, stretch by stretch where the model does not see it at once.
-    pub(crate) whole: Vec<Vec<f32>>,
-    /// Of what it becomes when disguises are taken off.
-    readings: Vec<Vec<f32>>,
-    /// Of each sentence by itself, so that a topic is not drowned by what stands around it.
-    sentences: Vec<Vec<f32>>,
-}
-
-impl Windows {
-    fn all(&self) -> impl Iterator<Item = &Vec<f32>> {
-        self.whole.iter().chain(&self.readings).chain(&self.sentences)
-    }
-
-    /// What a text holds of one kind, whatever it is dressed up as.
-    pub(crate) fn judged(&self, heads: &Heads, kind: FilterKind) -> Content {
-        let (plain, read) = (heads.judge(kind, &self.whole), heads.judge(kind, &self.readings));
-        if read.score > plain.score { read } else { plain }
-    }
-}
-
-/// Which parts of a text are embedded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
-    /// All of it.
-    Whole,
-    /// Each sentence too.
-    Sentences,
-}
-
-/// The vectors of a text that is to be judged. A busy model leaves it unjudged: the request is to be sent again.
-pub(crate) async fn vectors(embed: &Arc<dyn Embed>, text: &str, parts: Parts) -> Result<Windows, Stop> {
-    Ok(embedded(embed, vec![text.to_owned()], parts).await?.pop().unwrap_or_default())
-}
-
-async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>, parts: Parts) -> Result<Vec<Windows>, Stop> {
-    let embed = Arc::clone(embed);
-    blocking(move || match windowed(embed.as_ref(), &texts, parts) {
-        Ok(vectors) => Ok(vectors),
-        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
-        Err(fault) => Err(Stop::internal("judging a text", fault)),
-    })
-    .await
-}
-
-/// The vectors of some texts. Blocks.
-///
-/// # Errors
-/// The embedding model's.
-pub(crate) fn windowed(embed: &dyn Embed, texts: &[String], parts: Parts) -> Result<Vec<Windows>, EmbedError> {
-    let most = embed.identity().max_tokens;
-    let stretches =
-        |texts: &[&str]| texts.iter().flat_map(|text| seen_whole(embed, most, text)).collect::<Vec<String>>();
-    let windows = |text: &String| {
-        let readings = attack::readings(text);
-        let sentences = split::sentences(text);
-        let apart = parts == Parts::Sentences && sentences.len() > 1;
-        let apart: Vec<&str> = sentences.iter().filter(|_| apart).map(|sentence| sentence.of(text)).collect();
-        let readings: Vec<&str> = readings.iter().map(String::as_str).collect();
-        [stretches(&[text]), stretches(&readings), stretches(&apart)]
-    };
-    let windows: Vec<[Vec<String>; 3]> = texts.iter().map(windows).collect();
-    let all: Vec<String> = windows.iter().flatten().flatten().cloned().collect();
-    let vectors = embed.embed(&all)?;
-    if vectors.len() != all.len() {
-        return Err(EmbedError::Failed("there is a vector too few".to_owned()));
-    }
-    let mut vectors = vectors.into_iter();
-    let mut next = |texts: &Vec<String>| vectors.by_ref().take(texts.len()).collect();
-    let windows = windows.iter().map(|[whole, readings, sentences]| Windows {
-        whole: next(whole),
-        readings: next(readings),
-        sentences: next(sentences),
-    });
-    Ok(windows.collect())
-}
-
-/// A text in stretches of which the model sees the end too: what lies past `most` tokens would not be judged.
-fn seen_whole(embed: &dyn Embed, most: usize, text: &str) -> Vec<String> {
-    let half = text.floor_char_boundary(text.len() / 2);
-    if half == 0 || embed.count_tokens(text) <= most {
-        return vec![text.to_owned()];
-    }
-    let (first, last) = text.split_at(half);
-    let mut parts = seen_whole(embed, most, first);
-    parts.extend(seen_whole(embed, most, last));
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,10 +238,7 @@ mod tests {
         let text = "version = 1\n[[topics]]\nname = \"law\"\ndefinition = \"Lawsuits.\"\n";
         let topics = vec![Topic { vectors: vec![vec![f32::NAN]] }];
         let guardrail = Guardrail { document: Document::read(text).unwrap(), topics, ..Guardrail::default() };
-        assert_eq!(
-            guardrail.about(&Windows { whole: vec![vec![1.0]], ..Windows::default() }, Side::Input),
-            [About { topic: 0, likeness: 1.0 }]
-        );
+        assert_eq!(guardrail.about(&Windows::of(vec![vec![1.0]]), Side::Input), [About { topic: 0, likeness: 1.0 }]);
     }
 
     #[test]
@@ -357,12 +250,8 @@ mod tests {
             let topics = vec![Topic { vectors: vec![vec![1.0]] }];
             let guardrail = Guardrail { document: Document::read(&text).unwrap(), topics, ..Guardrail::default() };
             for (side, denied) in [(Side::Input, input), (Side::Evidence, output), (Side::Output, output)] {
-                assert_eq!(guardrail.needs_vectors(side), denied);
-                assert_eq!(
-                    !guardrail.about(&Windows { whole: vec![vec![1.0]], ..Windows::default() }, side).is_empty(),
-                    denied,
-                    "{side:?}"
-                );
+                assert_eq!(guardrail.parts(side, false), denied.then_some(Parts::Sentences));
+                assert_eq!(!guardrail.about(&Windows::of(vec![vec![1.0]]), side).is_empty(), denied, "{side:?}");
             }
         }
     }

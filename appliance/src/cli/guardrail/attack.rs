@@ -3,21 +3,15 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use cloister_guardrails::{
     attack::{self, Assessment, Where},
-    content::Heads,
     document::FilterKind,
 };
-use cloister_knowledge::Embed;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cli::site,
-    pipeline::guardrail::{Parts, windowed},
-    wiring::{self, PoolEmbed},
-};
+use super::likeness::Likeness;
+use crate::cli::site;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -94,63 +88,27 @@ struct Scored {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    super::apart([("--in", Some(arguments.texts.as_path()))], &arguments.scored)?;
-    let strength: attack::Strength = arguments.strength.into();
+    super::apart([("--in", Some(arguments.texts.as_path()))], ("--out", &arguments.scored))?;
+    let strength = arguments.strength.into();
     let items: Vec<Item> = super::items(&arguments.texts)?;
-    let likeness = Likeness::load(&arguments.site);
-    if let Err(why) = &likeness {
-        tell(&format!("only rules are applied: {why:#}"));
-    }
-    let mut scored = Vec::with_capacity(items.len());
-    for items in items.chunks(TOGETHER) {
-        let mut found: Vec<Assessment> =
-            items.iter().map(|item| attack::assess(&item.text, item.r#where.into())).collect();
-        if let Ok(likeness) = &likeness {
-            found = likeness.join(items, found)?;
+    let likeness = Likeness::load_if_there(&arguments.site)?;
+    let mut found: Vec<Assessment> = items.iter().map(|item| attack::assess(&item.text, item.r#where.into())).collect();
+    if let Some(likeness) = likeness {
+        // As the server judges what a caller says. Documents are judged by rules alone.
+        let said = items.iter().zip(&mut found).filter(|(item, _)| matches!(item.r#where, Place::User));
+        let (texts, said): (Vec<String>, Vec<&mut Assessment>) =
+            said.map(|(item, found)| (item.text.clone(), found)).unzip();
+        for (found, windows) in said.into_iter().zip(likeness.windows(&texts)?) {
+            *found = found.or(windows.judged(likeness.heads, FilterKind::PromptAttack).score);
         }
-        scored.extend(items.iter().zip(found).map(|(item, found)| Scored {
-            id: item.id.clone(),
-            score: found.score,
-            blocked: strength.blocks(found.confidence),
-            rule: found.rule,
-        }));
     }
+    let scored: Vec<Scored> = items.into_iter().zip(found).map(|(item, found)| tell(item, found, strength)).collect();
     super::write(&arguments.scored, &scored)?;
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stderr, reason = "advice goes to standard error")]
-fn tell(text: &str) {
-    eprintln!("{text}");
-}
-
-/// Texts that are embedded together.
-const TOGETHER: usize = 64;
-
-/// What a text is like.
-struct Likeness {
-    embed: PoolEmbed,
-    heads: &'static Heads,
-}
-
-impl Likeness {
-    fn load(site: &site::Arguments) -> anyhow::Result<Self> {
-        let embed = wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE)?;
-        let heads = Heads::of(&embed.identity().sha256)
-            .with_context(|| format!("the configured embedding model is not {}", Heads::TRUNK))?;
-        Ok(Self { embed, heads })
-    }
-
-    /// As the server judges what a caller says. Documents are judged by rules alone.
-    fn join(&self, items: &[Item], found: Vec<Assessment>) -> anyhow::Result<Vec<Assessment>> {
-        let texts: Vec<String> = items.iter().map(|item| item.text.clone()).collect();
-        let vectors = windowed(&self.embed, &texts, Parts::Whole)?;
-        let joined = items.iter().zip(vectors).zip(found).map(|((item, windows), found)| match item.r#where {
-            Place::User => found.or(windows.judged(self.heads, FilterKind::PromptAttack).score),
-            Place::Document => found,
-        });
-        Ok(joined.collect())
-    }
+fn tell(item: Item, found: Assessment, strength: attack::Strength) -> Scored {
+    Scored { id: item.id, score: found.score, blocked: strength.blocks(found.confidence), rule: found.rule }
 }
 
 #[cfg(test)]
@@ -164,7 +122,7 @@ mod tests {
         let (input, output) = (folder.path().join("texts.jsonl"), folder.path().join("scored.jsonl"));
         fs::write(&input, texts).unwrap();
         // No model is there, so that rules alone act.
-        let site = site::Arguments { config: None, sets: vec!["models.folder=/dev/null/models".to_owned()] };
+        let site = site::Arguments { config: None, sets: vec![format!("models.folder={}", folder.path().display())] };
         run(Arguments { site, texts: input, scored: output.clone(), strength }).unwrap();
         fs::read_to_string(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -2,17 +2,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
 use clap::Args;
-use cloister_guardrails::{content::Heads, document::FilterKind};
-use cloister_knowledge::Embed;
+use cloister_guardrails::{content::Content, document::FilterKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cli::site,
-    pipeline::guardrail::{Parts, windowed},
-    wiring,
-};
+use super::likeness::Likeness;
+use crate::cli::site;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,35 +44,29 @@ struct Vectors {
     vectors: Vec<Vec<f32>>,
 }
 
-/// Texts that are embedded together.
-const TOGETHER: usize = 64;
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    super::apart([("--in", Some(arguments.texts.as_path()))], &arguments.scored)?;
-    let items: Vec<Item> = super::items(&arguments.texts)?;
-    let embed = wiring::embedding(&arguments.site.load()?.config, wiring::INGEST_PATIENCE)?;
-    let heads = Heads::of(&embed.identity().sha256).with_context(|| {
-        format!("content is told from vectors of {}; the configured embedding model is another", Heads::TRUNK)
-    })?;
-    let (mut scored, mut kept) = (Vec::with_capacity(items.len()), Vec::new());
-    for items in items.chunks(TOGETHER) {
-        let texts: Vec<String> = items.iter().map(|item| item.text.clone()).collect();
-        for (item, windows) in items.iter().zip(windowed(&embed, &texts, Parts::Whole)?) {
-            let judged = FilterKind::ALL.map(|kind| windows.judged(heads, kind));
-            let name = |kind: FilterKind| kind.as_str().to_owned();
-            scored.push(Scored {
-                id: item.id.clone(),
-                scores: judged.iter().map(|found| (name(found.kind), found.score.into())).collect(),
-                confidences: judged.iter().map(|found| (name(found.kind), found.confidence.as_str().into())).collect(),
-            });
-            if arguments.vectors.is_some() {
-                kept.push(Vectors { id: item.id.clone(), vectors: windows.whole });
-            }
-        }
+    let Arguments { site, texts, scored, vectors } = arguments;
+    super::apart([("--in", Some(texts.as_path()))], ("--out", scored))?;
+    if let Some(vectors) = vectors {
+        super::apart([("--in", Some(texts.as_path())), ("--out", Some(scored.as_path()))], ("--vectors", vectors))?;
     }
-    super::write(&arguments.scored, &scored)?;
-    if let Some(path) = &arguments.vectors {
-        super::write(path, &kept)?;
+    let items: Vec<Item> = super::items(texts)?;
+    let likeness = Likeness::load(site)?;
+    let (ids, read): (Vec<String>, Vec<String>) = items.into_iter().map(|item| (item.id, item.text)).unzip();
+    let windows = likeness.windows(&read)?;
+    let judged = ids.iter().zip(&windows).map(|(id, windows)| {
+        let judged = FilterKind::ALL.map(|kind| windows.judged(likeness.heads, kind));
+        let name = |found: &Content| found.kind.as_str().to_owned();
+        Scored {
+            id: id.clone(),
+            scores: judged.iter().map(|found| (name(found), found.score.into())).collect(),
+            confidences: judged.iter().map(|found| (name(found), found.confidence.as_str().into())).collect(),
+        }
+    });
+    super::write(scored, &judged.collect::<Vec<Scored>>())?;
+    if let Some(path) = vectors {
+        let kept = ids.into_iter().zip(windows).map(|(id, windows)| Vectors { id, vectors: windows.whole });
+        super::write(path, &kept.collect::<Vec<Vectors>>())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -57,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ("--policy", arguments.policy.as_deref()),
         ("--roster", arguments.roster.as_deref()),
     ];
-    super::apart(inputs, &arguments.found)?;
+    super::apart(inputs, ("--out", &arguments.found))?;
     let policy = match &arguments.policy {
         Some(path) => Policy::read(&read(path)?).with_context(|| format!("{} is not as it must be", path.display()))?,
         None => Policy::default(),

@@ -83,7 +83,7 @@ struct Discrepancy {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let inputs = [("--in", Some(arguments.items.as_path())), ("--formulary", arguments.formulary.as_deref())];
-    super::apart(inputs, &arguments.scored)?;
+    super::apart(inputs, ("--out", &arguments.scored))?;
     if !(0.0..=1.0).contains(&arguments.threshold) {
         bail!("--threshold must lie between 0 and 1");
     }
