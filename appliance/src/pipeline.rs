@@ -38,6 +38,7 @@ pub mod rerank;
 mod retrieve;
 mod screen;
 pub mod scripted;
+pub(crate) mod search;
 mod sentence;
 mod settings;
 mod stage;

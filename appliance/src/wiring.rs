@@ -11,7 +11,6 @@ use cloister_governance::{
     batches::Batches,
     captures::Captures,
     declarations::Declarations,
-    guardrails::Guardrails,
     keys::{KeyError, MasterKey},
     store::Store,
 };
@@ -25,7 +24,7 @@ use jiff::Timestamp;
 
 use crate::{
     batch::Desk,
-    capture::{Means, Recorder, redaction::redacted},
+    capture::Recorder,
     config::Config,
     edge::{
         health::{Check, Readiness},
@@ -33,7 +32,7 @@ use crate::{
     },
     governed::Gate,
     identity::Identity,
-    pipeline::{self, Generate, Guardrail, Identifiers, Ports, Rerank, Stop, model},
+    pipeline::{self, Generate, Ports, Rerank, Stop, model},
     session::Sessions,
 };
 
@@ -48,6 +47,7 @@ mod lane;
 mod policy;
 mod pools;
 mod reranking;
+mod ruling;
 mod shelf;
 mod system;
 
@@ -61,6 +61,7 @@ pub use lane::{Trial, Writers};
 pub use policy::policy;
 pub use pools::{Generation, Pools, embedding, embedding_options, generation_options};
 pub use reranking::PoolRerank;
+pub use ruling::{InForce, Ruling};
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
 
@@ -173,8 +174,12 @@ pub struct Tenant {
     pub assistant: String,
     /// Its documents.
     pub library: Arc<Library>,
-    /// What its answers are made with.
-    pub ports: Ports,
+    /// The same for answers and searches.
+    pub shelf: Arc<Shelf>,
+    /// The embedding model for its questions.
+    pub embed: Arc<dyn Embed>,
+    /// What its guardrail makes of them.
+    pub in_force: InForce,
     /// What is kept, sealed, of its questions and answers.
     pub captures: Captures,
     /// Its files of requests, and who works them through.
@@ -240,44 +245,26 @@ impl App {
     /// # Errors
     /// When a database cannot be made or opened, or a guardrail cannot be used.
     pub(crate) fn open_tenants(&mut self, guardrail: Option<u32>) -> anyhow::Result<()> {
-        let guardrails = Guardrails::open(&self.store.fleet())?;
         let mut tenants = declared(&Declarations::open(&self.store.fleet())?)?;
         tenants.extend(self.config.tenants.clone());
         for (name, tenant) in &tenants {
             tenant_database(&self.store, name)?;
-            let (questions, documents) = self.embeds_of(name);
-            let (embed, clock) = (Arc::clone(&questions), Arc::clone(&self.clock));
-            let library = Library::open(connect(&self.store, name)?, embed, clock, Arc::clone(&self.random))?;
+            let (embed, documents) = self.embeds_of(name);
+            let (questions, clock) = (Arc::clone(&embed), Arc::clone(&self.clock));
+            let library = Library::open(connect(&self.store, name)?, questions, clock, Arc::clone(&self.random))?;
             self.store.tenant(name)?.follow()?;
-            let of_tenant = || format!("tenant `{name}`");
-            let held = guardrail::held(&guardrails, name, tenant, guardrail).with_context(of_tenant)?;
-            let settings = Arc::new(guardrail::settings(&self.config.answer, &held.document));
-            let inspection = Arc::new(Inspection(settings.attack.document));
+            let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
+            let in_force = self.put_in_force(name, tenant, (&captures, embed.as_ref()), guardrail)?;
+            let held = in_force.clone();
+            let inspection = Arc::new(Inspection(move || held.now().settings.attack.document));
             let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
             let library = Arc::new(library.taking_in_with(documents));
-            let identifiers = Arc::new(identifiers(tenant, &held.document).with_context(of_tenant)?);
-            let told = (name.to_string(), held.version, held.sha256);
-            let guardrail = Guardrail::new(told, held.document, questions.as_ref());
-            let guardrail = Arc::new(guardrail.with_context(|| format!("the topics of the tenant `{name}`"))?);
-            let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
-            let refused = || format!("the tenant `{name}` requires captures, and they cannot be written");
+            let shelf = Arc::new(Shelf(Arc::clone(&library)));
             let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
             let desk = Desk::new(Batches::of(&self.store, name, self.config.batches.room(), clock, random));
-            let recorder = Recorder::of(&captures, tenant.captures, self.means(&identifiers)).with_context(refused)?;
-            let ports = Ports {
-                knowledge: Arc::new(Shelf(Arc::clone(&library))),
-                embed: questions,
-                generate: self.generate.clone(),
-                settings,
-                identifiers,
-                guardrail,
-                random: Arc::clone(&self.random),
-                clock: Arc::clone(&self.clock),
-                recorder,
-                metrics: self.metrics.clone(),
-            };
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            self.tenants.insert(name.clone(), Tenant { assistant, library, ports, captures, desk });
+            let tenant = Tenant { assistant, library, shelf, embed, in_force, captures, desk };
+            self.tenants.insert(name.clone(), tenant);
         }
         Ok(())
     }
@@ -300,24 +287,25 @@ impl App {
         Arc::new(PoolEmbed::new(pools.embed.pool().of_tenant(salt).with_priority(priority), BATCH_PATIENCE))
     }
 
-    /// What seals captures, with a tenant's own roster and patterns.
-    fn means(&self, identifiers: &Arc<Identifiers>) -> Means {
-        let identifiers = Arc::clone(identifiers);
-        Means {
-            redact: Arc::new(move |content, random: &dyn Random| redacted(content, identifiers.detector(), random)),
-            clock: Arc::clone(&self.clock),
-            random: Arc::clone(&self.random),
-            metrics: self.metrics.clone(),
-        }
-    }
-
-    /// What answers a tenant's questions.
+    /// What answers a tenant's questions, under the guardrail that is in force now.
     ///
     /// # Errors
     /// [`Stop`] when this machine has no such tenant.
-    pub fn ports(&self, tenant: &TenantId) -> Result<&Ports, Stop> {
-        let found = self.tenants.get(tenant).map(|tenant| &tenant.ports);
-        found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
+    pub fn ports(&self, tenant: &TenantId) -> Result<Ports, Stop> {
+        let found = self.tenants.get(tenant).ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))?;
+        let Ruling { settings, identifiers, guardrail, recorder } = found.in_force.now();
+        Ok(Ports {
+            knowledge: Arc::<Shelf>::clone(&found.shelf),
+            embed: Arc::clone(&found.embed),
+            generate: self.generate.clone(),
+            settings,
+            identifiers,
+            guardrail,
+            random: Arc::clone(&self.random),
+            clock: Arc::clone(&self.clock),
+            recorder,
+            metrics: self.metrics.clone(),
+        })
     }
 
     /// The captures of a tenant.
@@ -332,7 +320,7 @@ impl App {
     /// What seals the captures of a tenant; nothing is sealed for an account without one.
     pub fn recorder(&self, tenant: Option<&TenantId>) -> Recorder {
         let found = tenant.and_then(|tenant| self.tenants.get(tenant));
-        found.map_or_else(Recorder::off, |tenant| tenant.ports.recorder.clone())
+        found.map_or_else(Recorder::off, |tenant| tenant.in_force.now().recorder)
     }
 }
 

@@ -63,7 +63,7 @@ async fn whole<R: Reply>(app: &App, caller: &Caller, of: Interaction, reply: R) 
     let Interaction { session, question, ignored, started } = of;
     let (request, text) = (caller.request_id(), question.text.clone());
     let call = call(caller, Action::Ask).within(session.id());
-    let ports = tenant(caller).and_then(|tenant| app.ports(tenant)).cloned();
+    let ports = tenant(caller).and_then(|tenant| app.ports(tenant));
     let answered = governed::governed(&app.gate, caller, call, async |permit| {
         let ports = ports?;
         let answered = pipeline::answer(&ports, permit, (session, request), question, &mut Silent).await;
@@ -88,7 +88,7 @@ async fn streamed<R: Reply>(app: &App, caller: &Caller, of: Interaction, reply: 
     let Interaction { session, question, ignored, started } = of;
     let request = caller.request_id();
     let call = call(caller, Action::Ask).within(session.id());
-    let ports = tenant(caller).and_then(|tenant| app.ports(tenant)).cloned();
+    let ports = tenant(caller).and_then(|tenant| app.ports(tenant));
     let (permit, entry) = governed::open(&app.gate, caller, call).await?;
     stream::begin(R::FACE, request, move |feed| async move {
         let mut units = Units { feed: feed.clone(), reply: reply.clone(), begun: false };

@@ -13,6 +13,8 @@ mod matrix;
 mod native;
 mod openai;
 mod policy;
+mod reload;
+mod searching;
 mod sessions;
 mod sign_in;
 mod site;

@@ -109,7 +109,7 @@ fn certificate(config: &Config) -> anyhow::Result<Arc<tls::Certificate>> {
     Ok(tls::Certificate::load(&issued.server, &issued.server)?)
 }
 
-/// SIGTERM and SIGINT stop the server; SIGHUP makes it read its certificate and its policies again.
+/// SIGTERM and SIGINT stop the server; SIGHUP makes it read its certificate, its policies, its guardrails and its rosters again.
 async fn asked_to_stop(certificate: Arc<tls::Certificate>, app: Arc<App>) {
     let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = streams else {
@@ -127,6 +127,7 @@ async fn asked_to_stop(certificate: Arc<tls::Certificate>, app: Arc<App>) {
                     Err(error) => tracing::error!(%error, "the certificate in use stays"),
                 }
                 app.reload_policy().await;
+                app.reload_guardrails().await;
             }
         }
     }

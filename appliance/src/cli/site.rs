@@ -130,7 +130,8 @@ impl Desk {
         let connect = wiring::connect(&self.store, tenant)?;
         let library = Library::open(connect, Arc::new(embed), Arc::clone(&self.clock), Arc::clone(&self.random))?;
         self.store.tenant(tenant)?.follow()?;
-        let inspection = Arc::new(wiring::Inspection(self.settings(tenant)?.attack.document));
+        let strength = self.settings(tenant)?.attack.document;
+        let inspection = Arc::new(wiring::Inspection(move || strength));
         Ok(library.in_zone(self.config.site.time_zone()).inspected_by(inspection))
     }
 

@@ -19,7 +19,7 @@ pub struct Tenant {
     /// of prompts and answers.
     pub guardrail: Option<PathBuf>,
     /// The file of its roster, one {"kind", "text"} a line: people and wards that are found wherever they stand. It is as
-    /// secret as a patient's record. Default: none.
+    /// secret as a patient's record. Like the guardrail it is read at start and again on reload. Default: none.
     pub roster: Option<PathBuf>,
     /// What is kept, sealed, of its questions and answers.
     pub captures: Captures,

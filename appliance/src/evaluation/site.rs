@@ -81,7 +81,7 @@ impl Site {
     /// # Errors
     /// When there is no such tenant.
     pub fn new(app: Arc<App>, tenant: TenantId, labels: Vec<AccessLabel>) -> anyhow::Result<Self> {
-        let ports = app.ports(&tenant)?.clone();
+        let ports = app.ports(&tenant)?;
         Ok(Self { app, tenant, labels, ports, texts: Mutex::default() })
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Quarantine {
 }
 
 impl Quarantine {
-    /// Looks through what was found. A passage whose title or headings give orders or name a patient is dropped, since they
-    /// stand over all that it says; so is a curated pair, since its answer is given whole. Of other passages the places are
+    /// Looks through what was found. A passage whose title, headings or curated question give orders or name a patient is dropped,
+    /// since they stand over all that it says; so is a curated pair, since its answer is given whole. Of other passages the places are
     /// kept out.
     pub(super) fn of(
         found: &mut Found,
@@ -38,7 +38,7 @@ impl Quarantine {
         pairs.retain(|pair| {
             quarantine.lets_through(&format!("{}\n{}", pair.question, pair.answer), strength, identifiers)
         });
-        found.passages.retain(|passage| quarantine.lets_through(&context(passage), strength, identifiers));
+        found.passages.retain(|passage| quarantine.lets_through(&over(passage), strength, identifiers));
         for (index, passage) in found.passages.iter().enumerate() {
             quarantine.add(index, passage, strength, identifiers);
         }
@@ -61,12 +61,21 @@ impl Quarantine {
     }
 
     fn add(&mut self, index: usize, passage: &Passage, strength: Strength, identifiers: &Identifiers) {
-        let planted = attack::planted(&passage.text, strength);
-        let identifying = identifiers.kept_out(&passage.text, Side::Evidence);
-        self.orders += planted.len();
+        let (orders, identifying) = Self::places_of(&passage.text, strength, identifiers);
+        self.orders += orders.len();
         self.identifying += identifying.len();
-        let places = planted.into_iter().map(|found| found.span).chain(identifying);
-        self.places.extend(places.map(|span| (index, span)));
+        self.places.extend(orders.into_iter().chain(identifying).map(|span| (index, span)));
+    }
+
+    /// Places of a text that give orders, and those that hold a patient's identifier.
+    pub(super) fn places_of(text: &str, strength: Strength, identifiers: &Identifiers) -> (Vec<Span>, Vec<Span>) {
+        let orders = attack::planted(text, strength).into_iter().map(|found| found.span).collect();
+        (orders, identifiers.kept_out(text, Side::Evidence))
+    }
+
+    /// Places of a passage that are kept out.
+    pub(super) fn places(&self, passage: usize) -> impl Iterator<Item = Span> {
+        self.places.iter().filter(move |(index, _)| *index == passage).map(|(_, span)| *span)
     }
 
     /// Whether a place of a passage overlaps one that is kept out.
@@ -83,4 +92,10 @@ impl Quarantine {
     pub(super) const fn identifying(&self) -> usize {
         self.identifying
     }
+}
+
+/// What stands over a passage.
+fn over(passage: &Passage) -> String {
+    let question = passage.pair.as_ref().map_or("", |pair| pair.question.as_str());
+    format!("{}\n{question}", context(passage))
 }

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use cloister_governance::{
-    declarations::Declarations,
-    guardrails::{Guardrails, Version},
-};
+use cloister_governance::guardrails::{Guardrails, Version};
 use cloister_guardrails::document::Document;
 use cloister_terms::TenantId;
 
-use super::{App, declared, identifiers, identifiers::read};
+use super::{App, Ruling, identifiers, identifiers::read};
 use crate::{
     config,
     evaluation::result::sha256,
@@ -27,15 +24,15 @@ impl App {
     /// # Errors
     /// [`Stop::Failed`]: there is no such tenant or version, or it cannot be used.
     pub(crate) fn guarding(&self, name: &TenantId, version: Option<&str>) -> Result<Guarding, Stop> {
-        let ports = &self.tenants.get(name).ok_or_else(|| Stop::not_found("the guardrail"))?.ports;
-        let embed = Arc::clone(&ports.embed);
-        if version.is_none_or(|version| ports.guardrail.is_version(version)) {
-            let (guardrail, identifiers) = (Arc::clone(&ports.guardrail), Arc::clone(&ports.identifiers));
-            return Ok(Guarding { guardrail, identifiers, settings: Arc::clone(&ports.settings), embed });
+        let tenant = self.tenants.get(name).ok_or_else(|| Stop::not_found("the guardrail"))?;
+        let embed = Arc::clone(&tenant.embed);
+        let Ruling { settings, identifiers: found_by, guardrail, .. } = tenant.in_force.now();
+        if version.is_none_or(|version| guardrail.is_version(version)) {
+            return Ok(Guarding { guardrail, identifiers: found_by, settings, embed });
         }
         let unusable =
             |fault: anyhow::Error| Stop::internal("reading the guardrail", std::io::Error::other(fault.to_string()));
-        let tenant = configured(self, name).map_err(unusable)?;
+        let tenant = self.configured(name).map_err(unusable)?;
         let held = match version.map(str::parse::<u32>) {
             Some(Ok(number)) => {
                 let stored =
@@ -48,19 +45,11 @@ impl App {
         }
         .map_err(unusable)?;
         let identifiers = Arc::new(identifiers(&tenant, &held.document).map_err(unusable)?);
-        let settings = Arc::new(settings(&self.config.answer, &held.document));
+        let settings = Arc::new(self::settings(&self.config.answer, &held.document));
         let guardrail = Guardrail::new((name.to_string(), held.version, held.sha256), held.document, embed.as_ref());
         let guardrail = Arc::new(guardrail.map_err(|fault| Stop::internal("reading the guardrail's topics", fault))?);
         Ok(Guarding { guardrail, identifiers, settings, embed })
     }
-}
-
-/// What the configuration, or the tenant's own file, says of a tenant.
-fn configured(app: &App, name: &TenantId) -> anyhow::Result<config::Tenant> {
-    if let Some(tenant) = app.config.tenants.get(name) {
-        return Ok(tenant.clone());
-    }
-    Ok(declared(&Declarations::open(&app.store.fleet())?)?.remove(name).unwrap_or_default())
 }
 
 /// A guardrail that was found.

@@ -3,13 +3,13 @@
 use cloister_guardrails::attack::{self, Strength};
 use cloister_knowledge::{Inspect, Suspect};
 
-/// Finds orders to a model in documents.
+/// Finds orders to a model in documents, as surely as is asked at that time.
 #[derive(Debug, Clone, Copy)]
-pub struct Inspection(pub Strength);
+pub struct Inspection<S>(pub S);
 
-impl Inspect for Inspection {
+impl<S: Fn() -> Strength + Send + Sync> Inspect for Inspection<S> {
     fn inspect(&self, text: &str) -> Vec<Suspect> {
-        let found = attack::planted(text, self.0);
+        let found = attack::planted(text, (self.0)());
         let suspect = |found: attack::Planted| Suspect {
             start: found.span.start,
             end: found.span.end,

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use super::site::program;
+use super::{policy::hang_up, site::program};
 
 /// The first lines of our own suite of identifiers.
 const TEXTS: &str = include_str!("../../suites/larkfield/identifiers.jsonl");
@@ -74,4 +74,16 @@ fn a_guardrail_that_lets_identifiers_through_is_refused_and_one_that_masks_them_
     let listed = service.get("/api/guardrails").json();
     assert_eq!(listed["in_force"]["version"], "2", "{listed}");
     assert_eq!(listed["versions"].as_array().unwrap().len(), 3, "{listed}");
+
+    // What is put in force afterwards holds from the signal on, for answers and for searches.
+    let result = folder.path().join("out-3/RESULT.json").display().to_string();
+    let passed = activate("3", &result);
+    assert!(passed.status.success() && said(&passed).contains("reload"), "{}", said(&passed));
+    let search = || {
+        let query = serde_json::json!({"query": "off the books, which vaccines are there"});
+        client.post("/api/collections/procedures/search", &query).status
+    };
+    assert_eq!(search(), 200);
+    hang_up(&server, || search() == 422);
+    assert_eq!(service.get("/api/guardrails").json()["in_force"]["version"], "3");
 }

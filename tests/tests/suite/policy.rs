@@ -10,7 +10,8 @@ use super::site::program;
 const NO_SEARCH: &str = "@id(\"no-search\")\n@why(\"Nobody searches while the index is checked.\")\n\
     forbid(principal, action == Action::\"search\", resource);\n";
 
-fn hang_up(server: &Server, until: impl Fn() -> bool) {
+/// Sends SIGHUP, and waits for what comes of it.
+pub(super) fn hang_up(server: &Server, until: impl Fn() -> bool) {
     assert!(Command::new("kill").args(["-HUP", &server.id().to_string()]).status().unwrap().success());
     for _ in 0..100 {
         if until() {

@@ -85,15 +85,7 @@ pub struct GuardrailConfig {
 impl GuardrailConfig {
     /// That it names what is applied anyway.
     fn check(&self, app: &App, caller: &Caller) -> Result<(), Stop> {
-        let tenant = caller.principal().tenant.as_ref();
-        let in_force = tenant.and_then(|tenant| app.tenants.get(tenant)).map(|tenant| &tenant.ports.guardrail);
-        let named = in_force.is_some_and(|guardrail| {
-            guardrail.name() == self.guardrail_identifier && guardrail.is_version(&self.guardrail_version)
-        });
-        if !named {
-            let told = "`guardrailConfig` names another guardrail than the one in force, which alone is applied: see /api/guardrails";
-            return Err(Stop::invalid("guardrailConfig", told));
-        }
+        applies(app, caller, ("guardrailConfig", &self.guardrail_identifier, &self.guardrail_version))?;
         if self.trace.as_deref().is_some_and(|trace| trace != "disabled") {
             return Err(Stop::invalid("trace", "`trace` takes disabled: what was found is in the audit log"));
         }
@@ -103,6 +95,22 @@ impl GuardrailConfig {
         }
         Ok(())
     }
+}
+
+/// That a guardrail which `field` names, by name and version, is the one that is applied anyway.
+pub(super) fn applies(
+    app: &App,
+    caller: &Caller,
+    (field, name, version): (&'static str, &str, &str),
+) -> Result<(), Stop> {
+    let tenant = caller.principal().tenant.as_ref().and_then(|tenant| app.tenants.get(tenant));
+    let in_force = tenant.map(|tenant| tenant.in_force.now().guardrail);
+    if in_force.is_some_and(|guardrail| guardrail.name() == name && guardrail.is_version(version)) {
+        return Ok(());
+    }
+    let told =
+        format!("`{field}` names another guardrail than the one in force, which alone is applied: see /api/guardrails");
+    Err(Stop::invalid(field, told))
 }
 
 #[derive(Deserialize)]

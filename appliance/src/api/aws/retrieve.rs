@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use cloister_knowledge::{Mode, Passage};
+use cloister_knowledge::Mode;
 use cloister_terms::Action;
 use serde::{
     Deserialize, Serialize,
@@ -18,12 +18,16 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
+        aws::converse::applies,
         body::read,
         native::{collections::on_collection, search},
     },
-    governed::governed,
+    governed::{End as _, governed},
     identity::Signed,
-    pipeline::Stop,
+    pipeline::{
+        Stop,
+        search::{Searched, Shown},
+    },
     wiring::App,
 };
 
@@ -35,15 +39,24 @@ pub struct RetrieveRequest {
     retrieval_query: RetrievalQuery,
     /// How.
     retrieval_configuration: Option<RetrievalConfiguration>,
-    /// Not taken: a site's guardrail applies to answers, and this returns the documents as they are.
-    #[schema(value_type = Option<Object>)]
-    guardrail_configuration: Option<IgnoredAny>,
+    /// The guardrail to apply: the one in force, which is applied anyway.
+    guardrail_configuration: Option<GuardrailConfiguration>,
     /// Not taken: every result fits one reply.
     #[schema(value_type = Option<String>)]
     next_token: Option<IgnoredAny>,
     /// Not taken: who the caller is decides what they see.
     #[schema(value_type = Option<Object>)]
     user_context: Option<IgnoredAny>,
+}
+
+/// A guardrail, in AWS's words.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardrailConfiguration {
+    /// The tenant's name.
+    guardrail_id: String,
+    /// A published version's number, or `DRAFT`.
+    guardrail_version: String,
 }
 
 /// What is looked for.
@@ -89,6 +102,8 @@ pub struct VectorSearchConfiguration {
 pub struct RetrieveReply {
     /// Best first.
     retrieval_results: Vec<RetrievalResult>,
+    /// `INTERVENED` where the guardrail refused the query or kept something back, else `NONE`.
+    guardrail_action: &'static str,
 }
 
 /// A passage.
@@ -123,23 +138,35 @@ pub(crate) async fn retrieve(
 ) -> Result<impl IntoResponse, Stop> {
     let (call, collection) = on_collection(&caller, Action::Search, &id)?;
     governed(&app.gate, &caller, call, async |permit| {
-        let wanted = read::<RetrieveRequest>(&body).and_then(RetrieveRequest::wanted)?;
-        let found = search::found(&app, &caller, &permit, collection, wanted).await?;
-        let outcome = search::outcome(&found);
-        let retrieval_results = found.passages.into_iter().map(RetrievalResult::from).collect();
-        Ok((Json(RetrieveReply { retrieval_results }), outcome))
+        let request = read::<RetrieveRequest>(&body)?;
+        if let Some(GuardrailConfiguration { guardrail_id, guardrail_version }) = &request.guardrail_configuration {
+            applies(&app, &caller, ("guardrailConfiguration", guardrail_id, guardrail_version))?;
+        }
+        match search::searched(&app, &caller, &permit, collection, request.wanted()?).await {
+            Ok(searched) => Ok((Json(RetrieveReply::from_searched(&searched)), searched.outcome())),
+            // As the cloud says it: a refusal is a reply.
+            Err(stop @ Stop::Blocked { .. }) => Ok((Json(RetrieveReply::refused()), stop.outcome())),
+            Err(stop) => Err(stop),
+        }
     })
     .await
+}
+
+impl RetrieveReply {
+    fn from_searched(searched: &Searched) -> Self {
+        let guardrail_action = if searched.is_intervened() { "INTERVENED" } else { "NONE" };
+        Self { retrieval_results: searched.passages.iter().map(RetrievalResult::from).collect(), guardrail_action }
+    }
+
+    const fn refused() -> Self {
+        Self { retrieval_results: Vec::new(), guardrail_action: "INTERVENED" }
+    }
 }
 
 impl RetrieveRequest {
     /// The search that is wanted. What cannot be honoured is refused by name.
     fn wanted(self) -> Result<search::Wanted, Stop> {
-        let refused = [
-            (self.guardrail_configuration.is_some(), "guardrailConfiguration"),
-            (self.next_token.is_some(), "nextToken"),
-            (self.user_context.is_some(), "userContext"),
-        ];
+        let refused = [(self.next_token.is_some(), "nextToken"), (self.user_context.is_some(), "userContext")];
         let configuration = self.retrieval_configuration;
         let managed = configuration.as_ref().is_some_and(|given| given.managed_search_configuration.is_some());
         let vector = configuration.and_then(|given| given.vector_search_configuration).unwrap_or_default();
@@ -205,8 +232,8 @@ fn as_type<T: DeserializeOwned>(value: Value) -> Option<T> {
     serde_json::from_value(value).ok()
 }
 
-impl From<Passage> for RetrievalResult {
-    fn from(passage: Passage) -> Self {
+impl From<&Shown> for RetrievalResult {
+    fn from(Shown { passage, withheld }: &Shown) -> Self {
         Self {
             content: json!({"type": "TEXT", "text": passage.text}),
             location: json!({"type": "CUSTOM", "customDocumentLocation": {"id": passage.document}}),
@@ -220,6 +247,7 @@ impl From<Passage> for RetrievalResult {
                 "page": passage.page,
                 "start": passage.start,
                 "end": passage.end,
+                "withheld": withheld,
             }),
             score: passage.score,
         }
@@ -247,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
-        for field in ["guardrailConfiguration", "nextToken", "userContext"] {
+        for field in ["nextToken", "userContext"] {
             let told = wanted(&format!(r#"{{"retrievalQuery": {{"text": "x"}}, "{field}": {{}}}}"#)).err().unwrap();
             assert!(told.contains(field), "{told}");
         }

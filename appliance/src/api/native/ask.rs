@@ -115,7 +115,7 @@ pub(crate) async fn ask(
     }
     let interaction = (session, caller.request_id());
     let answered = governed::governed(&app.gate, &caller, call, async |permit| {
-        let ports = app.ports(tenant(&caller)?)?.clone();
+        let ports = app.ports(tenant(&caller)?)?;
         Ok::<_, Stop>(pipeline::answer(&ports, permit, interaction, question, &mut Silent).await.into_parts())
     })
     .await?;
@@ -125,7 +125,7 @@ pub(crate) async fn ask(
 async fn streamed(app: &App, caller: &Caller, session: Session, question: Question) -> Result<Response, Stop> {
     let started = Instant::now();
     let (permit, entry) = governed::open(&app.gate, caller, call(caller, Action::Ask).within(session.id())).await?;
-    let ports = tenant(caller).and_then(|tenant| app.ports(tenant)).cloned();
+    let ports = tenant(caller).and_then(|tenant| app.ports(tenant));
     let request = caller.request_id();
     stream::begin(Face::Native, request, move |feed| async move {
         let mut units = Units(feed.clone());

@@ -53,7 +53,7 @@ pub struct Collection {
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Stop> {
     let call = call(&caller, Action::ListCollections);
     governed(&app.gate, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
         let readable = permit.collections().clone();
         let labels = labels(&permit);
         let holdings = blocking(move || knowledge.holdings(&labels)).await?;
@@ -121,7 +121,7 @@ pub(crate) async fn documents(
 ) -> Result<impl IntoResponse, Stop> {
     let (call, collection) = on_collection(&caller, Action::ListCollections, &id)?;
     governed(&app.gate, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
+        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
         let labels = labels(&permit);
         let listed = blocking(move || {
             present(knowledge.collections()?, &collection)?;

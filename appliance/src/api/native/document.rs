@@ -7,10 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::IntoResponse,
 };
-use cloister_governance::{
-    audit::{Document, Outcome},
-    policy::Resource,
-};
+use cloister_governance::{audit::Document, policy::Resource};
 use cloister_knowledge::Scope;
 use cloister_terms::{Action, CollectionId, DocumentId};
 use serde::{Deserialize, Serialize};
@@ -21,7 +18,7 @@ use crate::{
     api::tenant,
     governed::{Call, governed},
     identity::Caller,
-    pipeline::{Stop, knowledge::blocking},
+    pipeline::{Stop, knowledge::blocking, search},
     wiring::App,
 };
 
@@ -48,8 +45,11 @@ pub struct DocumentReply {
     name: String,
     /// Its title.
     title: String,
-    /// The text that citations count their characters in, in code points.
+    /// The text that citations count their characters in, in code points. What the guardrail keeps back is blacked out, character for
+    /// character.
     text: String,
+    /// How many characters of title and text are blacked out.
+    withheld: usize,
 }
 
 /// A document
@@ -72,19 +72,19 @@ pub(crate) async fn read(
     };
     let call = Call::new(Action::ReadDocument, resource);
     governed(&app.gate, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge.clone();
+        let ports = app.ports(tenant(&caller)?)?;
         let scope = Scope::new(vec![collection.clone()], labels(&permit), app.clock.now());
         let wanted = collection.clone();
-        let found = blocking(move || {
-            present(knowledge.collections()?, &wanted)?;
-            knowledge.text(&scope, document, which.version.as_deref())
-        })
-        .await?
-        .ok_or_else(absent)?;
+        let read = blocking(move || {
+            present(ports.knowledge.collections()?, &wanted)?;
+            let found = ports.knowledge.text(&scope, document, which.version.as_deref())?;
+            Ok(found.map(|mut found| (search::read(&ports, &mut found), found)))
+        });
+        let ((outcome, withheld), found) = read.await?.ok_or_else(absent)?;
         let version = found.version.clone();
-        let outcome = Outcome::done().with_document(Document { collection: collection.clone(), document, version });
+        let outcome = outcome.with_document(Document { collection: collection.clone(), document, version });
         let (version, name, title, text) = (found.version, found.name, found.title, found.text);
-        Ok((Json(DocumentReply { collection, document, version, name, title, text }), outcome))
+        Ok((Json(DocumentReply { collection, document, version, name, title, text, withheld }), outcome))
     })
     .await
 }

@@ -7,22 +7,21 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use cloister_governance::{
-    audit::{Document, Outcome},
-    policy::Permit,
-};
-use cloister_guardrails::screen as guard;
-use cloister_knowledge::{Found, Mode, Query, Scope};
+use cloister_governance::policy::Permit;
+use cloister_knowledge::{Mode, Query, Scope};
 use cloister_terms::{Action, CollectionId, DocumentId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::collections::{labels, on_collection, present};
+use super::collections::{labels, on_collection};
 use crate::{
     api::{body::Body, tenant},
     governed::governed,
     identity::Caller,
-    pipeline::{Stop, knowledge::blocking},
+    pipeline::{
+        Stop,
+        search::{self, Searched, Shown},
+    },
     wiring::App,
 };
 
@@ -51,6 +50,8 @@ pub struct SearchReply {
     similarity: f32,
     /// Share of the query's words in the best passages, 0 to 1.
     coverage: f32,
+    /// Passages that the guardrail keeps back.
+    withheld: usize,
 }
 
 /// A stretch of a document.
@@ -76,8 +77,10 @@ pub struct Passage {
     start: usize,
     /// One past the last character.
     end: usize,
-    /// The text.
+    /// The text; what the guardrail keeps back is blacked out, character for character.
     text: String,
+    /// How many of its characters are blacked out.
+    withheld: usize,
     /// Fused score; comparable within one search only.
     score: f32,
     /// Likeness of meaning.
@@ -97,6 +100,7 @@ const MOST: usize = 100;
 #[utoipa::path(post, path = "/api/collections/{id}/search", tag = "native", request_body = SearchRequest,
     params(("id" = String, Path, description = "The collection")),
     responses((status = 200, description = "Passages, best first, with spans, headings, pages and scores", body = SearchReply),
+        (status = 422, description = "The guardrail refuses the query"),
         (status = 404, description = "No such collection for this caller")))]
 pub(crate) async fn search(
     State(app): State<Arc<App>>,
@@ -108,10 +112,10 @@ pub(crate) async fn search(
     governed(&app.gate, &caller, call, async |permit| {
         let SearchRequest { query, top, mode, filter } = request;
         let (top, mode) = (top.unwrap_or(TOP), mode.unwrap_or(Mode::Hybrid));
-        let found =
-            found(&app, &caller, &permit, collection, Wanted { query, top, top_field: "top", mode, filter }).await?;
-        let outcome = outcome(&found);
-        Ok((Json(shown(found)), outcome))
+        let wanted = Wanted { query, top, top_field: "top", mode, filter };
+        let searched = searched(&app, &caller, &permit, collection, wanted).await?;
+        let outcome = searched.outcome();
+        Ok((Json(shown(searched)), outcome))
     })
     .await
 }
@@ -130,47 +134,26 @@ pub(in crate::api) struct Wanted {
     pub(in crate::api) filter: BTreeMap<String, String>,
 }
 
-/// Searches one collection under a permit.
-pub(in crate::api) async fn found(
+/// Searches one collection under a permit and the tenant's guardrail.
+pub(in crate::api) async fn searched(
     app: &App,
     caller: &Caller,
     permit: &Permit,
     collection: CollectionId,
     wanted: Wanted,
-) -> Result<Found, Stop> {
+) -> Result<Searched, Stop> {
     let Wanted { query, top, top_field, mode, filter } = wanted;
     if !(1..=MOST).contains(&top) {
         return Err(Stop::invalid(top_field, format!("`{top_field}` takes 1 to {MOST}")));
     }
-    let clean = guard::screen(&query, app.config.answer.question_characters, &[]);
-    let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
-    let query = Query { text, top, mode };
     let scope = Scope::new(vec![collection.clone()], labels(permit), app.clock.now());
     let scope = filter.iter().fold(scope, |scope, (key, value)| scope.filter(key, value));
-    let knowledge = app.ports(tenant(caller)?)?.knowledge.clone();
-    blocking(move || {
-        present(knowledge.collections()?, &collection)?;
-        knowledge.search(&scope, &query)
-    })
-    .await
+    search::search(&app.ports(tenant(caller)?)?, scope, collection, Query { text: query, top, mode }).await
 }
 
-pub(in crate::api) fn outcome(found: &Found) -> Outcome {
-    let count = u64::try_from(found.passages.len()).unwrap_or(u64::MAX);
-    let mut documents: Vec<_> =
-        found.passages.iter().map(|p| (p.collection.clone(), p.document, p.version.clone())).collect();
-    documents.sort();
-    documents.dedup();
-    documents
-        .into_iter()
-        .fold(Outcome::done().with_count("passages", count), |outcome, (collection, document, version)| {
-            outcome.with_document(Document { collection, document, version })
-        })
-}
-
-fn shown(found: Found) -> SearchReply {
-    let (similarity, coverage) = (found.strength.cosine.clamp(0.0, 1.0), found.strength.coverage.clamp(0.0, 1.0));
-    let passages = found.passages.into_iter().map(|p| Passage {
+fn shown(searched: Searched) -> SearchReply {
+    let Searched { passages, similarity, coverage, withheld, .. } = searched;
+    let passages = passages.into_iter().map(|Shown { passage: p, withheld }| Passage {
         collection: p.collection,
         document: p.document,
         name: p.name,
@@ -181,10 +164,11 @@ fn shown(found: Found) -> SearchReply {
         start: p.start,
         end: p.end,
         text: p.text,
+        withheld,
         score: p.score,
         cosine: p.cosine,
         words: p.words,
         question: p.pair.map(|pair| pair.question),
     });
-    SearchReply { passages: passages.collect(), similarity, coverage }
+    SearchReply { passages: passages.collect(), similarity, coverage, withheld }
 }

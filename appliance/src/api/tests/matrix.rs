@@ -167,8 +167,8 @@ impl Place {
         library.ingest(&"elsewhere".parse().unwrap(), &file, &BTreeMap::new(), &InProcess::default()).unwrap();
         let mut documents = BTreeMap::new();
         for (tenant, collection) in [(&larkfield, "procedures"), (&larkfield, "secret"), (&riverside, "elsewhere")] {
-            let listed = site.app.tenants[tenant].ports.knowledge.documents(&collection.parse().unwrap()).unwrap();
-            documents.insert(collection, listed[0].document.to_string());
+            let listed = site.app.tenants[tenant].shelf.0.documents(&collection.parse().unwrap()).unwrap();
+            documents.insert(collection, listed[0].id.to_string());
         }
         let mut keys = BTreeMap::new();
         for role in Role::ALL.iter().copied() {

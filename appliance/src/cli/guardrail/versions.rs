@@ -59,7 +59,7 @@ enum Verb {
     },
     /// Put a version in force, if a gate holds for this site's own result about it
     ///
-    /// Measure it first: `cloister eval run SUITE.toml --guardrail NUMBER`. A running server has it at its next start.
+    /// Measure it first: `cloister eval run SUITE.toml --guardrail NUMBER`. A running server has it from its next start or reload on.
     Activate {
         /// Its number
         version: u32,
@@ -160,7 +160,7 @@ impl Keep {
             self.guardrails.activate(&self.tenant, number, &passed, self.desk.clock.as_ref())?;
             Ok(((), Outcome::done().with_code("activated").with_count("version", u64::from(number))))
         })?;
-        say(&format!("version {number} is in force: restart the server"));
+        say(&format!("version {number} is in force: `systemctl reload cloister` has a running server read it"));
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Keep {
             };
             Ok((number, Outcome::done().with_code("rolled_back").with_count("version", u64::from(number))))
         })?;
-        say(&format!("version {number} is in force again: restart the server"));
+        say(&format!("version {number} is in force again: `systemctl reload cloister` has a running server read it"));
         Ok(())
     }
 }
