@@ -58,8 +58,8 @@ pub fn every_route() -> Routes<Arc<App>> {
 pub fn routes() -> Routes<Arc<App>> {
     use Action::{
         ApplyGuardrail, Ask, BreakGlass, Embed, EndSession, Generate, ListCaptures, ListCollections, ListModels,
-        ReadAudit, ReadBatch, ReadCapture, ReadDocument, ReadGuardrails, ReadRawCapture, Rerank, ReviewBreakGlass,
-        RunBatch, Search, SignIn, SignOut,
+        ReadAudit, ReadBatch, ReadCapture, ReadDocument, ReadGuardrails, ReadRawCapture, Reidentify, Rerank,
+        ReviewBreakGlass, RunBatch, Search, SignIn, SignOut,
     };
     use Verb::{Delete, Get, Post};
     Routes::new()
@@ -101,6 +101,7 @@ pub fn routes() -> Routes<Arc<App>> {
         .route(Get, "/api/sign-in", SignIn, native::sign_in::show)
         .route(Post, "/api/sign-out", SignOut, native::sign_in::sign_out)
         .route(Delete, "/api/sessions/{session}", EndSession, native::session::end)
+        .route(Post, "/api/sessions/{session}/reidentify", Reidentify, native::reidentify::reidentify)
         .route(Post, "/api/break-glass", BreakGlass, native::break_glass::open)
         .route(Get, "/api/break-glass", BreakGlass, native::break_glass::show)
         .route(Delete, "/api/break-glass", BreakGlass, native::break_glass::end)

@@ -32,6 +32,7 @@ mod session;
 mod sign_in;
 mod site;
 mod tenants;
+mod vault;
 
 pub use audit::Audit;
 pub use batches::Batches;
@@ -51,6 +52,7 @@ pub use session::Session;
 pub use sign_in::SignIn;
 pub use site::{Site, UnknownZone, Zone};
 pub use tenants::Tenant;
+pub use vault::Vault;
 
 /// Everything that can be configured. All of it has defaults: an empty file is a valid one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

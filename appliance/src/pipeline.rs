@@ -45,13 +45,14 @@ mod stage;
 pub mod stop;
 #[cfg(test)]
 mod tests;
+pub(crate) mod vault;
 mod verify;
 mod weigh;
 pub(crate) mod windows;
 
 use std::sync::Arc;
 
-use cloister_governance::policy::Permit;
+use cloister_governance::{policy::Permit, vault::Vault};
 use cloister_knowledge::Embed;
 use cloister_terms::{Clock, Random, RequestId};
 
@@ -91,6 +92,8 @@ pub struct Ports {
     pub settings: Arc<Settings>,
     /// The tenant's guardrail for identifiers of people.
     pub identifiers: Arc<Identifiers>,
+    /// What the placeholders of a session stand for, where the tenant has that kept.
+    pub vault: Option<Vault>,
     /// The tenant's guardrail: its topics and words, and which version acts.
     pub guardrail: Arc<Guardrail>,
     /// Where random bytes come from.

@@ -13,6 +13,7 @@ use cloister_governance::{
     declarations::Declarations,
     keys::{KeyError, MasterKey},
     store::Store,
+    vault::Vault,
 };
 use cloister_knowledge::{
     Connect, Embed, Library,
@@ -182,6 +183,8 @@ pub struct Tenant {
     pub in_force: InForce,
     /// What is kept, sealed, of its questions and answers.
     pub captures: Captures,
+    /// What placeholders in its questions stand for.
+    pub vault: Vault,
     /// Its files of requests, and who works them through.
     pub desk: Desk,
 }
@@ -254,6 +257,7 @@ impl App {
             let library = Library::open(connect(&self.store, name)?, questions, clock, Arc::clone(&self.random))?;
             self.store.tenant(name)?.follow()?;
             let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
+            let vault = Vault::of(&self.store, name, tenant.vault.days, Arc::clone(&self.clock));
             let in_force = self.put_in_force(name, tenant, (&captures, embed.as_ref()), guardrail)?;
             let held = in_force.clone();
             let inspection = Arc::new(Inspection(move || held.now().settings.attack.document));
@@ -263,7 +267,7 @@ impl App {
             let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
             let desk = Desk::new(Batches::of(&self.store, name, self.config.batches.room(), clock, random));
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            let tenant = Tenant { assistant, library, shelf, embed, in_force, captures, desk };
+            let tenant = Tenant { assistant, library, shelf, embed, in_force, captures, vault, desk };
             self.tenants.insert(name.clone(), tenant);
         }
         Ok(())
@@ -300,6 +304,7 @@ impl App {
             generate: self.generate.clone(),
             settings,
             identifiers,
+            vault: Some(found.vault.clone()).filter(Vault::is_on),
             guardrail,
             random: Arc::clone(&self.random),
             clock: Arc::clone(&self.clock),
@@ -314,6 +319,15 @@ impl App {
     /// [`Stop`] when this machine has no such tenant.
     pub fn captures(&self, tenant: &TenantId) -> Result<&Captures, Stop> {
         let found = self.tenants.get(tenant).map(|tenant| &tenant.captures);
+        found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
+    }
+
+    /// The vault of a tenant.
+    ///
+    /// # Errors
+    /// [`Stop`] when this machine has no such tenant.
+    pub fn vault(&self, tenant: &TenantId) -> Result<Vault, Stop> {
+        let found = self.tenants.get(tenant).map(|tenant| tenant.vault.clone());
         found.ok_or_else(|| Stop::not_found(format!("tenant `{tenant}`")))
     }
 

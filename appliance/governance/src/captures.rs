@@ -7,7 +7,7 @@
 //! for redacted captures opens no raw one.
 //!
 //! ```text
-//! tenants/NAME/captures.db     key: tenant/NAME/captures     labels and contents; encrypted
+//! tenants/NAME/captures.db     key: tenant/NAME/captures     labels and contents, and the tenant's vault; encrypted
 //! ```
 //!
 //! **What it is not:** it finds and removes no identifiers. Whoever hands in a capture says whether that was done.
@@ -38,6 +38,8 @@ use crate::{
 mod content;
 mod table;
 
+pub(crate) use table::open;
+
 pub use content::{Content, Excerpt, Turn};
 
 /// Days that captures are kept where a tenant does not say.
@@ -50,7 +52,7 @@ pub const MOST_DAYS: u32 = 3650;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// Identifiers became placeholders before it was sealed; nothing brings them back.
+    /// Identifiers became placeholders before it was sealed; of what they stood for the capture holds nothing.
     Redacted,
     /// As it was said.
     Raw,

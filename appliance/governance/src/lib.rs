@@ -1,4 +1,5 @@
-//! The room that decides and remembers: keys, the encrypted store, accounts, policy, the audit log and sealed captures.
+//! The room that decides and remembers: keys, the encrypted store, accounts, policy, the audit log, sealed captures and
+//! the vault of placeholders.
 //!
 //! **What it is not:** it knows no HTTP and answers no question. It says who a caller is, whether an action may
 //! happen, and writes down that it did. The appliance's `governed` wrapper puts the three together for every route.
@@ -53,6 +54,7 @@ pub mod guardrails;
 pub mod keys;
 pub mod policy;
 pub mod store;
+pub mod vault;
 
 #[cfg(test)]
 mod testing;

@@ -49,6 +49,7 @@ use crate::pipeline::Stop;
         native::guardrails::list,
         native::guardrails::show,
         native::session::end,
+        native::reidentify::reidentify,
         native::break_glass::open,
         native::break_glass::show,
         native::break_glass::end,

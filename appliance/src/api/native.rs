@@ -8,6 +8,7 @@ pub mod collections;
 pub mod document;
 pub mod guardrails;
 pub mod records;
+pub mod reidentify;
 pub mod reviews;
 pub mod search;
 pub mod session;

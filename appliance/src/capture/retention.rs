@@ -1,9 +1,10 @@
-//! The end of captures: what is older than its tenant keeps it is removed, on record, while the server runs.
+//! The end of captures, and of what placeholders stand for: what is older than its tenant keeps it is removed, on record, while the
+//! server runs.
 
 use std::{sync::Arc, time::Duration};
 
-use cloister_governance::{audit::Outcome, captures::Captures, policy::Resource};
-use cloister_terms::{Action, RequestId, Role};
+use cloister_governance::{audit::Outcome, captures::Captures, policy::Resource, vault::Vault};
+use cloister_terms::{Action, RequestId, Role, TenantId};
 
 use crate::{
     governed::{Call, governed_blocking},
@@ -31,6 +32,10 @@ pub fn purge(app: &App) {
             let tenant = tenant.captures.tenant();
             tracing::error!(%tenant, error = %error, "captures whose time is over were not removed");
         }
+        if let Err(error) = empty(app, &tenant.vault) {
+            let tenant = tenant.vault.tenant();
+            tracing::error!(%tenant, error = %error, "what placeholders stand for was not removed, though its time is over");
+        }
     }
 }
 
@@ -39,10 +44,27 @@ fn purge_of(app: &App, captures: &Captures) -> anyhow::Result<()> {
     if captures.expired()? == 0 {
         return Ok(());
     }
+    removed(app, captures.tenant(), "captures", || Ok(captures.purge()?))
+}
+
+/// The same of what placeholders stand for.
+fn empty(app: &App, vault: &Vault) -> anyhow::Result<()> {
+    if vault.expired()? == 0 {
+        return Ok(());
+    }
+    removed(app, vault.tenant(), "placeholders", || Ok(vault.purge()?))
+}
+
+fn removed(
+    app: &App,
+    tenant: &TenantId,
+    what: &'static str,
+    purge: impl FnOnce() -> anyhow::Result<u64>,
+) -> anyhow::Result<()> {
     let caller = Caller::local(Role::Compliance, None, RequestId::random(app.random.as_ref()));
-    let call = Call::new(Action::ManageCaptures, Resource::Tenant(captures.tenant().clone()));
+    let call = Call::new(Action::ManageCaptures, Resource::Tenant(tenant.clone()));
     governed_blocking(&app.gate, &caller, call, |_| {
-        let removed = captures.purge()?;
-        Ok::<_, anyhow::Error>(((), Outcome::done().with_code("purged").with_count("captures", removed)))
+        let removed = purge()?;
+        Ok(((), Outcome::done().with_code("purged").with_count(what, removed)))
     })
 }

@@ -10,6 +10,9 @@
 //! days = 30
 //! required = false          # whether an answer that cannot be captured is withheld
 //!
+//! [vault]                   # what placeholders stand for, sealed, so that whoever may can turn them back
+//! days = 0                  # 0, the default: it is not kept
+//!
 //! [[collections]]
 //! id = "procedures"
 //! title = "Procedures"
@@ -34,7 +37,7 @@ use super::{
     table,
 };
 use crate::{
-    config::{CaptureMode, Captures, Tenant},
+    config::{CaptureMode, Captures, Tenant, Vault},
     wiring::{Declared, declared, tenant_database},
 };
 
@@ -73,6 +76,7 @@ enum Step {
     Database,
     Collection(CollectionSpec),
     Captures { from: Option<Captures>, to: Captures },
+    Vault { from: Vault, to: Vault },
     Declaration,
 }
 
@@ -81,6 +85,11 @@ impl Step {
     fn turns_raw(&self) -> bool {
         let raw = |captures: &Captures| captures.mode == CaptureMode::Raw;
         matches!(self, Self::Captures { from, to } if raw(to) && !from.as_ref().is_some_and(raw))
+    }
+
+    /// Whether what placeholders stand for will be kept from then on, and was not before.
+    const fn opens_vault(&self) -> bool {
+        matches!(self, Self::Vault { from: Vault { days: 0 }, to: Vault { days: 1.. } })
     }
 }
 
@@ -99,7 +108,17 @@ impl fmt::Display for Step {
                 let from = from.as_ref().map_or_else(String::new, |from| format!(", not {}", kept(from)));
                 write!(f, "keep captures of questions and answers {}{from}", kept(to))
             }
-            Self::Declaration => f.write_str("note its title, its assistant, its captures and its collections"),
+            Self::Vault { to: Vault { days: 0 }, .. } => {
+                f.write_str("keep what placeholders stand for no longer, and remove what was kept")
+            }
+            Self::Vault { to: Vault { days }, .. } => write!(
+                f,
+                "KEEP WHAT PLACEHOLDERS STAND FOR, THE IDENTIFIERS OF PATIENTS, sealed, for {days} days; nobody turns one back until \
+                 a policy of the site's own permits `reidentify`"
+            ),
+            Self::Declaration => {
+                f.write_str("note its title, its assistant, its captures, its vault and its collections")
+            }
         }
     }
 }
@@ -167,6 +186,10 @@ fn plan(desk: &Desk, declared: &Declared) -> anyhow::Result<Vec<Step>> {
     if from != Some(to) {
         steps.push(Step::Captures { from, to });
     }
+    let (from, to) = (noted.as_ref().map_or_else(Vault::default, |noted| noted.vault), declared.vault);
+    if from != to {
+        steps.push(Step::Vault { from, to });
+    }
     if noted.as_ref() != Some(declared) {
         steps.push(Step::Declaration);
     }
@@ -181,7 +204,7 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
             match step {
                 Step::Database => tenant_database(&desk.store, tenant)?,
                 // It is in the declaration, which follows.
-                Step::Captures { .. } => {}
+                Step::Captures { .. } | Step::Vault { .. } => {}
                 Step::Collection(spec) => drop(desk.library(tenant)?.create(spec.clone())?),
                 Step::Declaration => {
                     Declarations::open(&desk.store.fleet())?.put(tenant, &declared.text()?)?;
@@ -191,8 +214,10 @@ fn apply(desk: &Desk, declared: &Declared) -> anyhow::Result<()> {
         }
         let count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
         let outcome = Outcome::done().with_code("applied").with_count("steps", count);
-        let raw = steps.iter().any(Step::turns_raw);
-        Ok((steps, if raw { outcome.with_count("captures_raw", 1) } else { outcome }))
+        let told =
+            [("captures_raw", steps.iter().any(Step::turns_raw)), ("vault", steps.iter().any(Step::opens_vault))];
+        let told = told.into_iter().filter(|(_, is)| *is);
+        Ok((steps, told.fold(outcome, |outcome, (what, _)| outcome.with_count(what, 1))))
     })?;
     say(if steps.is_empty() { "nothing to do" } else { "a running server has it at its next start" });
     Ok(())
@@ -251,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_loudly_that_captures_become_raw_and_only_then() {
+    fn a_plan_says_loudly_that_captures_become_raw_or_a_vault_is_opened_and_only_then() {
         let (off, redacted, raw) = (CaptureMode::Off, CaptureMode::Redacted, CaptureMode::Raw);
         for from in [None, Some(off), Some(redacted)] {
             let said = step(from, raw).to_string();
@@ -260,6 +285,13 @@ mod tests {
         for quiet in [step(None, redacted), step(Some(raw), redacted), step(Some(raw), off), step(Some(raw), raw)] {
             assert!(!quiet.turns_raw() && !quiet.to_string().contains("RAW"), "{quiet}");
         }
+        let vault = |from, to| Step::Vault { from: Vault { days: from }, to: Vault { days: to } };
+        let said = vault(0, 9).to_string();
+        assert!(
+            vault(0, 9).opens_vault() && said.contains("THE IDENTIFIERS OF PATIENTS, sealed, for 9 days"),
+            "{said}"
+        );
+        assert!(!vault(9, 0).opens_vault() && vault(9, 0).to_string().contains("remove"), "{}", vault(9, 0));
         assert_eq!(step(Some(raw), off).to_string(), "keep captures of questions and answers off, not raw for 9 days");
     }
 }

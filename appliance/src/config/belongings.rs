@@ -54,7 +54,7 @@ impl Config {
         found.extend(client_certificates.as_ref().map(|c| file("client_certificates.authority", &authority(c))));
         found.extend(folder.as_ref().map(|path| whole("policy.folder", path)));
         found.extend(shadow.as_ref().map(|path| whole("policy.shadow", path)));
-        for (name, Tenant { title: _, assistant: _, guardrail, roster, captures: _ }) in tenants {
+        for (name, Tenant { title: _, assistant: _, guardrail, roster, captures: _, vault: _ }) in tenants {
             found.extend(guardrail.as_ref().map(|path| file(&format!("tenants.{name}.guardrail"), path)));
             found.extend(roster.as_ref().map(|path| file(&format!("tenants.{name}.roster"), path)));
         }

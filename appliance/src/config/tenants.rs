@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Captures, captures::Mode};
+use super::{Captures, Vault, captures::Mode};
 
 /// `[tenants.NAME]`: a tenant. Its collections, accounts and documents live in its own database.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Tenant {
     pub roster: Option<PathBuf>,
     /// What is kept, sealed, of its questions and answers.
     pub captures: Captures,
+    /// Whether what placeholders stand for is kept, sealed.
+    pub vault: Vault,
 }
 
 impl Tenant {

@@ -81,7 +81,8 @@ impl Site {
     /// # Errors
     /// When there is no such tenant.
     pub fn new(app: Arc<App>, tenant: TenantId, labels: Vec<AccessLabel>) -> anyhow::Result<Self> {
-        let ports = app.ports(&tenant)?;
+        // Nobody's identifiers are kept: questions of a suite are nobody's.
+        let ports = Ports { vault: None, ..app.ports(&tenant)? };
         Ok(Self { app, tenant, labels, ports, texts: Mutex::default() })
     }
 

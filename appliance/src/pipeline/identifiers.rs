@@ -1,8 +1,8 @@
 //! Identifiers of people on their way through the pipeline: what a question may bring in, what evidence may bring to a model,
 //! what an answer may show.
 //!
-//! **What it is not:** the finding of identifiers, which is [`detect`](cloister_guardrails::detect)'s; a vault: a placeholder
-//! is never turned back here, and nothing keeps what it stood for.
+//! **What it is not:** the finding of identifiers, which is [`detect`](cloister_guardrails::detect)'s; the [`vault`](super::vault): a
+//! placeholder is never turned back here.
 //!
 //! # Why
 //! - **On input the tenant's guardrail decides, kind by kind**: `ANONYMIZE` puts a placeholder, `BLOCK` refuses the question,
@@ -100,9 +100,14 @@ impl Identifiers {
         redact::redact(text, &findings, &self.policy, side, placeholders, random)
     }
 
-    /// Applies the guardrail to a question.
-    pub(super) fn question(&self, text: String, random: &dyn Random) -> Result<Masked, Stop> {
-        let redacted = self.redacted(&text, Side::Input, &mut Placeholders::default(), random);
+    /// Applies the guardrail to a question, with the placeholders that there are and new ones.
+    pub(super) fn question(
+        &self,
+        text: String,
+        placeholders: &mut Placeholders,
+        random: &dyn Random,
+    ) -> Result<Masked, Stop> {
+        let redacted = self.redacted(&text, Side::Input, placeholders, random);
         let mut interventions = redacted.interventions;
         interventions.retain(|intervention| intervention.action != Action::None);
         let text = match redacted.outcome {

@@ -1,19 +1,22 @@
 //! First stage: nothing goes on but screened text. What reads as an attack on the model is refused, and identifiers of
 //! people are masked or refused; so are denied words and topics.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use cloister_governance::policy::Permit;
 use cloister_guardrails::{
-    redact::Intervention,
+    redact::{Intervention, Placeholders},
     screen::{self as guard, Finding, Refusal},
 };
 use cloister_terms::{CollectionId, Phi};
 
 use super::{
     Ports,
+    identifiers::Masked,
+    knowledge::blocking,
     model::Priority,
     stop::{Failure, Stop},
+    vault,
 };
 use crate::session::Session;
 
@@ -102,7 +105,7 @@ pub(super) async fn screen(
         Stop::from(Failure::Invalid { message: format!("question: {refusal}"), field: Some("question") })
     })?;
     ports.guardrail.screen(&ports.embed, &clean.text, ports.settings.attack.question).await?;
-    let masked = ports.identifiers.question(clean.text, ports.random.as_ref())?;
+    let masked = mask(ports, session, clean.text).await?;
     Ok(Screened {
         permit,
         session,
@@ -114,4 +117,15 @@ pub(super) async fn screen(
         interventions: masked.interventions,
         deadline,
     })
+}
+
+/// Puts the session's placeholders for the people in a question. The vault is asked for them only where there is somebody to mask.
+async fn mask(ports: &Ports, session: Session, text: String) -> Result<Masked, Stop> {
+    let masked = ports.identifiers.question(text.clone(), &mut Placeholders::default(), ports.random.as_ref())?;
+    let Some(vault) = ports.vault.clone().filter(|_| masked.text != text) else { return Ok(masked) };
+    let (identifiers, random) = (ports.identifiers.clone(), Arc::clone(&ports.random));
+    blocking(move || {
+        vault::keep(&vault, session.id(), |placeholders| identifiers.question(text, placeholders, random.as_ref()))?
+    })
+    .await
 }

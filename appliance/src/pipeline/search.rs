@@ -12,6 +12,7 @@
 
 use cloister_governance::audit::{Document, Outcome};
 use cloister_guardrails::{
+    redact::Placeholders,
     screen as guard,
     split::{self, Span},
 };
@@ -78,7 +79,7 @@ pub(crate) async fn search(
     let clean = guard::screen(&query.text, ports.settings.question_characters, &[]);
     let text = clean.map_err(|refusal| Stop::invalid("query", format!("query: {refusal}")))?.text;
     ports.guardrail.screen(&ports.embed, &text, ports.settings.attack.question).await?;
-    let masked = ports.identifiers.question(text, ports.random.as_ref())?;
+    let masked = ports.identifiers.question(text, &mut Placeholders::default(), ports.random.as_ref())?;
     let (knowledge, identifiers) = (ports.knowledge.clone(), ports.identifiers.clone());
     let (strength, query) = (ports.settings.attack.document, Query { text: masked.sought, ..query });
     let (found, before, quarantine) = blocking(move || {

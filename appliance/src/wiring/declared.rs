@@ -7,7 +7,7 @@ use cloister_governance::declarations::Declarations;
 use cloister_terms::{CollectionId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Captures, Tenant};
+use crate::config::{Captures, Tenant, Vault};
 
 /// What a tenant's file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Declared {
     /// What is kept, sealed, of its questions and answers.
     #[serde(default)]
     pub captures: Captures,
+    /// Whether what placeholders stand for is kept, sealed.
+    #[serde(default)]
+    pub vault: Vault,
     /// The collections it has.
     #[serde(default)]
     pub collections: Vec<DeclaredCollection>,
@@ -71,8 +74,8 @@ pub fn declared(declarations: &Declarations) -> anyhow::Result<BTreeMap<TenantId
     let read = |(name, text): (TenantId, String)| {
         let unreadable = || format!("what was declared of the tenant `{name}` cannot be read");
         let declared = Declared::parse(&text).with_context(unreadable)?;
-        let Declared { title, assistant, captures, .. } = declared;
-        Ok((name, Tenant { title, assistant, captures, ..Tenant::default() }))
+        let Declared { title, assistant, captures, vault, .. } = declared;
+        Ok((name, Tenant { title, assistant, captures, vault, ..Tenant::default() }))
     };
     declarations.all()?.into_iter().map(read).collect()
 }

@@ -99,7 +99,9 @@ words!(
         ReadCapture = "read_capture",
         /// Read a capture as it was said, identifiers and all.
         ReadRawCapture = "read_raw_capture",
-        /// Remove captures whose time is over.
+        /// Turn the placeholders of a session back into what they stand for.
+        Reidentify = "reidentify",
+        /// Remove captures, and what placeholders stand for, whose time is over.
         ManageCaptures = "manage_captures",
         /// Show, replace, destroy or export the keys of the site.
         ManageKeys = "manage_keys",

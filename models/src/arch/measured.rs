@@ -4,9 +4,12 @@
 //! scored. candle is asked with the weights as the file has them, where it can, and with the same weights as floats: how far those two are
 //! apart is what rounding activations does to logits, the quantisation's own noise. candle chooses its kernels when it is compiled,
 //! so `RUSTFLAGS="-C target-cpu=native"` makes these tests several times faster. In a build with the feature of a device candle computes there, and
-//! so do we where `CLOISTER_ON_DEVICE` is set.
+//! so do we where `CLOISTER_ON_DEVICE` is set. `CLOISTER_CHOSEN` names a file to which the prompts and what we chose are added, a JSON line
+//! each, so that an engine that is not in here can be given the same.
 
 #![allow(clippy::print_stdout, reason = "the figures are what one wants to know")]
+
+use std::io::Write as _;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -192,6 +195,15 @@ impl Apart {
     }
 }
 
+/// Adds what ours chose after each prompt to the file that is named for it.
+fn keep(model: &str, prompts: &[Vec<u32>], texts: &[Vec<u32>]) {
+    let Some(path) = std::env::var_os("CLOISTER_CHOSEN") else { return };
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    for (prompt, chosen) in prompts.iter().zip(texts) {
+        writeln!(file, "{}", serde_json::json!({"model": model, "prompt": prompt, "chosen": chosen})).unwrap();
+    }
+}
+
 /// All engines are given what ours chose, so that every step compares the same text, after a first parting too.
 #[test]
 #[ignore = "takes minutes and a text of one's own"]
@@ -209,14 +221,17 @@ fn greedy_texts_are_candles_own_or_part_where_both_tokens_are_as_good_within_the
         let pairs: Vec<(usize, usize)> =
             (0..engines.len()).flat_map(|one| (one + 1..engines.len()).map(move |other| (one, other))).collect();
         let mut apart: Vec<Apart> = pairs.iter().map(|_| Apart::default()).collect();
+        let mut texts = vec![Vec::new(); prompts.len()];
         for step in 0..GENERATED {
             for (apart, (one, other)) in apart.iter_mut().zip(&pairs) {
                 let rows = logits[*one].chunks(vocabulary).zip(logits[*other].chunks(vocabulary));
                 rows.enumerate().for_each(|(sequence, (one, other))| apart.add(sequence, step, one, other));
             }
             let chosen: Vec<u32> = logits[0].chunks(vocabulary).map(|row| greatest(row) as u32).collect();
+            texts.iter_mut().zip(&chosen).for_each(|(text, token)| text.push(*token));
             logits = trial.step(&chosen, length + step);
         }
+        keep(trial.name, &prompts, &texts);
         for (apart, (one, other)) in apart.iter().zip(&pairs) {
             apart.say(trial.name, engines[*one], engines[*other]);
         }

@@ -1,6 +1,6 @@
 //! Patients' identifiers, sent in four encodings to every route and into every kind of refusal, time-out, panic and
 //! error, stand afterwards in no log, no metric, no record, no temporary file and nowhere in the bytes of the state folder,
-//! although the tenant captures every request and answer as it was said.
+//! although the tenant captures every request and answer as it was said, and keeps what placeholders stand for.
 
 use std::{
     collections::BTreeSet,
@@ -267,11 +267,13 @@ fn capture_raw(site: &Site) {
     let (before, _) = config.split_once("[tenants.pharmacy]").unwrap();
     fs::write(site.config(), before).unwrap();
     let file = site.path().join("pharmacy.toml");
-    fs::write(&file, "name = \"pharmacy\"\nassistant = \"pharmacy\"\n[captures]\nmode = \"raw\"\n").unwrap();
+    fs::write(&file, "name = \"pharmacy\"\nassistant = \"pharmacy\"\n[captures]\nmode = \"raw\"\n[vault]\ndays = 1\n")
+        .unwrap();
     let path = file.to_str().unwrap();
     let planned = site.run(["tenant", "plan", path]);
     let said = String::from_utf8_lossy(&planned.stdout).into_owned();
     assert!(said.contains("RAW, WITH THE IDENTIFIERS OF PATIENTS"), "{said}");
+    assert!(said.contains("KEEP WHAT PLACEHOLDERS STAND FOR"), "{said}");
     let applied = site.run(["tenant", "apply", path]);
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
 }

@@ -129,6 +129,7 @@ const fn kind(action: Action) -> &'static str {
         | Action::ReadBatch
         | Action::ReadCapture
         | Action::ReadRawCapture
+        | Action::Reidentify
         | Action::ReadMetrics => "R",
         Action::ManageCollection
         | Action::ManageDocuments

@@ -13,8 +13,9 @@ use crate::{
     store::{Database, StoreError},
 };
 
-const STEPS: &[M<'static>] = &[M::up(
-    "CREATE TABLE captures (
+const STEPS: &[M<'static>] = &[
+    M::up(
+        "CREATE TABLE captures (
          sequence INTEGER PRIMARY KEY AUTOINCREMENT,
          id       TEXT NOT NULL UNIQUE,
          at       INTEGER NOT NULL,
@@ -29,13 +30,27 @@ const STEPS: &[M<'static>] = &[M::up(
      CREATE INDEX captures_by_time ON captures (at);
      CREATE INDEX captures_by_session ON captures (session) WHERE session IS NOT NULL;
      CREATE INDEX captures_by_request ON captures (request);",
-)];
+    ),
+    M::up(
+        "CREATE TABLE placeholders (         -- see `vault`
+         sequence INTEGER PRIMARY KEY,
+         session  TEXT NOT NULL,
+         kind     TEXT NOT NULL,
+         number   INTEGER NOT NULL,
+         token    BLOB NOT NULL UNIQUE CHECK (length(token) = 16),
+         original TEXT NOT NULL,
+         at       INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX placeholders_by_session ON placeholders (session);
+     CREATE INDEX placeholders_by_time ON placeholders (at);",
+    ),
+];
 
 /// The columns of a label, in the order in which [`label`] reads them.
 const LABEL: &str = "sequence, id, at, session, request, action, form, outcome, code";
 
-/// A connection to the captures, their table as this release has it.
-pub(super) fn open(database: &Database) -> Result<Connection, StoreError> {
+/// A connection to the captures and the vault, their tables as this release has them.
+pub(crate) fn open(database: &Database) -> Result<Connection, StoreError> {
     let mut connection = database.open()?;
     Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|error| StoreError::Database {
         path: database.path().to_owned(),

@@ -79,6 +79,11 @@ impl Placeholders {
     /// The text with the session's placeholders turned back. Others stay. Whoever calls this has the permission for it
     /// and has recorded it.
     pub fn restore(&self, text: &str) -> Phi<String> {
+        self.restore_telling(text, |_| {})
+    }
+
+    /// The same, telling the kind of each that is turned back.
+    pub fn restore_telling(&self, text: &str, mut tell: impl FnMut(Kind)) -> Phi<String> {
         let written: HashMap<String, &Placeholder> = self.all.iter().map(|entry| (entry.written(), entry)).collect();
         let mut restored = String::with_capacity(text.len());
         let mut rest = text;
@@ -89,6 +94,7 @@ impl Placeholders {
             let mark = from.get(..end).unwrap_or_default();
             match written.get(mark) {
                 Some(entry) => {
+                    tell(entry.kind);
                     restored.push_str(entry.original.expose());
                     rest = from.get(end..).unwrap_or_default();
                 }

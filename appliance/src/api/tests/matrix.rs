@@ -96,6 +96,14 @@ fn sample(place: &Place, route: &str, relation: &str) -> Option<(String, serde_j
         "POST /api/sign-in" => ("/api/sign-in".to_owned(), json!({"name": "nobody", "password": "x"})),
         "POST /api/sign-out" => ("/api/sign-out".to_owned(), json!({})),
         "DELETE /api/sessions/{session}" => (format!("/api/sessions/{}", "0".repeat(32)), none),
+        "POST /api/sessions/{session}/reidentify" => {
+            let query = match relation {
+                "other" => "?tenant=riverside",
+                "site" => "?tenant=larkfield",
+                _ => "",
+            };
+            (format!("/api/sessions/{}/reidentify{query}", "0".repeat(32)), json!({"text": "[NAME-1]"}))
+        }
         "GET /api/captures" | "GET /api/captures/{capture}" => {
             let list = route == "GET /api/captures";
             let path = if list { "/api/captures".to_owned() } else { format!("/api/captures/{}", "0".repeat(32)) };

@@ -142,6 +142,7 @@ impl Bench {
             generate: Some(Arc::clone(&self.model) as Arc<dyn Generate>),
             settings: Arc::new(self.settings.clone()),
             identifiers: Arc::clone(&self.identifiers),
+            vault: None,
             guardrail: Arc::clone(&self.guardrail),
             random: Arc::new(Seeded::new(3)),
             clock: Arc::new(FixedClock::at("2026-03-01T00:00:00Z".parse().unwrap())),

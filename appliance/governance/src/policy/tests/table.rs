@@ -34,6 +34,7 @@ const ACTIONS: &str = "
     list_captures        T   -     -        -                 yes        -        -             -
     read_capture         K   -     -        -                 yes        -        -             -
     read_raw_capture     K   -     -        -                 -          -        -             -
+    reidentify           T   -     -        -                 -          -        -             -
     manage_captures      T   -     -        -                 yes        -        -             -
     manage_keys          AT  -     -        -                 -          -        yes           -
     manage_tenants       AT  -     -        -                 -          -        yes           -
@@ -76,7 +77,7 @@ const READING: &[&str] =
     &["ask", "search", "list_collections", "evaluate", "read_document", "generate", "run_batch", "read_batch"];
 
 /// What operators and administrators never do, whatever a site's own policies permit.
-const CAPTURES: &[&str] = &["read_capture", "read_raw_capture"];
+const CAPTURES: &[&str] = &["read_capture", "read_raw_capture", "reidentify"];
 
 /// Whether an action is closed to a role for good.
 fn never(role: Role, action: &str) -> bool {

@@ -167,6 +167,10 @@ POST /api/sign-out
 DELETE /api/sessions/{session}
     own         404 404 404 404 404 404 404
     site        .   .   .   404 404 404 .
+POST /api/sessions/{session}/reidentify
+    own         403 403 403 403 403 403 403
+    other       403 403 403 403 403 403 403
+    site        .   .   .   403 403 403 .
 POST /api/break-glass
     own         403 403 403 403 403 403 403
     person      201 201 201 403 403 403 .
