@@ -56,22 +56,59 @@ struct Product {
 /// How a medicine sets its contents free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Release {
-    /// Slowly: ER, XR, XL, SR, CR, LA, CD.
-    Extended,
+    /// Slowly: ER, XR, or one of the letters of [`Letters`].
+    Extended(Letters),
     /// Late: DR, EC.
     Delayed,
     /// At once: IR.
     Immediate,
 }
 
+/// Which of the products that set their contents free slowly. Of one drug there may be several, taken at different hours: bupropion SR
+/// twice a day and XL once (confused names: ISMP's list).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Letters {
+    /// Not said: ER, XR, "extended release".
+    Any,
+    /// XL.
+    Xl,
+    /// SR, "sustained release".
+    Sr,
+    /// CR, "controlled release".
+    Cr,
+    /// LA.
+    La,
+    /// CD.
+    Cd,
+    /// XT.
+    Xt,
+}
+
 impl Release {
     /// The word for facts.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Extended => "extended",
+            Self::Extended(Letters::Any) => "extended",
+            Self::Extended(Letters::Xl) => "extended xl",
+            Self::Extended(Letters::Sr) => "extended sr",
+            Self::Extended(Letters::Cr) => "extended cr",
+            Self::Extended(Letters::La) => "extended la",
+            Self::Extended(Letters::Cd) => "extended cd",
+            Self::Extended(Letters::Xt) => "extended xt",
             Self::Delayed => "delayed",
             Self::Immediate => "immediate",
         }
+    }
+
+    /// Whether the letters of a product stand in a fact's word.
+    pub(crate) fn is_lettered(word: &str) -> bool {
+        word.starts_with("extended ")
+    }
+
+    /// Whether two words of facts can be of one product: the same letters, or none in one of them.
+    pub(crate) fn agree(one: &str, other: &str) -> bool {
+        let slow = |word: &str| word.starts_with("extended");
+        one == other || slow(one) && slow(other) && !(Self::is_lettered(one) && Self::is_lettered(other))
     }
 }
 
@@ -198,11 +235,13 @@ impl Lexicon {
     }
 
     fn add_brand(&mut self, brand: &str, stands_for: &str) {
+        let own = brand.rsplit([' ', '-']).next().and_then(release);
         let mut product = Product::default();
         for part in stands_for.split('+') {
             let mut name: Vec<&str> = part.split_whitespace().collect();
             if let Some(release) = name.last().and_then(|word| release(word)).filter(|_| name.len() > 1) {
-                product.release = Some(release);
+                // The table says that it is slow; which of the slow ones its own name says.
+                product.release = own.filter(|own| Release::agree(own.as_str(), release.as_str())).or(Some(release));
                 name.pop();
             }
             let known = |name: &[&str]| self.knows(&name.join(" "));
@@ -304,12 +343,33 @@ pub(crate) fn releases(text: &str) -> Vec<(usize, usize, Release)> {
     found
 }
 
+/// Words right before a name that tell the plain product from one that sets its contents free slowly.
+const PLAIN: &[&str] = &["regular", "plain", "ordinary", "standard"];
+
+/// Words before those that make them mean what somebody usually takes.
+const OWN: &[&str] = &["your", "his", "her", "their", "my", "our", "its", "the", "patient's"];
+
+/// The plain products that `text` names: "regular niacin", by the places of the words before the names. Regular insulin is a kind of its
+/// own and no plain one.
+pub(crate) fn plain(text: &str, mentions: &[Mention]) -> Vec<(usize, usize, Release)> {
+    let words: Vec<(usize, String)> = words::lower(text).collect();
+    let stands = |(index, (start, word)): (usize, &(usize, String))| {
+        let before = index.checked_sub(1).and_then(|at| words.get(at)).map_or("", |(_, word)| word.as_str());
+        let named = |mention: &&Mention| text.get(start + word.len()..mention.start).is_some_and(is_joint);
+        let mention =
+            mentions.iter().find(named).filter(|_| PLAIN.contains(&word.as_str()) && !OWN.contains(&before))?;
+        let insulin = mention.ingredients.iter().any(|name| name.starts_with("insulin"));
+        (!insulin).then_some((*start, start + word.len(), Release::Immediate))
+    };
+    words.iter().enumerate().filter_map(stands).collect()
+}
+
 fn release_at(word: &str, next: &str) -> Option<(Release, usize)> {
     let spelled = next == "release" || next == "acting" || next == "coated" || next == "released";
     match word {
-        "extended" | "sustained" | "controlled" | "prolonged" | "modified" | "slow" if spelled => {
-            Some((Release::Extended, 2))
-        }
+        "sustained" if spelled => Some((Release::Extended(Letters::Sr), 2)),
+        "controlled" if spelled => Some((Release::Extended(Letters::Cr), 2)),
+        "extended" | "prolonged" | "modified" | "slow" if spelled => Some((Release::Extended(Letters::Any), 2)),
         "delayed" | "enteric" if spelled => Some((Release::Delayed, 2)),
         "immediate" | "regular" if spelled => Some((Release::Immediate, 2)),
         _ => release(word).map(|release| (release, 1)),
@@ -318,7 +378,13 @@ fn release_at(word: &str, next: &str) -> Option<(Release, usize)> {
 
 fn release(word: &str) -> Option<Release> {
     match word.to_lowercase().as_str() {
-        "er" | "xr" | "xl" | "sr" | "cr" | "la" | "cd" | "xt" => Some(Release::Extended),
+        "er" | "xr" => Some(Release::Extended(Letters::Any)),
+        "xl" => Some(Release::Extended(Letters::Xl)),
+        "sr" => Some(Release::Extended(Letters::Sr)),
+        "cr" => Some(Release::Extended(Letters::Cr)),
+        "la" => Some(Release::Extended(Letters::La)),
+        "cd" => Some(Release::Extended(Letters::Cd)),
+        "xt" => Some(Release::Extended(Letters::Xt)),
         "dr" | "ec" => Some(Release::Delayed),
         "ir" => Some(Release::Immediate),
         _ => None,

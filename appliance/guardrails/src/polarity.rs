@@ -157,21 +157,55 @@ impl Polarity {
     }
 }
 
-/// The pairs of opposites that stand in a sentence, and on which side. The words at the places `turned` are negated: "not
-/// given" is on the side of "held".
-fn sides(words: &[String], turned: &BTreeSet<usize>) -> Vec<(usize, bool, bool)> {
+/// A word that has an opposite, in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Side {
+    /// The place of the pair in the list.
+    pub(crate) pair: usize,
+    /// Which side of it.
+    pub(crate) first: bool,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// The words of a text that have an opposite, in order. A text that negates anything has none: what is turned is not told here.
+pub(crate) fn sides_of(text: &str) -> Vec<Side> {
+    if Polarity::of(text).negates() {
+        return Vec::new();
+    }
+    let of = |(start, word): (usize, String)| {
+        let end = start + word.len();
+        let found = stems().get(&words::stem(&word)).cloned().unwrap_or_default();
+        found.into_iter().map(move |(pair, first)| Side { pair, first, start, end })
+    };
+    words::lower(text).flat_map(of).collect()
+}
+
+/// The words of [`OPPOSITES`] by their stems, each with its pairs and its side of them.
+fn stems() -> &'static HashMap<String, Vec<(usize, bool)>> {
     static STEMS: OnceLock<HashMap<String, Vec<(usize, bool)>>> = OnceLock::new();
-    let stems = STEMS.get_or_init(|| {
+    STEMS.get_or_init(|| {
         let mut stems: HashMap<String, Vec<(usize, bool)>> = HashMap::new();
         for (index, (one, other)) in OPPOSITES.iter().enumerate() {
             let both = one.iter().map(|word| (word, true)).chain(other.iter().map(|word| (word, false)));
-            both.for_each(|(word, first)| stems.entry(words::stem(word)).or_default().push((index, first)));
+            for (word, first) in both {
+                let sides = stems.entry(words::stem(word)).or_default();
+                // "Hold" and "held" have one stem.
+                if !sides.contains(&(index, first)) {
+                    sides.push((index, first));
+                }
+            }
         }
         stems
-    });
+    })
+}
+
+/// The pairs of opposites that stand in a sentence, and on which side. The words at the places `turned` are negated: "not
+/// given" is on the side of "held".
+fn sides(words: &[String], turned: &BTreeSet<usize>) -> Vec<(usize, bool, bool)> {
     let mut found: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
     for (index, word) in words.iter().enumerate() {
-        for (pair, first) in stems.get(&words::stem(word)).into_iter().flatten() {
+        for (pair, first) in stems().get(&words::stem(word)).into_iter().flatten() {
             let first = *first != turned.contains(&index);
             let (one, other) = found.entry(*pair).or_default();
             *one |= first;

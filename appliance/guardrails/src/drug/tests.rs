@@ -19,13 +19,37 @@ fn salt_and_release_belong_to_the_name() {
     assert_eq!(
         told,
         [
-            ("metoprolol".to_owned(), Some("succinate"), Some(Release::Extended)),
+            ("metoprolol".to_owned(), Some("succinate"), Some(Release::Extended(Letters::Any))),
             ("metoprolol".to_owned(), Some("tartrate"), None),
-            ("metoprolol".to_owned(), Some("succinate"), Some(Release::Extended)),
-            ("bupropion".to_owned(), None, Some(Release::Extended)),
+            ("metoprolol".to_owned(), Some("succinate"), Some(Release::Extended(Letters::Xl))),
+            ("bupropion".to_owned(), None, Some(Release::Extended(Letters::Sr))),
         ]
     );
     assert_eq!(releases("extended-release tablets, and la la").len(), 1);
+}
+
+#[test]
+fn letters_tell_products_apart_and_the_plain_one_from_a_slow_one() {
+    let word = |text: &str| releases(text)[0].2.as_str();
+    for (one, other, agree) in [
+        ("diltiazem CD", "diltiazem LA", false),
+        ("zolpidem CR", "zolpidem controlled-release", true),
+        ("diltiazem ER", "diltiazem CD", true),
+        ("metformin XR", "metformin extended-release", true),
+        ("metformin XR", "metformin immediate-release", false),
+    ] {
+        assert_eq!(Release::agree(word(one), word(other)), agree, "{one}, {other}");
+    }
+    let plain = |text: &str| plain(text, &Lexicon::built_in().mentions(text)).len();
+    for (text, found) in [
+        ("Plain metformin is taken twice daily.", 1),
+        ("Ordinary aspirin upsets the stomach.", 1),
+        ("Take your regular metformin dose.", 0),
+        ("Regular insulin is given before meals.", 0),
+        ("Regular checks of warfarin are needed.", 0),
+    ] {
+        assert_eq!(plain(text), found, "{text}");
+    }
 }
 
 #[test]
@@ -52,7 +76,10 @@ fn a_formulary_adds_names_and_says_which_line_is_wrong() {
     let lexicon = Lexicon::built_in().with_formulary("# ours\nglowroot\nCalmex XR = lorazepam er\n").unwrap();
     let found = lexicon.mentions("glowroot and Calmex XR and Tylenol");
     assert_eq!(found.len(), 3);
-    assert_eq!((found[1].ingredients[0].as_str(), found[1].release), ("lorazepam", Some(Release::Extended)));
+    assert_eq!(
+        (found[1].ingredients[0].as_str(), found[1].release),
+        ("lorazepam", Some(Release::Extended(Letters::Any)))
+    );
     let wrong = Lexicon::built_in().with_formulary("aspirin\n= ibuprofen").unwrap_err();
     assert_eq!(wrong.line, 2);
     assert!(wrong.to_string().contains("line 2"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{condition, evidence, group, range, reading::Reading, role, weekday};
 use crate::{
-    drug::Lexicon,
+    drug::{Lexicon, Release},
     fact::{Bound, Fact, FactKind},
     polarity,
 };
@@ -93,6 +93,9 @@ pub(crate) fn compare(
         if polarity::contradict(&claim.text, &sentence.text) {
             found.push(whole(FactKind::Polarity, Relation::Differs));
         }
+        if role::sides_exchanged(claim, sentence) {
+            found.push(whole(FactKind::Polarity, Relation::Differs));
+        }
         let swapped = role::swapped(claim, sentence);
         found.extend(swapped.map(|(start, end)| Discrepancy {
             kind: FactKind::Role,
@@ -144,7 +147,16 @@ fn standing_of(
             let stands = own.iter().any(|held| held.value == fact.value);
             (!stands && !group::scope(context).contains(&fact.value)).then(|| (fact.kind, other()))
         }
-        FactKind::Release | FactKind::Route | FactKind::Weekday => {
+        FactKind::Release => {
+            let all = || own.iter().copied().chain(context.of_kind(fact.kind));
+            // Where letters are told, they decide: "long-acting, SR" is no XL.
+            let lettered = Release::is_lettered(&fact.value) && all().any(|held| Release::is_lettered(&held.value));
+            let bears = |held: &Fact| {
+                Release::agree(&held.value, &fact.value) && (!lettered || Release::is_lettered(&held.value))
+            };
+            (!all().any(bears)).then(|| (fact.kind, other()))
+        }
+        FactKind::Route | FactKind::Weekday => {
             let mut all = own.iter().copied().chain(context.of_kind(fact.kind));
             (!all.any(|held| held.value == fact.value)).then(|| (fact.kind, other()))
         }

@@ -58,7 +58,8 @@ fn read(text: &str, lexicon: &Lexicon) -> Vec<Fact> {
     let apart = |fact: &Fact, others: &[Fact]| others.iter().all(|o| fact.end <= o.start || o.end <= fact.start);
     let exact: Vec<Fact> = exact.filter(|fact| apart(fact, &facts)).collect();
     facts.extend(exact);
-    for mention in lexicon.mentions(text) {
+    let mentions = lexicon.mentions(text);
+    for mention in &mentions {
         let (start, end) = (mention.start, mention.end);
         let fact = |kind, value: String| Fact { kind, value, start, end, bound: None };
         facts.push(fact(FactKind::Drug, mention.ingredients.join("+")));
@@ -69,7 +70,7 @@ fn read(text: &str, lexicon: &Lexicon) -> Vec<Fact> {
             facts.push(fact(FactKind::Release, release.as_str().to_owned()));
         }
     }
-    for (start, end, release) in drug::releases(text) {
+    for (start, end, release) in drug::releases(text).into_iter().chain(drug::plain(text, &mentions)) {
         let value = release.as_str().to_owned();
         facts.push(Fact { kind: FactKind::Release, value, start, end, bound: None });
     }

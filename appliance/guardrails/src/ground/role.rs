@@ -6,12 +6,53 @@ use std::collections::BTreeSet;
 use super::{reading::Reading, synonym};
 use crate::{
     fact::{Fact, FactKind},
+    polarity::{self, Side},
     words,
 };
 
 /// The first fact or doer of the claim that the sentence joins with something else.
 pub(super) fn swapped(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)> {
     misplaced_fact(claim, sentence).or_else(|| exchanged(claim, sentence))
+}
+
+/// Whether the claim takes one side of a pair of opposites where two sentences of the evidence hold both, and is about what the other side
+/// stands with: "hold it below 55; give it again from 60 on" does not bear "give it below 55". Names of drugs do not decide, since the second
+/// of two sentences says "it".
+pub(super) fn sides_exchanged(claim: &Reading, sentence: &Reading) -> bool {
+    let (said, held) = (polarity::sides_of(&claim.text), polarity::sides_of(&sentence.text));
+    let slot = |side: &Side| Fact {
+        kind: FactKind::Polarity,
+        value: String::new(),
+        start: side.start,
+        end: side.end,
+        bound: None,
+    };
+    let once = |sides: &[Side], wanted: &Side| sides.iter().filter(|side| side.pair == wanted.pair).count() == 1;
+    said.iter().filter(|side| once(&said, side)).any(|side| {
+        let on = |first: bool| held.iter().filter(move |other| other.pair == side.pair && other.first == first);
+        let (right, wrong): (Vec<_>, Vec<_>) =
+            (on(side.first).map(slot).collect(), on(!side.first).map(slot).collect());
+        let ([right], [wrong]) = (right.as_slice(), wrong.as_slice()) else { return false };
+        let apart = sentence.text.get(right.end.min(wrong.end)..right.start.max(wrong.start));
+        if !apart.is_some_and(|between| between.contains(". ") || between.contains('\n')) {
+            return false;
+        }
+        let about = matter(claim, (0, claim.text.len()), &slot(side));
+        let (by_right, by_wrong) = (
+            matter(sentence, part(sentence, right, wrong), right),
+            matter(sentence, part(sentence, wrong, right), wrong),
+        );
+        let weigh = |here: &BTreeSet<Matter>, there: &BTreeSet<Matter>| -> usize {
+            let only = here.iter().filter(|matter| !there.contains(*matter) && about.contains(*matter));
+            only.map(|matter| match matter {
+                Matter::Label(_) => 0,
+                Matter::Word(_) => 1,
+                Matter::Number(_) => 2,
+            })
+            .sum()
+        };
+        weigh(&by_wrong, &by_right) > weigh(&by_right, &by_wrong)
+    })
 }
 
 /// Marks and words that part a sentence, the strongest first.
@@ -61,8 +102,12 @@ fn is_misplaced(fact: &Fact, claim: &Reading, sentence: &Reading) -> bool {
 /// Whether what the claim is about stands by the wrong fact of the sentence rather than by the right one. Whom and when it
 /// is about decides first; words and other numbers only where that does not.
 fn nearer_to_wrong(about: &BTreeSet<Matter>, sentence: &Reading, right: &Fact, wrong: &Fact) -> bool {
-    let (mut by_right, mut by_wrong) =
-        (matter(sentence, part(sentence, right, wrong), right), matter(sentence, part(sentence, wrong, right), wrong));
+    let (part_right, part_wrong) = (part(sentence, right, wrong), part(sentence, wrong, right));
+    let (mut by_right, mut by_wrong) = (matter(sentence, part_right, right), matter(sentence, part_wrong, wrong));
+    if says_it(sentence, part_right) {
+        // The drug of the other part may be the one that is meant here.
+        by_wrong.retain(|matter| !is_drug(matter));
+    }
     let (first, later) = if right.start < wrong.start { (right, wrong) } else { (wrong, right) };
     let (from, _) = part(sentence, later, first);
     let elliptic = sentence.terms.iter().all(|term| term.start < from || term.end > later.start);
@@ -83,6 +128,16 @@ fn nearer_to_wrong(about: &BTreeSet<Matter>, sentence: &Reading, right: &Fact, w
         })
     };
     weigh(&by_wrong, &by_right) > weigh(&by_right, &by_wrong)
+}
+
+fn is_drug(matter: &Matter) -> bool {
+    matches!(matter, Matter::Label(label) if label.starts_with("drug:"))
+}
+
+/// Whether a part of a sentence speaks of something that was named before it.
+fn says_it(reading: &Reading, (from, to): (usize, usize)) -> bool {
+    let part = reading.text.get(from..to).unwrap_or_default();
+    words::lower(part).any(|(_, word)| matches!(word.as_str(), "it" | "them" | "they"))
 }
 
 /// The part of the sentence that holds `fact` and not `other`: cut at the strongest partings that stand between them.

@@ -87,6 +87,39 @@ fn facts_that_change_places_are_found() {
 }
 
 #[test]
+fn one_slow_product_is_not_borne_by_another_nor_the_plain_one_by_a_slow_one() {
+    let context = "Diltiazem CD 240 mg is taken once daily in the morning. Plain diltiazem is taken four times daily.";
+    for (answer, verdict) in [
+        ("Diltiazem CD 240 mg is taken once daily in the morning.", Verdict::Supported),
+        ("Take diltiazem ER 240 mg once daily in the morning.", Verdict::Supported),
+        ("Take diltiazem LA 240 mg once daily in the morning.", Verdict::Contradicted),
+        ("Plain diltiazem 240 mg is taken once daily in the morning.", Verdict::Contradicted),
+        ("Regular diltiazem is taken four times daily.", Verdict::Supported),
+    ] {
+        let found = judged(context, answer);
+        assert_eq!(found.verdict, verdict, "{answer}: {found:?}");
+    }
+}
+
+#[test]
+fn an_action_is_borne_under_its_own_condition_and_not_under_that_of_its_opposite() {
+    let held = "Hold lisinopril when the potassium is over 5.5. Give it again once the potassium is 5 or less.";
+    assert_eq!(verdict_of(held, "Give lisinopril when the potassium is over 5.5."), Verdict::Contradicted);
+    let found = judged(held, "Give lisinopril again once the potassium is 5 or less.");
+    assert_eq!(found.verdict, Verdict::Supported, "{found:?}");
+    let context = "Stop the infusion when the glucose falls under 70. Restart it once the glucose is 120 or higher.";
+    for (answer, verdict) in [
+        ("Stop the infusion when the glucose is under 70.", Verdict::Supported),
+        ("Restart the infusion once the glucose is 120 or higher.", Verdict::Supported),
+        ("Restart the infusion when the glucose falls under 70.", Verdict::Contradicted),
+        ("Stop the infusion once the glucose is 120 or higher.", Verdict::Contradicted),
+    ] {
+        let found = judged(context, answer);
+        assert_eq!(found.verdict, verdict, "{answer}: {found:?}");
+    }
+}
+
+#[test]
 fn the_hours_and_numbers_of_the_site_are_facts() {
     let context = "The counter is open Monday to Friday from 7:30 AM to 8:00 PM and Saturday from 9:00 AM to 5:00 PM. \
                    Call 555-0146 before March 5, 2026. The copay is $12.50.";
