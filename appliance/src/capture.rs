@@ -55,8 +55,8 @@ pub struct Recorded {
     pub refused: Option<Stop>,
 }
 
-/// Takes the identifiers out of a content; none where that cannot be done.
-pub type Redact = Arc<dyn Fn(Content, &dyn Random) -> Option<Content> + Send + Sync>;
+/// Takes the identifiers out of what was said in a session; none where that cannot be done. Blocks.
+pub type Redact = Arc<dyn Fn(Content, Option<SessionId>, &dyn Random) -> Option<Content> + Send + Sync>;
 
 /// Seals the captures of one tenant. Cheap to clone.
 #[derive(Clone, Default)]
@@ -138,6 +138,18 @@ impl Recorder {
         Ok(Self(Some(Arc::new(On { captures, form, required, redact, clock, random, metrics }))))
     }
 
+    /// The same, but that identifiers are taken out so from now on.
+    #[must_use]
+    pub fn redacting(&self, redact: Redact) -> Self {
+        let with = |on: &Arc<On>| {
+            let On { captures, form, required, clock, random, metrics, .. } = on.as_ref();
+            let (captures, clock, random, metrics) =
+                (captures.clone(), Arc::clone(clock), Arc::clone(random), metrics.clone());
+            Arc::new(On { captures, form: *form, required: *required, redact, clock, random, metrics })
+        };
+        Self(self.0.as_ref().map(with))
+    }
+
     /// Whether it seals anything: what is not to be sealed need not be gathered.
     pub const fn is_on(&self) -> bool {
         self.0.is_some()
@@ -189,7 +201,7 @@ impl On {
         let Exchange { session, request, action, content } = exchange;
         let content = match self.form {
             Form::Raw => content,
-            Form::Redacted => (self.redact)(content, self.random.as_ref()).ok_or(Fault::Unredacted)?,
+            Form::Redacted => (self.redact)(content, session, self.random.as_ref()).ok_or(Fault::Unredacted)?,
         };
         let code = code.map(str::to_owned);
         let label = CaptureLabel { id, at: self.clock.now(), session, request, action, form: self.form, outcome, code };

@@ -4,8 +4,8 @@
 //! same interaction. It belongs to the account that began it: named by another, ended, expired or made up it is refused
 //! in the same words. It ends when its owner ends it, after a time without use, and after a time in any case.
 //!
-//! **What it is not, yet:** it remembers nothing between two questions, so there is nothing to seal. A follow-up question
-//! is answered as it stands.
+//! **What it is not, yet:** it remembers nothing of what was said between two questions. A follow-up question is answered as it
+//! stands. What its placeholders stand for lies in the tenant's vault, where it has one, and outlives it.
 //!
 //! # Why
 //! - **Sessions live in memory.** They hold no more than whose they are and since when. A restart ends them all, which a

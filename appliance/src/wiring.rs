@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use crate::{
     batch::Desk,
     capture::Recorder,
-    config::Config,
+    config::{self, Config},
     edge::{
         health::{Check, Readiness},
         metrics::Metrics,
@@ -62,6 +62,7 @@ pub use lane::{Trial, Writers};
 pub use policy::policy;
 pub use pools::{Generation, Pools, embedding, embedding_options, generation_options};
 pub use reranking::PoolRerank;
+use ruling::With;
 pub use ruling::{InForce, Ruling};
 pub use shelf::{Shelf, stopped};
 pub use system::{SystemClock, SystemRandom};
@@ -179,6 +180,8 @@ pub struct Tenant {
     pub shelf: Arc<Shelf>,
     /// The embedding model for its questions.
     pub embed: Arc<dyn Embed>,
+    /// What the configuration, or its own file, said of it at the start.
+    pub settings: config::Tenant,
     /// What its guardrail makes of them.
     pub in_force: InForce,
     /// What is kept, sealed, of its questions and answers.
@@ -258,7 +261,9 @@ impl App {
             self.store.tenant(name)?.follow()?;
             let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
             let vault = Vault::of(&self.store, name, tenant.vault.days, Arc::clone(&self.clock));
-            let in_force = self.put_in_force(name, tenant, (&captures, embed.as_ref()), guardrail)?;
+            self.may_keep(name, tenant.vault, &vault)?;
+            let with = With { captures: &captures, vault: &vault, embed: embed.as_ref() };
+            let in_force = self.put_in_force(name, tenant, &with, guardrail)?;
             let held = in_force.clone();
             let inspection = Arc::new(Inspection(move || held.now().settings.attack.document));
             let library = library.in_zone(self.config.site.time_zone()).inspected_by(inspection);
@@ -267,10 +272,26 @@ impl App {
             let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
             let desk = Desk::new(Batches::of(&self.store, name, self.config.batches.room(), clock, random));
             let assistant = tenant.assistant.clone().unwrap_or_else(|| name.to_string());
-            let tenant = Tenant { assistant, library, shelf, embed, in_force, captures, vault, desk };
+            let settings = tenant.clone();
+            let tenant = Tenant { assistant, library, shelf, embed, settings, in_force, captures, vault, desk };
             self.tenants.insert(name.clone(), tenant);
         }
         Ok(())
+    }
+
+    /// That a tenant's vault can be written, and keeps what a session has for as long as the session can last.
+    fn may_keep(&self, name: &TenantId, settings: config::Vault, vault: &Vault) -> anyhow::Result<()> {
+        if !vault.is_on() {
+            return Ok(());
+        }
+        if 24 * settings.days < u32::from(self.config.session.longest_hours) {
+            anyhow::bail!(
+                "the tenant `{name}` keeps placeholders for {} days, and a session may last longer (`session.longest_hours`): one \
+                 placeholder would then stand for two people",
+                settings.days
+            );
+        }
+        vault.open().with_context(|| format!("the vault of the tenant `{name}` cannot be written"))
     }
 
     /// The embedding model for a tenant's questions, and for its documents, which stand behind everybody's questions.

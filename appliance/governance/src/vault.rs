@@ -82,6 +82,15 @@ impl Vault {
         self.0.days > 0
     }
 
+    /// Makes the database if there is none, and opens it: what would fail at the first placeholder fails here.
+    ///
+    /// # Errors
+    /// As for [`Vault::keep`].
+    pub fn open(&self) -> Result<(), VaultError> {
+        self.write(|_| Ok(()))?;
+        Ok(self.0.store.captures(self.tenant())?.follow()?)
+    }
+
     /// Hands what a session has to `mask`, and keeps what it then has besides. Nothing is kept where there is no vault.
     ///
     /// # Errors

@@ -62,6 +62,9 @@ pub enum Release {
     Delayed,
     /// At once: IR.
     Immediate,
+    /// Not slowly, where a slow product is spoken of beside it: "regular niacin". By itself such a word says nothing of a product:
+    /// "standard heparin infusions".
+    Plain,
 }
 
 /// Which of the products that set their contents free slowly. Of one drug there may be several, taken at different hours: bupropion SR
@@ -97,8 +100,12 @@ impl Release {
             Self::Extended(Letters::Xt) => "extended xt",
             Self::Delayed => "delayed",
             Self::Immediate => "immediate",
+            Self::Plain => Self::PLAIN,
         }
     }
+
+    /// The word for a plain product.
+    pub(crate) const PLAIN: &str = "plain";
 
     /// Whether the letters of a product stand in a fact's word.
     pub(crate) fn is_lettered(word: &str) -> bool {
@@ -108,7 +115,10 @@ impl Release {
     /// Whether two words of facts can be of one product: the same letters, or none in one of them.
     pub(crate) fn agree(one: &str, other: &str) -> bool {
         let slow = |word: &str| word.starts_with("extended");
-        one == other || slow(one) && slow(other) && !(Self::is_lettered(one) && Self::is_lettered(other))
+        let at_once = |word: &str| matches!(word, "immediate" | Self::PLAIN);
+        one == other
+            || at_once(one) && at_once(other)
+            || slow(one) && slow(other) && !(Self::is_lettered(one) && Self::is_lettered(other))
     }
 }
 
@@ -359,7 +369,7 @@ pub(crate) fn plain(text: &str, mentions: &[Mention]) -> Vec<(usize, usize, Rele
         let mention =
             mentions.iter().find(named).filter(|_| PLAIN.contains(&word.as_str()) && !OWN.contains(&before))?;
         let insulin = mention.ingredients.iter().any(|name| name.starts_with("insulin"));
-        (!insulin).then_some((*start, start + word.len(), Release::Immediate))
+        (!insulin).then_some((*start, start + word.len(), Release::Plain))
     };
     words.iter().enumerate().filter_map(stands).collect()
 }

@@ -1,6 +1,7 @@
 //! A capture without identifiers: each becomes a typed placeholder, the same one throughout the capture.
 //!
-//! Nothing keeps what a placeholder stood for: it cannot be turned back. Whatever may be an identifier is masked, however
+//! The capture keeps nothing of what a placeholder stood for. Where the tenant has a vault they are the session's own, so that one means
+//! the same person in question, answer and capture; elsewhere nothing brings them back. Whatever may be an identifier is masked, however
 //! little sure the detector is of it: a capture is for finding faults, and loses little by a word too few.
 //!
 //! # Why
@@ -22,8 +23,13 @@ mod encoded;
 /// Between texts that are read together.
 const GAP: &str = "\n\n";
 
-/// `content` with placeholders. None if any of it cannot be redacted.
-pub fn redacted(content: Content, detector: &Detector, random: &dyn Random) -> Option<Content> {
+/// `content` with placeholders, those that there are and new ones. None if any of it cannot be redacted.
+pub fn redacted(
+    content: Content,
+    detector: &Detector,
+    placeholders: &mut Placeholders,
+    random: &dyn Random,
+) -> Option<Content> {
     let Content { asked, evidence, answered } = content;
     let (mut texts, mut answer) = (Vec::new(), None);
     texts.extend(asked.iter().map(|turn| seen(turn.text.expose())));
@@ -33,7 +39,7 @@ pub fn redacted(content: Content, detector: &Detector, random: &dyn Random) -> O
     }
     texts.extend(evidence.iter().map(|excerpt| seen(excerpt.text.expose())));
 
-    let mut masked = masked(&texts, detector, random)?.into_iter();
+    let mut masked = masked(&texts, detector, placeholders, random)?.into_iter();
     let turn = |turn: Turn, text| Turn { text: Phi::new(text), ..turn };
     let asked =
         asked.into_iter().map(|given| masked.next().map(|text| turn(given, text))).collect::<Option<Vec<_>>>()?;
@@ -52,17 +58,21 @@ fn seen(text: &str) -> String {
     screen::screen(text, usize::MAX, &[]).map_or_else(|_| String::new(), |clean| encoded::masked(&clean.text))
 }
 
-fn masked(texts: &[String], detector: &Detector, random: &dyn Random) -> Option<Vec<String>> {
+fn masked(
+    texts: &[String],
+    detector: &Detector,
+    placeholders: &mut Placeholders,
+    random: &dyn Random,
+) -> Option<Vec<String>> {
     let together = detector.detect(&texts.join(GAP));
     let policy = Policy { default: Action::Anonymize, least_confidence: 0.0, ..Policy::default() };
-    let mut placeholders = Placeholders::default();
     let mut start = 0;
     let mask = |text: &String| {
         let end = start + text.len();
         let mut found = detector.detect(text);
         found.extend(together.iter().filter_map(|finding| within(finding, start, end)));
         start = end + GAP.len();
-        match redact(text, &merged(found), &policy, Side::Output, &mut placeholders, random).outcome {
+        match redact(text, &merged(found), &policy, Side::Output, placeholders, random).outcome {
             Outcome::Unchanged => Some(text.clone()),
             Outcome::Anonymized(masked) => Some(masked),
             Outcome::Blocked => None,
@@ -118,7 +128,7 @@ mod tests {
     }
 
     fn texts(content: Content) -> [String; 3] {
-        let redacted = redacted(content, &Detector::default(), &Seeded::new(1)).unwrap();
+        let redacted = redacted(content, &Detector::default(), &mut Placeholders::default(), &Seeded::new(1)).unwrap();
         let text = |phi: &Phi<String>| phi.expose().clone();
         [text(&redacted.asked[0].text), text(redacted.answered.as_ref().unwrap()), text(&redacted.evidence[0].text)]
     }

@@ -64,7 +64,8 @@ const REQUIRED: config::Captures = config::Captures { mode: config::CaptureMode:
 
 #[tokio::test]
 async fn what_cannot_be_redacted_is_not_kept_and_the_outcome_says_so() {
-    let fails: [Redact; 2] = [Arc::new(|_, _: &dyn Random| None), Arc::new(|_, _: &dyn Random| panic!("MRN 4471902"))];
+    let fails: [Redact; 2] =
+        [Arc::new(|_, _, _: &dyn Random| None), Arc::new(|_, _, _: &dyn Random| panic!("MRN 4471902"))];
     for redact in fails {
         let bench = bench(redact);
         let recorded = bench.recorder(config::Captures::default()).record(exchange(), outcome()).await;
@@ -85,7 +86,7 @@ async fn what_cannot_be_redacted_is_not_kept_and_the_outcome_says_so() {
 
 #[tokio::test]
 async fn a_capture_that_cannot_be_written_is_told_of_in_the_outcome() {
-    let bench = bench(Arc::new(|content, _: &dyn Random| Some(content)));
+    let bench = bench(Arc::new(|content, _, _: &dyn Random| Some(content)));
     let recorder = bench.recorder(config::Captures::default());
     let recorded = recorder.record(exchange(), outcome()).await;
     let kept = bench.kept();
@@ -108,7 +109,7 @@ fn refuse(bench: &Bench) {
 
 #[tokio::test]
 async fn a_recorder_that_is_off_keeps_and_changes_nothing() {
-    let bench = bench(Arc::new(|content, _: &dyn Random| Some(content)));
+    let bench = bench(Arc::new(|content, _, _: &dyn Random| Some(content)));
     let off = config::Captures { mode: config::CaptureMode::Off, ..config::Captures::default() };
     let recorder = bench.recorder(off);
     assert!(!recorder.is_on());

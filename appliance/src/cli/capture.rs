@@ -10,6 +10,7 @@ use cloister_governance::{
     captures::{CaptureError, Captures, Filter, Form},
     declarations::Declarations,
     policy::{Permit, Resource},
+    vault::Vault,
 };
 use cloister_terms::{Action, CaptureId, RequestId, SessionId, TenantId};
 use jiff::Timestamp;
@@ -43,7 +44,7 @@ enum Verb {
         #[arg(long)]
         raw: bool,
     },
-    /// Remove the captures that are older than the tenant keeps them; a running server does so every hour
+    /// Remove the captures, and what placeholders stand for, that are older than the tenant keeps them; a running server does so every hour
     Purge,
 }
 
@@ -98,20 +99,22 @@ fn outcome(word: &str) -> Result<OutcomeKind, String> {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(&arguments.site)?;
     let tenant = desk.tenant(arguments.tenant)?;
-    let captures = captures(&desk, &tenant)?;
+    let (captures, vault) = kept(&desk, &tenant)?;
     match arguments.verb {
         Verb::List(wanted) => list(&desk, &captures, &wanted)?,
         Verb::Show { capture, raw } => show(&desk, &captures, capture, raw)?,
-        Verb::Purge => purge(&desk, &captures)?,
+        Verb::Purge => purge(&desk, &captures, &vault)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The captures of a tenant, kept for as long as its file or the configuration says.
-fn captures(desk: &Desk, tenant: &TenantId) -> anyhow::Result<Captures> {
+/// The captures and the vault of a tenant, kept for as long as its file or the configuration says.
+fn kept(desk: &Desk, tenant: &TenantId) -> anyhow::Result<(Captures, Vault)> {
     let of_its_file = declared(&Declarations::open(&desk.store.fleet())?)?.remove(tenant);
-    let settings = desk.config.tenants.get(tenant).or(of_its_file.as_ref()).map(|tenant| tenant.captures);
-    Ok(Captures::of(&desk.store, tenant, settings.unwrap_or_default().days, desk.clock.clone()))
+    let settings = desk.config.tenants.get(tenant).or(of_its_file.as_ref());
+    let days = settings.map_or_else(Default::default, |tenant| (tenant.captures, tenant.vault));
+    let captures = Captures::of(&desk.store, tenant, days.0.days, desk.clock.clone());
+    Ok((captures, Vault::of(&desk.store, tenant, days.1.days, desk.clock.clone())))
 }
 
 fn list(desk: &Desk, captures: &Captures, wanted: &List) -> anyhow::Result<()> {
@@ -161,12 +164,17 @@ fn show(desk: &Desk, captures: &Captures, capture: CaptureId, raw: bool) -> anyh
     Ok(())
 }
 
-fn purge(desk: &Desk, captures: &Captures) -> anyhow::Result<()> {
+fn purge(desk: &Desk, captures: &Captures, vault: &Vault) -> anyhow::Result<()> {
     let resource = Resource::Tenant(captures.tenant().clone());
-    let removed = desk.govern_captures(Action::ManageCaptures, resource, |_| {
+    let (removed, placeholders) = desk.govern_captures(Action::ManageCaptures, resource, |_| {
+        let placeholders = if vault.expired()? > 0 { vault.purge()? } else { 0 };
         let removed = captures.purge()?;
-        Ok((removed, Outcome::done().with_code("purged").with_count("captures", removed)))
+        let outcome = Outcome::done().with_code("purged").with_count("captures", removed);
+        Ok(((removed, placeholders), outcome.with_count("placeholders", placeholders)))
     })?;
+    if placeholders > 0 {
+        say(&format!("what {placeholders} placeholders stood for, whose time is over, was removed"));
+    }
     let days = captures.days();
     say(&match removed {
         0 => format!("no capture is older than {days} days: nothing was removed"),

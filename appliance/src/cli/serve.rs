@@ -117,6 +117,7 @@ async fn asked_to_stop(certificate: Arc<tls::Certificate>, app: Arc<App>) {
         tracing::error!("signals cannot be received");
         return std::future::pending().await;
     };
+    let reloads = Arc::new(tokio::sync::Mutex::new(()));
     loop {
         tokio::select! {
             _ = terminate.recv() => return,
@@ -126,8 +127,13 @@ async fn asked_to_stop(certificate: Arc<tls::Certificate>, app: Arc<App>) {
                     Ok(()) => tracing::info!("the certificate was read again"),
                     Err(error) => tracing::error!(%error, "the certificate in use stays"),
                 }
-                app.reload_policy().await;
-                app.reload_guardrails().await;
+                // Beside the signals, since topics are embedded: who stops the server does not wait for that. One at a time.
+                let (app, reloads) = (Arc::clone(&app), Arc::clone(&reloads));
+                tokio::spawn(async move {
+                    let _one_at_a_time = reloads.lock().await;
+                    app.reload_policy().await;
+                    app.reload_guardrails().await;
+                });
             }
         }
     }

@@ -28,12 +28,18 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Who opts in to raw captures is on record where the tenant's own file is applied; a change of this file is on none.
+    /// Who opts in to what keeps identifiers is on record where the tenant's own file is applied; a change of this file is on none.
     pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
-        (self.captures.mode == Mode::Raw).then_some((
+        let vault = (self.vault.days > 0).then_some((
+            "tenants",
+            "keeps what placeholders stand for (`vault.days`): that is for the tenant's own file to say, so that it is on record who \
+             wanted it; take the tenant out of here, and apply its file with `cloister tenant apply`",
+        ));
+        let raw = (self.captures.mode == Mode::Raw).then_some((
             "tenants",
             "captures raw: that is for the tenant's own file to say, so that it is on record who wanted it; take the tenant \
              out of here, and apply its file with `cloister tenant apply`",
-        ))
+        ));
+        raw.or(vault)
     }
 }

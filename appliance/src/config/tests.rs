@@ -142,6 +142,8 @@ fn a_tenants_captures_are_redacted_for_thirty_days_and_only_its_own_file_makes_t
     let of = |name: &str| tenants[&name.parse::<cloister_terms::TenantId>().unwrap()].captures;
     assert_eq!(of("a"), Captures { mode: CaptureMode::Redacted, days: 30, required: false });
     assert_eq!(of("b"), Captures { mode: CaptureMode::Off, days: 7, required: true });
+    let vault = complaint("[tenants.a.vault]\ndays = 2\n", &[]);
+    assert!(vault.to_string().contains("cloister tenant apply"), "{vault}");
     let raw = complaint("[tenants.a.captures]\nmode = \"raw\"\n", &[]);
     assert!(raw.to_string().contains("tenant apply"), "{raw}");
     for (wrong, says) in

@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vault {
-    /// How many days it is kept, 0 to 3650. Default: 0, it is not kept at all: each question has placeholders of its own, and nothing
-    /// brings back what they stood for. With a vault nobody turns one back until a policy of the site's own permits `reidentify`.
+    /// How many days it is kept, 0 to 3650; only a tenant's own file, applied with `cloister tenant apply`, can say so. No session may
+    /// last longer than that. Default: 0, it is not kept at all: each question has placeholders of its own, and nothing brings back what
+    /// they stood for. With a vault nobody turns one back until a policy of the site's own permits `reidentify`.
     #[serde(deserialize_with = "days")]
     pub days: u32,
 }

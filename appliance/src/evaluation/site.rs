@@ -17,6 +17,7 @@ use cloister_terms::{AccessLabel, Action, CollectionId, Phi, RequestId, Role, Te
 
 use super::result::{Held, Named, System, sha256};
 use crate::{
+    capture::Recorder,
     governed::{Call, governed},
     identity::Caller,
     pipeline::{
@@ -81,8 +82,8 @@ impl Site {
     /// # Errors
     /// When there is no such tenant.
     pub fn new(app: Arc<App>, tenant: TenantId, labels: Vec<AccessLabel>) -> anyhow::Result<Self> {
-        // Nobody's identifiers are kept: questions of a suite are nobody's.
-        let ports = Ports { vault: None, ..app.ports(&tenant)? };
+        // What a suite asks is nobody's: neither captures nor the vault are filled with it.
+        let ports = Ports { vault: None, recorder: Recorder::off(), ..app.ports(&tenant)? };
         Ok(Self { app, tenant, labels, ports, texts: Mutex::default() })
     }
 

@@ -142,7 +142,11 @@ impl Identifiers {
         if patients.is_empty() {
             return Vec::new();
         }
-        let holds = |sentence: &Span| patients.iter().any(|f| f.start < sentence.end && sentence.start < f.end);
+        // In order, and none over another: the first that ends within the sentence or after it decides.
+        let holds = |sentence: &Span| {
+            let next = patients.get(patients.partition_point(|found| found.end <= sentence.start));
+            next.is_some_and(|found| found.start < sentence.end)
+        };
         split::sentences(text).into_iter().filter(holds).collect()
     }
 }

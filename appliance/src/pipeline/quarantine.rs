@@ -24,7 +24,7 @@ pub(super) struct Quarantine {
 }
 
 impl Quarantine {
-    /// Looks through what was found. A passage whose title, headings or curated question give orders or name a patient is dropped,
+    /// Looks through what was found. A passage whose title, headings, file name or curated question give orders or name a patient is dropped,
     /// since they stand over all that it says; so is a curated pair, since its answer is given whole. Of other passages the places are
     /// kept out.
     pub(super) fn of(
@@ -94,8 +94,8 @@ impl Quarantine {
     }
 }
 
-/// What stands over a passage.
-fn over(passage: &Passage) -> String {
+/// What stands over a passage: title, headings, the file's name, and the question that it answers.
+pub(super) fn over(passage: &Passage) -> String {
     let question = passage.pair.as_ref().map_or("", |pair| pair.question.as_str());
-    format!("{}\n{question}", context(passage))
+    format!("{}\n{}\n{question}", context(passage), passage.name)
 }

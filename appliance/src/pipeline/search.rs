@@ -5,10 +5,15 @@
 //!
 //! # Why
 //! - **Blacked out, character for character**, so that every place that a citation, a passage or a record names is still the right one.
-//! - **A passage that is denied as a whole is left out and counted**: about a denied topic, with filtered content, or under a title or heading
-//!   that gives orders or names a patient.
+//! - **A passage that is denied as a whole is left out and counted**: about a denied topic, with filtered content, or under a title, a heading,
+//!   a curated question or a file's name that gives orders, names a patient or holds a denied word.
+//! - **That something is kept back is not hidden**, only what it is: a passage was found, and a number says how much of it is black. How well
+//!   the query's words fit what is black is not told.
+//! - **A passage is judged by itself**, a document as a whole, which may know a name again that a passage introduces nowhere.
 //! - **Topics and content are not looked for in a document that is read whole**: they are what one asks about, and a document is read
 //!   where a citation led. Orders, identifiers of patients and denied words are.
+
+use std::sync::Arc;
 
 use cloister_governance::audit::{Document, Outcome};
 use cloister_guardrails::{
@@ -16,10 +21,18 @@ use cloister_guardrails::{
     screen as guard,
     split::{self, Span},
 };
-use cloister_knowledge::{DocumentText, Found, Passage, Query, Scope};
+use cloister_knowledge::{DocumentText, Passage, Query, Scope};
 use cloister_terms::CollectionId;
 
-use super::{Ports, knowledge::blocking, quarantine::Quarantine, stop::Stop};
+use super::{
+    Guardrail, Ports,
+    knowledge::blocking,
+    quarantine::{Quarantine, over},
+    stop::Stop,
+};
+
+/// How many of the first passages tell how well a search went.
+const DECIDING: usize = 3;
 
 /// What stands for a character that is not shown.
 const BLACK: char = '\u{2588}';
@@ -92,38 +105,61 @@ pub(crate) async fn search(
         Ok((found, before, quarantine))
     })
     .await?;
-    let Found { passages, strength, .. } = found;
+    let passages = found.passages;
     let denied = ports.guardrail.denies(&ports.embed, passages.iter().map(|p| p.text.clone()).collect()).await?;
-    let shown = passages.into_iter().enumerate().zip(&denied).filter(|(_, denied)| !**denied);
-    let passages: Vec<Shown> = shown.map(|((index, p), _)| shown_of(ports, p, quarantine.places(index))).collect();
+    let (topics, guardrail) = (denied.iter().filter(|denied| **denied).count(), Arc::clone(&ports.guardrail));
+    let (passages, orders, identifying) = blocking(move || {
+        let shown = passages.into_iter().enumerate().zip(denied).filter(|(_, denied)| !denied);
+        let shown = shown.filter(|((_, passage), _)| !guardrail.withholds(&over(passage)));
+        let shown = shown.map(|((index, passage), _)| shown_of(&guardrail, passage, quarantine.places(index)));
+        Ok((shown.collect::<Vec<Shown>>(), quarantine.orders(), quarantine.identifying()))
+    })
+    .await?;
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let outcome = Outcome::done()
         .with_guardrail(ports.guardrail.applied())
         .with_count("passages", count(passages.len()))
-        .with_count("quarantined", count(quarantine.orders()))
-        .with_count("identifiers_kept_out", count(quarantine.identifying()))
-        .with_count("topics_kept_out", count(denied.iter().filter(|denied| **denied).count()))
+        .with_count("quarantined", count(orders))
+        .with_count("identifiers_kept_out", count(identifying))
+        .with_count("topics_kept_out", count(topics))
         .with_count("identifiers_masked", count(masked.interventions.len()));
-    let (similarity, coverage) = (strength.cosine.clamp(0.0, 1.0), strength.coverage.clamp(0.0, 1.0));
+    let best = |of: fn(&Passage) -> f32| passages.iter().take(DECIDING).map(|s| of(&s.passage)).fold(0.0, f32::max);
+    let (similarity, coverage) = (best(|passage| passage.cosine).min(1.0), best(|passage| passage.coverage).min(1.0));
     let withheld = before - passages.len();
     Ok(Searched { passages, similarity, coverage, withheld, outcome })
 }
 
-fn shown_of(ports: &Ports, mut passage: Passage, places: impl Iterator<Item = Span>) -> Shown {
-    let places: Vec<Span> = places.chain(words(ports, &passage.text)).collect();
-    let withheld = black_out(&mut passage.text, &places);
+fn shown_of(guardrail: &Guardrail, mut passage: Passage, places: impl Iterator<Item = Span>) -> Shown {
+    let withheld = hide(guardrail, &mut passage.text, places.collect());
+    if withheld > 0 {
+        (passage.words, passage.coverage) = (0.0, 0.0);
+    }
     Shown { passage, withheld }
+}
+
+/// Blacks out these places of a text, and every sentence with a word that is not said; how many characters that were.
+fn hide(guardrail: &Guardrail, text: &mut String, mut places: Vec<Span>) -> usize {
+    if guardrail.withholds(text) {
+        let sentences = split::sentences(text).into_iter();
+        places.extend(sentences.filter(|sentence| guardrail.withholds(sentence.of(text))));
+    }
+    let hidden = black_out(text, places);
+    // What no sentence holds by itself runs over the end of one: then nothing is shown.
+    if guardrail.withholds(text) {
+        let all = vec![Span { start: 0, end: text.len() }];
+        return hidden + black_out(text, all);
+    }
+    hidden
 }
 
 /// Blacks out what may not be read of a document; what the audit log keeps of that, and how many characters it is. Blocks.
 pub(crate) fn read(ports: &Ports, document: &mut DocumentText) -> (Outcome, usize) {
     let (mut orders, mut identifying, mut withheld) = (0, 0, 0);
-    for text in [&mut document.title, &mut document.text] {
+    for text in [&mut document.title, &mut document.name, &mut document.text] {
         let (ordering, naming) = Quarantine::places_of(text, ports.settings.attack.document, &ports.identifiers);
         orders += ordering.len();
         identifying += naming.len();
-        let places: Vec<Span> = ordering.into_iter().chain(naming).chain(words(ports, text)).collect();
-        withheld += black_out(text, &places);
+        withheld += hide(&ports.guardrail, text, ordering.into_iter().chain(naming).collect());
     }
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let outcome = Outcome::done()
@@ -133,25 +169,25 @@ pub(crate) fn read(ports: &Ports, document: &mut DocumentText) -> (Outcome, usiz
     (outcome, withheld)
 }
 
-/// The sentences with a word that is not said.
-fn words(ports: &Ports, text: &str) -> Vec<Span> {
-    if !ports.guardrail.withholds(text) {
-        return Vec::new();
-    }
-    let mut sentences = split::sentences(text);
-    sentences.retain(|sentence| ports.guardrail.withholds(sentence.of(text)));
-    // What no sentence holds by itself runs over the end of one: then nothing is shown.
-    if sentences.is_empty() { vec![Span { start: 0, end: text.len() }] } else { sentences }
+/// Blacks out what may not be read of a document's title or name. Blocks.
+pub(crate) fn label(ports: &Ports, text: &mut String) {
+    let (ordering, naming) = Quarantine::places_of(text, ports.settings.attack.document, &ports.identifiers);
+    hide(&ports.guardrail, text, ordering.into_iter().chain(naming).collect());
 }
 
-/// Puts [`BLACK`] for every character of these places but line feeds; how many that were.
-fn black_out(text: &mut String, places: &[Span]) -> usize {
+/// Puts [`BLACK`] for every character of these places but line feeds, and for none that is black already; how many that were.
+fn black_out(text: &mut String, mut places: Vec<Span>) -> usize {
     if places.is_empty() {
         return 0;
     }
-    let (mut blacked, mut count) = (String::with_capacity(text.len()), 0);
+    places.sort_unstable_by_key(|place| (place.start, place.end));
+    let (mut blacked, mut count, mut next, mut end) = (String::with_capacity(text.len()), 0, 0, 0);
     for (at, character) in text.char_indices() {
-        let hidden = character != '\n' && places.iter().any(|place| place.start <= at && at < place.end);
+        while let Some(place) = places.get(next).filter(|place| place.start <= at) {
+            end = end.max(place.end);
+            next += 1;
+        }
+        let hidden = at < end && character != '\n' && character != BLACK;
         blacked.push(if hidden { BLACK } else { character });
         count += usize::from(hidden);
     }
@@ -161,16 +197,35 @@ fn black_out(text: &mut String, places: &[Span]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_character_is_black_if_a_place_holds_it_and_stays_if_none_does(
+            text in "[a-zä\n ]{0,60}",
+            places in prop::collection::vec((0_usize..70, 0_usize..20), 0..9),
+        ) {
+            let spans: Vec<Span> = places.iter().map(|(start, length)| Span { start: *start, end: start + length }).collect();
+            let mut blacked = text.clone();
+            black_out(&mut blacked, spans.clone());
+            prop_assert_eq!(blacked.chars().count(), text.chars().count());
+            for ((at, was), is) in text.char_indices().zip(blacked.chars()) {
+                let held = spans.iter().any(|span| span.start <= at && at < span.end);
+                prop_assert_eq!(is, if held && was != '\n' { BLACK } else { was });
+            }
+        }
+    }
 
     #[test]
     fn what_is_blacked_out_keeps_every_other_character_in_its_place() {
         let mut text = "Für Ana.\nCall 5.".to_owned();
         let place = Span { start: text.find("Ana").unwrap(), end: text.find('.').unwrap() };
-        assert_eq!(black_out(&mut text, &[place, place]), 3);
+        assert_eq!(black_out(&mut text, vec![place, place]), 3);
         assert_eq!(text, "Für ███.\nCall 5.");
         let mut lines = "a\nb".to_owned();
         let all = Span { start: 0, end: lines.len() };
-        assert_eq!((black_out(&mut lines, &[all]), lines.as_str()), (2, "█\n█"));
+        assert_eq!((black_out(&mut lines, vec![all]), lines.as_str()), (2, "█\n█"));
     }
 }

@@ -16,7 +16,7 @@ use super::stop::Stop;
 ///
 /// # Errors
 /// [`Stop::Failed`] where that cannot be kept: a question whose placeholders might be somebody else's is not asked.
-pub(super) fn keep<T>(vault: &Vault, session: SessionId, mask: impl FnOnce(&mut Placeholders) -> T) -> Result<T, Stop> {
+pub(crate) fn keep<T>(vault: &Vault, session: SessionId, mask: impl FnOnce(&mut Placeholders) -> T) -> Result<T, Stop> {
     let masked = vault.keep(session, |entries| {
         let known = entries.len();
         let kept: Vec<Placeholder> = entries.iter().filter_map(placeholder).collect();

@@ -32,7 +32,6 @@ impl App {
         }
         let unusable =
             |fault: anyhow::Error| Stop::internal("reading the guardrail", std::io::Error::other(fault.to_string()));
-        let tenant = self.configured(name).map_err(unusable)?;
         let held = match version.map(str::parse::<u32>) {
             Some(Ok(number)) => {
                 let stored =
@@ -40,11 +39,11 @@ impl App {
                 let stored = stored.map_err(|fault| Stop::internal("reading the guardrail", fault))?;
                 published(stored.ok_or_else(|| Stop::not_found("that version of the guardrail"))?)
             }
-            _ if version == Some(DRAFT) => draft(&tenant),
+            _ if version == Some(DRAFT) => draft(&tenant.settings),
             _ => return Err(Stop::not_found("that version of the guardrail")),
         }
         .map_err(unusable)?;
-        let identifiers = Arc::new(identifiers(&tenant, &held.document).map_err(unusable)?);
+        let identifiers = Arc::new(identifiers(&tenant.settings, &held.document).map_err(unusable)?);
         let settings = Arc::new(self::settings(&self.config.answer, &held.document));
         let guardrail = Guardrail::new((name.to_string(), held.version, held.sha256), held.document, embed.as_ref());
         let guardrail = Arc::new(guardrail.map_err(|fault| Stop::internal("reading the guardrail's topics", fault))?);

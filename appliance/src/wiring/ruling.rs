@@ -1,7 +1,7 @@
 //! What holds for a tenant now: its guardrail, and what was made from it and from its roster. Read again on reload.
 //!
 //! # Why
-//! - **Replaced whole.** A request takes what holds once, at its beginning, and is held to that one version to its end.
+//! - **Replaced whole.** A question takes what holds once, at its beginning, and is held to that one version to its end.
 //! - **What cannot be used changes nothing.** The ruling in force stays, and the log says which tenant's is not read and why.
 //! - **Each tenant by itself:** a fault in one tenant's file keeps no other tenant from its new version.
 
@@ -9,18 +9,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
 use cloister_governance::{
-    audit::Outcome, captures::Captures, declarations::Declarations, guardrails::Guardrails, policy::Resource,
+    audit::Outcome,
+    captures::{Captures, Content},
+    guardrails::Guardrails,
+    policy::Resource,
+    vault::Vault,
 };
+use cloister_guardrails::redact::Placeholders;
 use cloister_knowledge::Embed;
 use cloister_terms::{Action, RequestId, Role, TenantId};
 
-use super::{App, declared, guardrail, identifiers};
+use super::{App, guardrail, identifiers};
 use crate::{
-    capture::{Means, Recorder, redaction::redacted},
+    capture::{Means, Recorder, Redact, redaction::redacted},
     config,
     governed::{Call, End, Refusal, governed},
     identity::Caller,
-    pipeline::{Guardrail, Identifiers, Settings},
+    pipeline::{Guardrail, Identifiers, Settings, vault},
 };
 
 /// What a tenant's guardrail makes of everything that is applied to a text.
@@ -77,43 +82,51 @@ impl End for NotReloaded {
     }
 }
 
+/// What a ruling is made with, besides what lies in the store and in the tenant's files.
+pub(super) struct With<'a> {
+    pub(super) captures: &'a Captures,
+    pub(super) vault: &'a Vault,
+    pub(super) embed: &'a dyn Embed,
+}
+
 impl App {
-    /// What is to hold for a tenant, by what lies in the store and in its files; with `on_trial` that version, where it has it. Blocks.
-    pub(super) fn rule(
+    /// What holds for a tenant from its start on; with `on_trial` that version of its guardrail, where it has it. Blocks.
+    pub(super) fn put_in_force(
         &self,
         name: &TenantId,
         tenant: &config::Tenant,
-        (captures, embed): (&Captures, &dyn Embed),
+        with: &With<'_>,
         on_trial: Option<u32>,
-    ) -> anyhow::Result<Ruling> {
+    ) -> anyhow::Result<InForce> {
+        let ruling = || {
+            let (settings, identifiers, guardrail) = self.rule(name, tenant, with.embed, on_trial)?;
+            let recorder = Recorder::of(with.captures, tenant.captures, self.means(&identifiers, with.vault))
+                .context("it requires captures, and they cannot be written")?;
+            Ok::<_, anyhow::Error>(Ruling { settings, identifiers, guardrail, recorder })
+        };
+        Ok(InForce::new(ruling().with_context(|| format!("tenant `{name}`"))?))
+    }
+
+    fn rule(
+        &self,
+        name: &TenantId,
+        tenant: &config::Tenant,
+        embed: &dyn Embed,
+        on_trial: Option<u32>,
+    ) -> anyhow::Result<(Arc<Settings>, Arc<Identifiers>, Arc<Guardrail>)> {
         let guardrails = Guardrails::open(&self.store.fleet())?;
         let held = guardrail::held(&guardrails, name, tenant, on_trial)?;
         let settings = Arc::new(guardrail::settings(&self.config.answer, &held.document));
         let identifiers = Arc::new(identifiers(tenant, &held.document)?);
         let told = (name.to_string(), held.version, held.sha256);
-        let guardrail = Arc::new(Guardrail::new(told, held.document, embed).context("its guardrail cannot be used")?);
-        let recorder = Recorder::of(captures, tenant.captures, self.means(&identifiers))
-            .context("it requires captures, and they cannot be written")?;
-        Ok(Ruling { settings, identifiers, guardrail, recorder })
-    }
-
-    /// The same, in force.
-    pub(super) fn put_in_force(
-        &self,
-        name: &TenantId,
-        tenant: &config::Tenant,
-        with: (&Captures, &dyn Embed),
-        on_trial: Option<u32>,
-    ) -> anyhow::Result<InForce> {
-        let ruling = self.rule(name, tenant, with, on_trial).with_context(|| format!("tenant `{name}`"))?;
-        Ok(InForce::new(ruling))
+        let guardrail = Guardrail::new(told, held.document, embed).context("its guardrail cannot be used")?;
+        Ok((settings, identifiers, Arc::new(guardrail)))
     }
 
     /// What seals captures, with a tenant's own roster and patterns.
-    fn means(&self, identifiers: &Arc<Identifiers>) -> Means {
-        let identifiers = Arc::clone(identifiers);
+    fn means(&self, identifiers: &Arc<Identifiers>, vault: &Vault) -> Means {
         Means {
-            redact: Arc::new(move |content, random| redacted(content, identifiers.detector(), random)),
+            redact: redact(identifiers, vault),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             metrics: self.metrics.clone(),
@@ -130,7 +143,8 @@ impl App {
                     "reloaded"
                 }
                 Err(NotReloaded::Unusable(error)) => {
-                    let error: &(dyn std::error::Error + 'static) = error.as_ref();
+                    // With its causes: which file, which line. Neither guardrails nor what is said of a roster hold patients' words.
+                    let error = format!("{error:#}");
                     tracing::error!(tenant = %name, error, "the guardrail in force stays: the new one cannot be used");
                     "invalid"
                 }
@@ -157,19 +171,27 @@ impl App {
         governed(&self.gate, &caller, call, read).await
     }
 
-    /// Puts what is to hold now in force.
+    /// Puts what is to hold now in force. Captures are kept as they were: of them the configuration says, which is read at the start.
     fn read_again(&self, name: &TenantId) -> anyhow::Result<Ruling> {
         let tenant = self.tenants.get(name).context("the tenant is gone")?;
-        let ruling = self.rule(name, &self.configured(name)?, (&tenant.captures, tenant.embed.as_ref()), None)?;
+        let (settings, identifiers, guardrail) = self.rule(name, &tenant.settings, tenant.embed.as_ref(), None)?;
+        let recorder = tenant.in_force.now().recorder.redacting(redact(&identifiers, &tenant.vault));
+        let ruling = Ruling { settings, identifiers, guardrail, recorder };
         tenant.in_force.replace(ruling.clone());
         Ok(ruling)
     }
+}
 
-    /// What the configuration, or the tenant's own file, says of a tenant.
-    pub(super) fn configured(&self, name: &TenantId) -> anyhow::Result<config::Tenant> {
-        if let Some(tenant) = self.config.tenants.get(name) {
-            return Ok(tenant.clone());
+/// Takes identifiers out of a capture; with a vault their placeholders are the session's.
+fn redact(identifiers: &Arc<Identifiers>, vault: &Vault) -> Redact {
+    let (identifiers, vault) = (Arc::clone(identifiers), vault.clone());
+    Arc::new(move |content: Content, session, random| {
+        let detector = identifiers.detector();
+        match session.filter(|_| vault.is_on()) {
+            Some(session) => {
+                vault::keep(&vault, session, |placeholders| redacted(content, detector, placeholders, random)).ok()?
+            }
+            None => redacted(content, detector, &mut Placeholders::default(), random),
         }
-        Ok(declared(&Declarations::open(&self.store.fleet())?)?.remove(name).unwrap_or_default())
-    }
+    })
 }

@@ -1,4 +1,4 @@
-//! The database of a tenant's captures: under a key of its own, made when the first capture is.
+//! The database of a tenant's captures and of its vault: under a key of its own, made when the first of either is.
 
 use std::sync::PoisonError;
 
@@ -20,7 +20,7 @@ impl Store {
         }
     }
 
-    /// The same; none if no capture was ever made.
+    /// The same; none if nothing was ever kept there.
     ///
     /// # Errors
     /// When the database is there and cannot be opened, was put back to an earlier state, or was made and is gone.

@@ -154,7 +154,9 @@ fn standing_of(
             let bears = |held: &Fact| {
                 Release::agree(&held.value, &fact.value) && (!lettered || Release::is_lettered(&held.value))
             };
-            (!all().any(bears)).then(|| (fact.kind, other()))
+            // "Regular" says something only beside a product that is not.
+            let bare = fact.value == Release::PLAIN && all().next().is_none();
+            (!bare && !all().any(bears)).then(|| (fact.kind, other()))
         }
         FactKind::Route | FactKind::Weekday => {
             let mut all = own.iter().copied().chain(context.of_kind(fact.kind));

@@ -2,8 +2,8 @@
 
 use super::{heading::Headings, reading::Reading};
 use crate::{
-    drug::Lexicon,
-    fact::FactKind,
+    drug::{Lexicon, Release},
+    fact::{Fact, FactKind},
     split::{self, Span},
 };
 
@@ -68,7 +68,8 @@ const LONGEST_PAIR: usize = 600;
 /// What the sentence limits and the claim leaves out, where it gives a dose.
 pub(super) fn dropped(claim: &Reading, sentence: &Reading) -> Vec<FactKind> {
     let mut kinds = Vec::new();
-    let releases = |reading: &Reading| reading.of_kind(FactKind::Release).count();
+    let product = |fact: &&Fact| fact.value != Release::PLAIN;
+    let releases = |reading: &Reading| reading.of_kind(FactKind::Release).filter(product).count();
     let named = |reading: &Reading| reading.of_kind(FactKind::Drug).count();
     if named(claim) > 0 && releases(claim) == 0 && releases(sentence) > 0 && named(sentence) <= named(claim) {
         kinds.push(FactKind::Release);

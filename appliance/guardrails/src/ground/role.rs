@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{reading::Reading, synonym};
 use crate::{
+    drug::Release,
     fact::{Fact, FactKind},
     polarity::{self, Side},
     words,
@@ -89,7 +90,10 @@ fn misplaced_fact(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)>
 
 fn is_misplaced(fact: &Fact, claim: &Reading, sentence: &Reading) -> bool {
     let same_slot = |other: &&Fact| other.kind == fact.kind && other.dimension() == fact.dimension();
-    let equals = |other: &Fact| fact.stands_in(std::slice::from_ref(other));
+    let equals = |other: &Fact| match fact.kind {
+        FactKind::Release => Release::agree(&other.value, &fact.value),
+        _ => fact.stands_in(std::slice::from_ref(other)),
+    };
     let (right, wrong): (Vec<&Fact>, Vec<&Fact>) =
         sentence.facts.iter().filter(same_slot).partition(|other| equals(other));
     let others = claim.facts.iter().filter(same_slot).filter(|other| other.start != fact.start);

@@ -102,6 +102,29 @@ fn one_slow_product_is_not_borne_by_another_nor_the_plain_one_by_a_slow_one() {
 }
 
 #[test]
+fn what_one_product_does_is_not_said_of_another_whatever_its_letters() {
+    let context = "Diltiazem CD is taken once daily and immediate-release diltiazem is taken four times daily.";
+    for claim in ["Diltiazem ER is taken four times daily.", "Diltiazem CD is taken four times daily."] {
+        assert_eq!(verdict_of(context, claim), Verdict::Contradicted, "{claim}");
+    }
+    let doses = "Bupropion SR is given as 150 mg and immediate-release bupropion is given as 100 mg.";
+    assert_eq!(verdict_of(doses, "Extended-release bupropion is given as 100 mg."), Verdict::Contradicted);
+    assert_eq!(verdict_of(doses, "Extended-release bupropion is given as 150 mg."), Verdict::Supported);
+}
+
+#[test]
+fn a_usual_word_before_a_drug_is_no_product() {
+    for (context, answer) in [
+        ("Standard heparin infusions run at 18 units/kg/hour.", "Heparin infusions run at 18 units/kg/hour."),
+        ("Kidney tests are done with regular metformin use.", "Kidney tests are done with metformin use."),
+        ("The INR is drawn before regular warfarin doses.", "The INR is drawn before warfarin doses."),
+    ] {
+        let found = judged(context, answer);
+        assert_eq!(found.verdict, Verdict::Supported, "{answer}: {found:?}");
+    }
+}
+
+#[test]
 fn an_action_is_borne_under_its_own_condition_and_not_under_that_of_its_opposite() {
     let held = "Hold lisinopril when the potassium is over 5.5. Give it again once the potassium is 5 or less.";
     assert_eq!(verdict_of(held, "Give lisinopril when the potassium is over 5.5."), Verdict::Contradicted);

@@ -90,7 +90,9 @@ impl Placeholders {
         while let Some(open) = rest.find('[') {
             let (before, from) = rest.split_at(open);
             restored.push_str(before);
-            let end = from.find(']').map_or(1, |close| close + 1);
+            // No placeholder is longer: what stands open in a long text is not searched to its end.
+            let near = from.get(..from.floor_char_boundary(LONGEST)).unwrap_or_default();
+            let end = near.find(']').map_or(1, |close| close + 1);
             let mark = from.get(..end).unwrap_or_default();
             match written.get(mark) {
                 Some(entry) => {
@@ -108,6 +110,9 @@ impl Placeholders {
         Phi::new(restored)
     }
 }
+
+/// Bytes of a placeholder at most: the longest name of a kind, and ten digits.
+const LONGEST: usize = 64;
 
 /// The text without its placeholders: what is left to search for, where nobody's number is the same as another's.
 pub fn without_placeholders(text: &str) -> String {

@@ -20,7 +20,7 @@ use crate::{
     api::{call, tenant},
     governed::{Call, governed},
     identity::Caller,
-    pipeline::{Stop, knowledge::blocking},
+    pipeline::{Stop, knowledge::blocking, search},
     wiring::App,
 };
 
@@ -121,16 +121,21 @@ pub(crate) async fn documents(
 ) -> Result<impl IntoResponse, Stop> {
     let (call, collection) = on_collection(&caller, Action::ListCollections, &id)?;
     governed(&app.gate, &caller, call, async |permit| {
-        let knowledge = app.ports(tenant(&caller)?)?.knowledge;
+        let ports = app.ports(tenant(&caller)?)?;
         let labels = labels(&permit);
         let listed = blocking(move || {
-            present(knowledge.collections()?, &collection)?;
-            knowledge.documents(&collection)
+            present(ports.knowledge.collections()?, &collection)?;
+            let mut listed = ports.knowledge.documents(&collection)?;
+            listed.retain(|version| labels.contains(&version.label));
+            for version in &mut listed {
+                search::label(&ports, &mut version.name);
+                search::label(&ports, &mut version.title);
+            }
+            Ok(listed)
         })
         .await?;
         let documents: Vec<Document> = listed
             .into_iter()
-            .filter(|version| labels.contains(&version.label))
             .map(|v| Document {
                 document: v.document,
                 version: v.version,

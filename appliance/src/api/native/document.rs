@@ -48,7 +48,7 @@ pub struct DocumentReply {
     /// The text that citations count their characters in, in code points. What the guardrail keeps back is blacked out, character for
     /// character.
     text: String,
-    /// How many characters of title and text are blacked out.
+    /// How many characters of title, name and text are blacked out.
     withheld: usize,
 }
 

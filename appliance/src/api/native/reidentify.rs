@@ -8,6 +8,7 @@ use axum::{
     response::IntoResponse,
 };
 use cloister_governance::{audit::Outcome, policy::Resource, vault::Vault};
+use cloister_guardrails::detect::Kind;
 use cloister_terms::{Action, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -74,9 +75,15 @@ pub(crate) async fn reidentify(
         }
         let id = id.ok_or_else(unknown)?;
         let vault: Vault = app.vault(permit.tenant().ok_or_else(unknown)?)?;
-        let placeholders = blocking(move || vault::opened(&vault, &permit, id)).await?.ok_or_else(unknown)?;
-        let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let text = placeholders.restore_telling(&request.text, |kind| *kinds.entry(kind.word()).or_default() += 1);
+        let restored = blocking(move || {
+            let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
+            let placeholders = vault::opened(&vault, &permit, id)?;
+            Ok(placeholders.map(|placeholders| {
+                let tell = |kind: Kind| *kinds.entry(kind.word()).or_default() += 1;
+                (placeholders.restore_telling(&request.text, tell), kinds)
+            }))
+        });
+        let (text, kinds) = restored.await?.ok_or_else(unknown)?;
         let restored = kinds.values().sum();
         let outcome = Outcome::done().with_code("reidentified").with_count("restored", restored);
         let outcome = kinds.into_iter().fold(outcome, |outcome, (kind, number)| outcome.with_count(kind, number));

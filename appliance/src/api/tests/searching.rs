@@ -119,6 +119,45 @@ async fn denied_words_and_topics_hold_for_searches_too() {
 }
 
 #[tokio::test]
+async fn a_denied_word_over_a_passage_or_over_the_end_of_a_sentence_is_not_shown_either() {
+    let (site, _folder) = guarded("version = 1\n[words]\nwords = [\"insulin storage\", \"acme corp\"]\n");
+    let found = site.post(Role::Agent, SEARCH, &json!({"query": "opened pens", "top": 20})).await;
+    assert!(!found.text.contains("storage.md"), "its title holds the word: {}", found.text);
+    assert!(found.json()["withheld"].as_u64().unwrap() > 0, "{}", found.text);
+    let address = put(&site, "# Suppliers\n\nAcme Corp sends the pens. We left Acme. Corp staff may still call.\n");
+    let read = site.get(Role::Agent, &address).await.json();
+    assert!(!read["text"].as_str().unwrap().contains("staff"), "{read}");
+}
+
+#[tokio::test]
+async fn a_patient_in_the_name_of_a_file_is_shown_by_no_face() {
+    let site = Site::saying("x");
+    let library = &site.app.tenants[&"larkfield".parse().unwrap()].library;
+    let name = "Patient Ana Quartzmann MRN 4471902.md".to_owned();
+    let source = Source { name, bytes: b"Opened insulin pens were left in a car.\n".to_vec() };
+    let parser = InProcess::default();
+    let done = library.ingest(&"procedures".parse().unwrap(), &source, &BTreeMap::new(), &parser).unwrap();
+    let read = format!("/api/collections/procedures/documents/{}", done.document);
+    for path in ["/api/collections/procedures/documents", read.as_str()] {
+        let shown = site.get(Role::Agent, path).await;
+        assert!(!shown.text.contains("Quartzmann") && shown.text.contains('█'), "{path}: {}", shown.text);
+    }
+    let found = site.post(Role::Agent, SEARCH, &json!({"query": "insulin pens left in a car", "top": 20})).await;
+    assert!(!found.text.contains("Quartzmann") && !found.text.contains("left in a car"), "{}", found.text);
+}
+
+#[tokio::test]
+async fn how_well_words_fit_what_is_black_is_not_told() {
+    let site = Site::saying("x");
+    put(&site, &STORAGE.replace("Do not freeze", "The patient Ana Quartzmann, MRN 4471902, left hers. Do not freeze"));
+    let found = site.post(Role::Agent, SEARCH, &json!({"query": "quartzmann", "mode": "words"})).await.json();
+    for passage in found["passages"].as_array().unwrap().iter().filter(|passage| passage["withheld"] != 0) {
+        assert_eq!(passage["words"], 0.0, "{passage}");
+    }
+    assert_eq!(found["coverage"], 0.0, "{found}");
+}
+
+#[tokio::test]
 async fn a_retrieval_may_name_the_guardrail_in_force_and_no_other() {
     let site = Site::saying("x");
     let named = |name: &str, version: &str| {
