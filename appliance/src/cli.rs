@@ -21,6 +21,7 @@ mod config;
 mod demo;
 mod doctor;
 mod eval;
+mod export;
 mod guardrail;
 mod init;
 mod kb;
@@ -83,6 +84,8 @@ enum Noun {
     Policy(policy::Arguments),
     /// Measure quality on questions and documents of your own
     Eval(eval::Arguments),
+    /// Write out texts from which identifiers were taken, with a statement of what may be left in them
+    Export(export::Arguments),
     /// Apply a guardrail to texts of your own and see what it finds
     Guardrail(guardrail::Arguments),
     /// The parsing child: reads one document from standard input, with no files and no network
@@ -132,6 +135,7 @@ pub fn run_serving(arguments: impl IntoIterator<Item = OsString>, routes: fn() -
         Noun::BreakGlass(arguments) => break_glass::run(arguments),
         Noun::Policy(arguments) => policy::run(arguments),
         Noun::Eval(arguments) => eval::run(arguments),
+        Noun::Export(arguments) => export::run(arguments),
         Noun::Guardrail(arguments) => guardrail::run(arguments),
         Noun::ParseWorker => return cloister_knowledge::parse::child::main(std::io::stdin(), std::io::stdout()),
     };

@@ -26,6 +26,7 @@ pub mod cpu;
 pub mod doctor;
 pub mod edge;
 pub mod evaluation;
+pub mod export;
 pub mod governed;
 pub mod identity;
 pub mod pipeline;

@@ -23,6 +23,7 @@ mod suite {
     mod core_dumps;
     mod crash;
     mod demo;
+    mod export;
     mod guarding;
     mod guardrail_versions;
     mod init;

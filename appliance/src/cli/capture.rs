@@ -109,7 +109,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The captures and the vault of a tenant, kept for as long as its file or the configuration says.
-fn kept(desk: &Desk, tenant: &TenantId) -> anyhow::Result<(Captures, Vault)> {
+pub(super) fn kept(desk: &Desk, tenant: &TenantId) -> anyhow::Result<(Captures, Vault)> {
     let of_its_file = declared(&Declarations::open(&desk.store.fleet())?)?.remove(tenant);
     let settings = desk.config.tenants.get(tenant).or(of_its_file.as_ref());
     let days = settings.map_or_else(Default::default, |tenant| (tenant.captures, tenant.vault));

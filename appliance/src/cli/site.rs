@@ -22,7 +22,7 @@ use cloister_knowledge::{Library, parse::Sandbox};
 use cloister_terms::{Action, Clock, CollectionId, EmergencyId, Random, RequestId, Role, TenantId};
 
 use crate::{
-    config::{Config, Loaded},
+    config::{Config, Loaded, Tenant},
     governed::{Call, Gate, governed_blocking},
     identity::Caller,
     pipeline::Settings,
@@ -135,10 +135,15 @@ impl Desk {
         Ok(library.in_zone(self.config.site.time_zone()).inspected_by(inspection))
     }
 
+    /// What the configuration, or the tenant's own file, says of it.
+    pub(super) fn tenant_settings(&self, tenant: &TenantId) -> anyhow::Result<Tenant> {
+        let declared = wiring::declared(&Declarations::open(&self.store.fleet())?)?;
+        Ok(self.config.tenants.get(tenant).or_else(|| declared.get(tenant)).cloned().unwrap_or_default())
+    }
+
     /// How a tenant's questions are answered, its guardrail counted in.
     fn settings(&self, tenant: &TenantId) -> anyhow::Result<Settings> {
-        let declared = wiring::declared(&Declarations::open(&self.store.fleet())?)?;
-        let configured = self.config.tenants.get(tenant).or_else(|| declared.get(tenant)).cloned().unwrap_or_default();
+        let configured = self.tenant_settings(tenant)?;
         let guardrails = Guardrails::open(&self.store.fleet())?;
         let held = wiring::guardrail::held(&guardrails, tenant, &configured, None)?;
         Ok(wiring::guardrail::settings(&self.config.answer, &held.document))

@@ -188,7 +188,7 @@ impl Run {
             .with_context(|| format!("{} is not a result of `cloister eval run`", path.display()))
     }
 
-    pub(super) fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
+    pub(crate) fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
         let run: Self = match serde_json::from_slice(bytes) {
             Ok(run) => run,
             // What stands in it is not repeated: it holds questions.
@@ -225,7 +225,7 @@ impl Run {
 }
 
 /// A file's bytes.
-pub(super) fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 

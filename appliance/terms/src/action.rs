@@ -101,6 +101,8 @@ words!(
         ReadRawCapture = "read_raw_capture",
         /// Turn the placeholders of a session back into what they stand for.
         Reidentify = "reidentify",
+        /// Write out texts from which identifiers were taken, for study or training.
+        ExportDeidentified = "export_deidentified",
         /// Remove captures, and what placeholders stand for, whose time is over.
         ManageCaptures = "manage_captures",
         /// Show, replace, destroy or export the keys of the site.

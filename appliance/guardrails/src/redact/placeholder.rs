@@ -135,12 +135,21 @@ pub fn without_placeholders(text: &str) -> String {
     kept
 }
 
+/// What the placeholders of a text are called, each as often as it stands there: `NAME`, `MRN`.
+pub fn placeholders_in(text: &str) -> impl Iterator<Item = &'static str> {
+    let marks = text.split('[').skip(1).filter_map(|after| after.split_once(']'));
+    marks.filter_map(|(inside, _)| short_of(inside))
+}
+
 fn is_placeholder(inside: &str) -> bool {
-    inside.split_once('-').is_some_and(|(kind, number)| {
-        Kind::ALL.iter().any(|known| known.short() == kind)
-            && !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    short_of(inside).is_some()
+}
+
+/// What placeholders of its kind are called, where the text between brackets is one.
+fn short_of(inside: &str) -> Option<&'static str> {
+    let (kind, number) = inside.split_once('-')?;
+    let counts = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    Kind::ALL.iter().map(|known| known.short()).find(|short| *short == kind && counts)
 }
 
 #[cfg(test)]
@@ -150,6 +159,8 @@ mod tests {
     #[test]
     fn placeholders_go_and_other_brackets_stay() {
         assert_eq!(without_placeholders("May [NAME-1] (MRN [MRN-12]) call?"), "May  (MRN ) call?");
+        let text = "May [NAME-1] ([MRN-12], [CAT-1], [NAME-2) call [NAME-1]?";
+        assert_eq!(placeholders_in(text).collect::<Vec<_>>(), ["NAME", "MRN", "NAME"]);
         for text in ["see [1]", "[NAME]", "[NAME-]", "[CAT-1]", "a [", "[NAME-1x]"] {
             assert_eq!(without_placeholders(text), text);
         }

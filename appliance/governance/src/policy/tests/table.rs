@@ -35,6 +35,7 @@ const ACTIONS: &str = "
     read_capture         K   -     -        -                 yes        -        -             -
     read_raw_capture     K   -     -        -                 -          -        -             -
     reidentify           T   -     -        -                 -          -        -             -
+    export_deidentified  T   -     -        -                 -          -        -             -
     manage_captures      T   -     -        -                 yes        -        -             -
     manage_keys          AT  -     -        -                 -          -        yes           -
     manage_tenants       AT  -     -        -                 -          -        yes           -
@@ -77,7 +78,7 @@ const READING: &[&str] =
     &["ask", "search", "list_collections", "evaluate", "read_document", "generate", "run_batch", "read_batch"];
 
 /// What operators and administrators never do, whatever a site's own policies permit.
-const CAPTURES: &[&str] = &["read_capture", "read_raw_capture", "reidentify"];
+const CAPTURES: &[&str] = &["read_capture", "read_raw_capture", "reidentify", "export_deidentified"];
 
 /// Whether an action is closed to a role for good.
 fn never(role: Role, action: &str) -> bool {
