@@ -13,23 +13,25 @@
 //! - **Numbers in place of ids.** The id of a capture leads to its session and its account, a file's name to whoever named it. Neither is
 //!   written, nor any time.
 //! - **No figure that this site did not measure.** Without a result of its own, on the guardrail that holds, nothing is exported.
-//! - **All or nothing.** The folder appears when everything is written; half an export would lack its statement.
+//! - **All or nothing.** The folder appears when everything is written and on record; half an export would lack its statement.
+//! - **No text leads to another.** Placeholders are counted anew in each, and captures stand in no order of time.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs::{self, File},
-    io::{BufWriter, Write as _},
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, BufWriter, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
-use cloister_governance::captures::Content;
+use cloister_governance::captures::{Content, Excerpt, Turn};
 use cloister_guardrails::{
     detect::Detector,
     redact::{self, Placeholders},
 };
-use cloister_terms::Random;
+use cloister_terms::{Phi, Random};
 use serde_json::json;
 
 use crate::{
@@ -97,9 +99,12 @@ impl Export {
             bail!("{} is there already: name a folder that is not", out.display());
         }
         let beside = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = tempfile::Builder::new().prefix(".cloister-export-").tempdir_in(beside);
+        let folder = tempfile::Builder::new()
+            .prefix(".cloister-export-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(beside);
         let folder = folder.with_context(|| format!("{} cannot be written to", beside.display()))?;
-        let texts = File::create_new(folder.path().join("texts.jsonl")).context("the texts cannot be written")?;
+        let texts = create(&folder.path().join("texts.jsonl")).context("the texts cannot be written")?;
         Ok(Self { folder, out: out.to_owned(), texts: BufWriter::new(texts), counts: Counts::default() })
     }
 
@@ -115,7 +120,9 @@ impl Export {
         random: &dyn Random,
     ) -> anyhow::Result<()> {
         let number = self.counts.documents + self.counts.captures + 1;
-        let content = redacted(content, detector, &mut Placeholders::default(), random)
+        let mut placeholders = Placeholders::default();
+        let content = renumbered(content, &mut placeholders, random);
+        let content = redacted(content, detector, &mut placeholders, random)
             .with_context(|| format!("text {number} cannot be redacted, so nothing is exported"))?;
         let asked = content.asked.iter().map(|turn| (turn.role.as_str(), turn.text.expose().as_str()));
         let evidence = content.evidence.iter().map(|excerpt| ("evidence", excerpt.text.expose().as_str()));
@@ -141,22 +148,60 @@ impl Export {
         self.counts.raw += 1;
     }
 
-    /// Writes the statement and puts the folder in its place.
+    /// Writes the statement. What was written is not in its place before [`Staged::release`].
     ///
     /// # Errors
     /// When there is no text, or something cannot be written.
-    pub fn finish(mut self, about: &About<'_>) -> anyhow::Result<Counts> {
+    pub fn finish(mut self, about: &About<'_>) -> anyhow::Result<Staged> {
         if self.counts.documents + self.counts.captures == 0 {
             bail!("there is nothing to export: see the collections, the labels and the captures that were named");
         }
         self.texts.flush().and_then(|()| self.texts.get_ref().sync_all()).context("the texts cannot be written")?;
-        let mut statement = File::create_new(self.folder.path().join("STATEMENT.md"))?;
+        let mut statement = create(&self.folder.path().join("STATEMENT.md"))?;
         statement.write_all(about.statement(&self.counts).as_bytes())?;
         statement.sync_all()?;
+        Ok(Staged { folder: self.folder, out: self.out, counts: self.counts })
+    }
+}
+
+/// An export that is whole and not yet in its place: it is put there when it is on record.
+pub struct Staged {
+    folder: tempfile::TempDir,
+    out: PathBuf,
+    counts: Counts,
+}
+
+impl Staged {
+    /// How much it is.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Puts the folder in its place.
+    ///
+    /// # Errors
+    /// When it cannot be made there; nothing is left then.
+    pub fn release(self) -> anyhow::Result<Counts> {
         fs::rename(self.folder.path(), &self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
         // It is there under another name: nothing is left to remove.
         let _moved = self.folder.keep();
         Ok(self.counts)
+    }
+}
+
+/// A file that is its owner's alone.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A content with its placeholders numbered anew: those of a capture are its session's, and would tell which texts belong together.
+fn renumbered(content: Content, placeholders: &mut Placeholders, random: &dyn Random) -> Content {
+    let Content { asked, evidence, answered } = content;
+    let mut anew = |text: &Phi<String>| Phi::new(redact::renumbered(text.expose(), placeholders, random));
+    Content {
+        asked: asked.into_iter().map(|turn| Turn { text: anew(&turn.text), ..turn }).collect(),
+        evidence: evidence.into_iter().map(|excerpt| Excerpt { text: anew(&excerpt.text), ..excerpt }).collect(),
+        answered: answered.as_ref().map(anew),
     }
 }
 
@@ -184,8 +229,10 @@ impl About<'_> {
              {raw} raw captures were left out.\n\n\
              ## What was done\n\n\
              Whatever the detector takes for one of the identifiers of 45 CFR 164.514(b)(2), with the roster and the patterns of the \
-             guardrail `{guardrail}`, became a placeholder such as `[NAME-1]`, the same one within a text. Nothing keeps what it stood \
-             for. Texts have numbers; file names, ids, sessions, accounts and times are left out.\n\n\
+             guardrail `{guardrail}`, became a placeholder such as `[NAME-1]`, the same one within a text and counted anew in each. \
+             Nothing in here leads back to what it stood for; what a vault of this site keeps is told apart from it by no number. Texts \
+             have numbers of their own; ids, sessions, accounts and times are left out, and the names of files but for what a text says \
+             itself.\n\n\
              ## What was found\n\n{found} identifiers:\n\n",
             version = env!("CARGO_PKG_VERSION"),
             found = counts.identifiers(),
@@ -197,7 +244,8 @@ impl About<'_> {
         let suite = &measured.suite;
         let _infallible = writeln!(
             text,
-            "On this site, with this guardrail, on the suite `{}` (SHA-256 {}; result {result}):\n",
+            "On this site, with this guardrail, on the suite `{}` (SHA-256 {}; result {result}). Whether the roster is still the one of \
+             that day was not compared.\n",
             suite.name, suite.sha256,
         );
         for (name, says) in [(RECALL, "identifiers of which any part was found"), (RECALL_FULL, "found whole")] {
@@ -252,9 +300,6 @@ fn expected(run: &Run, found: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cloister_governance::captures::Turn;
-    use cloister_terms::Phi;
-
     use super::*;
     use crate::edge::rig::Seeded;
 
@@ -288,19 +333,29 @@ mod tests {
         let out = folder.path().join("out");
         let (detector, random) = (Detector::default(), Seeded::new(1));
         let mut export = Export::begin(&out).unwrap();
+        let captured = "[NAME-17] asks for Ms. Bea Ostrovar.";
         for text in ["Ms. Ana Quartzmann, MRN 4471902, called. Ms. Ana Quartzmann left.", "Pens keep for 28 days."] {
             export.add(Kind::Document, content(text), &detector, &random).unwrap();
         }
+        export.add(Kind::Capture, content(captured), &detector, &random).unwrap();
         export.leave_out();
         let run = measured(0.9, 0.8, 0.95);
-        let counts = export.finish(&about(&run)).unwrap();
-        assert_eq!((counts.documents, counts.captures, counts.raw), (2, 0, 1));
-        assert_eq!(counts.replaced, BTreeMap::from([("MRN", 1), ("NAME", 2)]));
+        let staged = export.finish(&about(&run)).unwrap();
+        assert!(!out.exists(), "it is in its place once it is on record");
+        let counts = staged.release().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&out), mode(&out.join("texts.jsonl")), mode(&out.join("STATEMENT.md"))),
+            (0o700, 0o600, 0o600)
+        );
+        assert_eq!((counts.documents, counts.captures, counts.raw), (2, 1, 1));
+        assert_eq!(counts.replaced, BTreeMap::from([("MRN", 1), ("NAME", 4)]));
         let texts = fs::read_to_string(out.join("texts.jsonl")).unwrap();
-        assert_eq!(texts.lines().count(), 2);
+        assert_eq!(texts.lines().count(), 3);
+        assert!(texts.contains("[NAME-1] asks for") && texts.contains("[NAME-2]"), "two people: {texts}");
         assert!(!texts.contains("Quartzmann") && !texts.contains("4471902") && texts.contains("28 days"), "{texts}");
         let statement = fs::read_to_string(out.join("STATEMENT.md")).unwrap();
-        for part in ["2 documents and 0 captures; 1 raw", "3 identifiers", "- NAME: 2", "0.900", "result 7b"] {
+        for part in ["2 documents and 1 captures; 1 raw", "5 identifiers", "- NAME: 4", "0.900", "result 7b"] {
             assert!(statement.contains(part), "{part}: {statement}");
         }
         assert!(!statement.contains("Quartzmann"));
@@ -324,7 +379,7 @@ mod tests {
         export.add(Kind::Document, content("A text."), &detector, &random).unwrap();
         drop(export);
         let empty = Export::begin(&out).unwrap().finish(&about(&measured(0.9, 0.8, 1.0)));
-        assert!(empty.unwrap_err().to_string().contains("nothing to export"));
+        assert!(empty.err().unwrap().to_string().contains("nothing to export"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "neither texts nor a folder");
         fs::create_dir(&out).unwrap();
         assert!(Export::begin(&out).err().unwrap().to_string().contains("is there already"));

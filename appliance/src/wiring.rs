@@ -284,13 +284,8 @@ impl App {
         if !vault.is_on() {
             return Ok(());
         }
-        if 24 * settings.days < u32::from(self.config.session.longest_hours) {
-            anyhow::bail!(
-                "the tenant `{name}` keeps placeholders for {} days, and a session may last longer (`session.longest_hours`): one \
-                 placeholder would then stand for two people",
-                settings.days
-            );
-        }
+        let short = |why| anyhow::anyhow!("the tenant `{name}`: {why}");
+        settings.outlasts(&self.config.session).map_err(short)?;
         vault.open().with_context(|| format!("the vault of the tenant `{name}` cannot be written"))
     }
 

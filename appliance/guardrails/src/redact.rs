@@ -31,7 +31,7 @@ mod placeholder;
 mod policy;
 
 pub use patient::of_patients;
-pub use placeholder::{Placeholder, Placeholders, placeholders_in, without_placeholders};
+pub use placeholder::{Placeholder, Placeholders, placeholders_in, renumbered, without_placeholders};
 pub use policy::{Action, EntityRule, Policy, PolicyError, Side};
 
 /// One identifier and what was done about it: what the record of an intervention holds. No text.

@@ -30,27 +30,48 @@ pub fn redacted(
     placeholders: &mut Placeholders,
     random: &dyn Random,
 ) -> Option<Content> {
-    let Content { asked, evidence, answered } = content;
-    let (mut texts, mut answer) = (Vec::new(), None);
-    texts.extend(asked.iter().map(|turn| seen(turn.text.expose())));
-    if let Some(answered) = &answered {
-        answer = Some(texts.len());
-        texts.push(seen(answered.expose()));
-    }
-    texts.extend(evidence.iter().map(|excerpt| seen(excerpt.text.expose())));
+    Read::of(content, detector).placed(placeholders, random)
+}
 
-    let mut masked = masked(&texts, detector, placeholders, random)?.into_iter();
-    let turn = |turn: Turn, text| Turn { text: Phi::new(text), ..turn };
-    let asked =
-        asked.into_iter().map(|given| masked.next().map(|text| turn(given, text))).collect::<Option<Vec<_>>>()?;
-    let answered = match answer {
-        Some(_) => Some(Phi::new(masked.next()?)),
-        None => None,
-    };
-    let excerpt = |excerpt: Excerpt, text| Excerpt { text: Phi::new(text), ..excerpt };
-    let evidence =
-        evidence.into_iter().map(|given| masked.next().map(|text| excerpt(given, text))).collect::<Option<Vec<_>>>()?;
-    Some(Content { asked, evidence, answered })
+/// A content in which identifiers were looked for. Looking takes its time; putting placeholders does not.
+pub struct Read {
+    content: Content,
+    /// What was asked, answered and found, in that order, as a reader sees it; each with what is to be masked in it.
+    texts: Vec<(String, Vec<Finding>)>,
+}
+
+impl Read {
+    /// Looks through `content`.
+    pub fn of(content: Content, detector: &Detector) -> Self {
+        let mut texts: Vec<String> = content.asked.iter().map(|turn| seen(turn.text.expose())).collect();
+        texts.extend(content.answered.iter().map(|answered| seen(answered.expose())));
+        texts.extend(content.evidence.iter().map(|excerpt| seen(excerpt.text.expose())));
+        Self { texts: found(texts, detector), content }
+    }
+
+    /// Whether there is anything to mask.
+    pub fn is_clean(&self) -> bool {
+        self.texts.iter().all(|(_, found)| found.is_empty())
+    }
+
+    /// The content with placeholders. None if any of it cannot be redacted.
+    pub fn placed(self, placeholders: &mut Placeholders, random: &dyn Random) -> Option<Content> {
+        let Content { asked, evidence, answered } = self.content;
+        let mut masked = masked(&self.texts, placeholders, random)?.into_iter();
+        let turn = |turn: Turn, text| Turn { text: Phi::new(text), ..turn };
+        let asked =
+            asked.into_iter().map(|given| masked.next().map(|text| turn(given, text))).collect::<Option<Vec<_>>>()?;
+        let answered = match answered {
+            Some(_) => Some(Phi::new(masked.next()?)),
+            None => None,
+        };
+        let excerpt = |excerpt: Excerpt, text| Excerpt { text: Phi::new(text), ..excerpt };
+        let evidence = evidence
+            .into_iter()
+            .map(|given| masked.next().map(|text| excerpt(given, text)))
+            .collect::<Option<Vec<_>>>()?;
+        Some(Content { asked, evidence, answered })
+    }
 }
 
 /// A text without what no reader sees and without what stands in an encoding.
@@ -58,27 +79,35 @@ fn seen(text: &str) -> String {
     screen::screen(text, usize::MAX, &[]).map_or_else(|_| String::new(), |clean| encoded::masked(&clean.text))
 }
 
+/// What is to be masked in each text, by itself and as a part of them all.
+fn found(texts: Vec<String>, detector: &Detector) -> Vec<(String, Vec<Finding>)> {
+    let together = detector.detect(&texts.join(GAP));
+    let mut start = 0;
+    let look = |text: String| {
+        let end = start + text.len();
+        let mut found = detector.detect(&text);
+        found.extend(together.iter().filter_map(|finding| within(finding, start, end)));
+        start = end + GAP.len();
+        (text, merged(found))
+    };
+    texts.into_iter().map(look).collect()
+}
+
 fn masked(
-    texts: &[String],
-    detector: &Detector,
+    texts: &[(String, Vec<Finding>)],
     placeholders: &mut Placeholders,
     random: &dyn Random,
 ) -> Option<Vec<String>> {
-    let together = detector.detect(&texts.join(GAP));
     let policy = Policy { default: Action::Anonymize, least_confidence: 0.0, ..Policy::default() };
-    let mut start = 0;
-    let mask = |text: &String| {
-        let end = start + text.len();
-        let mut found = detector.detect(text);
-        found.extend(together.iter().filter_map(|finding| within(finding, start, end)));
-        start = end + GAP.len();
-        match redact(text, &merged(found), &policy, Side::Output, placeholders, random).outcome {
+    let mut mask =
+        |(text, found): &(String, Vec<Finding>)| match redact(text, found, &policy, Side::Output, placeholders, random)
+            .outcome
+        {
             Outcome::Unchanged => Some(text.clone()),
             Outcome::Anonymized(masked) => Some(masked),
             Outcome::Blocked => None,
-        }
-    };
-    texts.iter().map(mask).collect()
+        };
+    texts.iter().map(&mut mask).collect()
 }
 
 /// The part of a finding that lies between `start` and `end`, counted from there.

@@ -67,7 +67,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(&site)?;
     let tenant = desk.tenant(tenant)?;
     let resource = Resource::Tenant(tenant.clone());
-    let counts = desk.govern_captures(Action::ExportDeidentified, resource, |_| {
+    let staged = desk.govern_captures(Action::ExportDeidentified, resource, |_| {
         let settings = desk.tenant_settings(&tenant)?;
         let held = wiring::guardrail::held(&Guardrails::open(&desk.store.fleet())?, &tenant, &settings, None)?;
         let identifiers = wiring::identifiers(&settings, &held.document)?;
@@ -84,13 +84,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let day = desk.clock.now().strftime("%Y-%m-%d").to_string();
         let about =
             About { tenant: tenant.as_str(), guardrail: &guardrail, day: &day, measured: &measured, result: &hash };
-        let counts = export.finish(&about)?;
+        let staged = export.finish(&about)?;
+        let counts = staged.counts();
         let outcome = outcome
             .with_count("documents", counts.documents)
             .with_count("captures", counts.captures)
             .with_count("identifiers_masked", counts.identifiers());
-        Ok((counts, outcome))
+        Ok((staged, outcome))
     })?;
+    // Only now: that it was made is on record.
+    let counts = staged.release()?;
     say(&format!(
         "{}: {} documents, {} captures, {} identifiers replaced; {} raw captures left out. Read STATEMENT.md before it goes to anyone",
         out.display(),
@@ -137,7 +140,9 @@ fn documents(
     for document in library.documents(collection)? {
         let Some(text) = library.document_text(&scope, document.id, None)? else { continue };
         let part = |role: &str, text: String| Turn { role: role.to_owned(), text: Phi::new(text) };
-        let asked = vec![part("title", text.title), part("text", text.text)];
+        // A document without a title has its file's name for one, which is not exported.
+        let title = (text.title != text.name).then(|| part("title", text.title));
+        let asked = title.into_iter().chain([part("text", text.text)]).collect();
         let content = Content { asked, ..Content::default() };
         export.add(Kind::Document, content, identifiers.detector(), desk.random.as_ref())?;
         let version = text.version;
@@ -149,31 +154,37 @@ fn documents(
 /// Adds the redacted captures, each read under its own record.
 fn of_captures(desk: &Desk, tenant: &TenantId, identifiers: &Identifiers, export: &mut Export) -> anyhow::Result<()> {
     let (captures, _) = capture::kept(desk, tenant)?;
-    let mut filter = Filter::default();
+    let (mut filter, mut redacted) = (Filter::default(), Vec::new());
     loop {
         let listed = desk.govern_captures(Action::ListCaptures, Resource::Tenant(tenant.clone()), |permit| {
             let listed = captures.list(&permit, &filter, LISTED)?;
             let count = u64::try_from(listed.captures.len()).unwrap_or(u64::MAX);
             Ok((listed, Outcome::done().with_code("listed").with_count("rows", count)))
         })?;
-        for label in &listed.captures {
-            if label.form == Form::Raw {
-                export.leave_out();
-                continue;
-            }
-            let id: CaptureId = label.id;
-            let resource = Resource::Capture(tenant.clone(), id);
-            let capture = desk.govern_captures(Action::ReadCapture, resource, |permit| {
-                Ok((captures.read(&permit)?, Outcome::done().with_code("exported")))
-            })?;
-            let Some(capture) = capture else { continue };
-            export.add(Kind::Capture, capture.content, identifiers.detector(), desk.random.as_ref())?;
-        }
+        let (kept, raw): (Vec<_>, Vec<_>) = listed.captures.iter().partition(|label| label.form == Form::Redacted);
+        raw.iter().for_each(|_| export.leave_out());
+        redacted.extend(kept.iter().map(|label| label.id));
         match listed.next {
             Some(next) => filter.before = Some(next),
-            None => return Ok(()),
+            None => break,
         }
     }
+    // Listed, they stand in the order of time.
+    let any = |_: &CaptureId| {
+        let mut bytes = [0; 8];
+        desk.random.fill(&mut bytes);
+        bytes
+    };
+    redacted.sort_by_cached_key(any);
+    for id in redacted {
+        let resource = Resource::Capture(tenant.clone(), id);
+        let capture = desk.govern_captures(Action::ReadCapture, resource, |permit| {
+            Ok((captures.read(&permit)?, Outcome::done().with_code("exported")))
+        })?;
+        let Some(capture) = capture else { continue };
+        export.add(Kind::Capture, capture.content, identifiers.detector(), desk.random.as_ref())?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]

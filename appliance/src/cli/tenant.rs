@@ -25,7 +25,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use cloister_governance::{audit::Outcome, declarations::Declarations, guardrails::Guardrails};
 use cloister_knowledge::CollectionSpec;
@@ -165,6 +165,8 @@ fn plan(desk: &Desk, declared: &Declared) -> anyhow::Result<Vec<Step>> {
             declared.name
         );
     }
+    let short = |why| anyhow!("[vault]: {why}");
+    declared.vault.outlasts(&desk.config.session).map_err(short)?;
     let mut steps = Vec::new();
     let there = desk.store.tenants()?.contains(&declared.name);
     if !there {

@@ -8,7 +8,7 @@
 //! - **A passage that is denied as a whole is left out and counted**: about a denied topic, with filtered content, or under a title, a heading,
 //!   a curated question or a file's name that gives orders, names a patient or holds a denied word.
 //! - **That something is kept back is not hidden**, only what it is: a passage was found, and a number says how much of it is black. How well
-//!   the query's words fit what is black is not told.
+//!   a query fits a passage with something black in it is not told.
 //! - **A passage is judged by itself**, a document as a whole, which may know a name again that a passage introduces nowhere.
 //! - **Topics and content are not looked for in a document that is read whole**: they are what one asks about, and a document is read
 //!   where a citation led. Orders, identifiers of patients and denied words are.
@@ -132,7 +132,8 @@ pub(crate) async fn search(
 fn shown_of(guardrail: &Guardrail, mut passage: Passage, places: impl Iterator<Item = Span>) -> Shown {
     let withheld = hide(guardrail, &mut passage.text, places.collect());
     if withheld > 0 {
-        (passage.words, passage.coverage) = (0.0, 0.0);
+        // Its place among the others stays; how it came there is of what is black too.
+        (passage.score, passage.cosine, passage.words, passage.coverage) = (0.0, 0.0, 0.0, 0.0);
     }
     Shown { passage, withheld }
 }

@@ -21,7 +21,7 @@ use cloister_terms::{Action, RequestId, Role, TenantId};
 
 use super::{App, guardrail, identifiers};
 use crate::{
-    capture::{Means, Recorder, Redact, redaction::redacted},
+    capture::{Means, Recorder, Redact, redaction::Read},
     config,
     governed::{Call, End, Refusal, governed},
     identity::Caller,
@@ -186,12 +186,15 @@ impl App {
 fn redact(identifiers: &Arc<Identifiers>, vault: &Vault) -> Redact {
     let (identifiers, vault) = (Arc::clone(identifiers), vault.clone());
     Arc::new(move |content: Content, session, random| {
-        let detector = identifiers.detector();
-        match session.filter(|_| vault.is_on()) {
-            Some(session) => {
-                vault::keep(&vault, session, |placeholders| redacted(content, detector, placeholders, random)).ok()?
-            }
-            None => redacted(content, detector, &mut Placeholders::default(), random),
-        }
+        // Looked through before the vault is asked: questions of the tenant's others wait for it.
+        let read = Read::of(content, identifiers.detector());
+        let Some(session) = session.filter(|_| vault.is_on() && !read.is_clean()) else {
+            return read.placed(&mut Placeholders::default(), random);
+        };
+        vault::keep(&vault, session, |placeholders| read.placed(placeholders, random)).unwrap_or_else(|stop| {
+            let tenant = vault.tenant();
+            tracing::error!(%tenant, error = &stop as &dyn std::error::Error, "a capture's placeholders cannot be kept");
+            None
+        })
     })
 }

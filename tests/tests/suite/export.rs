@@ -2,6 +2,9 @@
 
 use std::{fs, path::Path, process::Output};
 
+use cloister_tests::Client;
+use serde_json::json;
+
 use super::site::program;
 
 const TEXTS: &str = include_str!("../../suites/larkfield/identifiers.jsonl");
@@ -26,6 +29,14 @@ fn texts_go_out_once_the_site_permits_it_and_has_measured_and_hold_no_identifier
     let patient = write(folder.path(), "log.md", "# Log\n\nThe patient Ana Quartzmann, MRN 4471902, called at noon.\n");
     let taken = site.run(["kb", "ingest", "procedures", &patient]);
     assert!(taken.status.success(), "{}", said(&taken));
+    let untitled = write(folder.path(), "Quartzmann_Ana_1953.txt", "Opened pens were returned by the ward.\n");
+    let taken = site.run(["kb", "ingest", "procedures", &untitled]);
+    assert!(taken.status.success(), "{}", said(&taken));
+    let server = site.serve();
+    let asked = "May Mr. Ben Ostrovar, MRN 5583011, refill a controlled medication two days early?";
+    let answered = Client::new(&server, site.key("agent")).post("/api/ask", &json!({ "question": asked }));
+    assert_eq!(answered.status, 200, "{}", answered.text());
+    drop(server);
     let suite =
         "name = \"s\"\nabout = \"s\"\n[[part]]\nid = \"identifiers\"\nkind = \"identifiers\"\nfile = \"texts.jsonl\"\n";
     let suite = write(folder.path(), "suite.toml", suite);
@@ -58,6 +69,8 @@ fn texts_go_out_once_the_site_permits_it_and_has_measured_and_hold_no_identifier
     assert!(done.status.success(), "{}", said(&done));
     let texts = fs::read_to_string(out.join("texts.jsonl")).unwrap();
     assert!(texts.contains("called at noon") && texts.contains("[MRN-1]"), "{texts}");
+    assert!(texts.contains("refill a controlled medication") && said(&done).contains(" 1 captures"), "{}", said(&done));
+    assert!(!texts.contains("Ostrovar") && !texts.contains("5583011"), "{texts}");
     assert!(!texts.contains("Quartzmann") && !texts.contains("4471902") && !texts.contains("log.md"), "{texts}");
     let statement = fs::read_to_string(out.join("STATEMENT.md")).unwrap();
     assert!(statement.contains("What is not claimed") && statement.contains("found whole"), "{statement}");

@@ -135,6 +135,33 @@ pub fn without_placeholders(text: &str) -> String {
     kept
 }
 
+/// The text with its placeholders, whoever made them, numbered anew among `placeholders`: what stood for one thing still does, and what is
+/// found besides has numbers of its own.
+pub fn renumbered(text: &str, placeholders: &mut Placeholders, random: &dyn Random) -> String {
+    let mut renumbered = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let (before, from) = rest.split_at(open);
+        renumbered.push_str(before);
+        let near = from.get(..from.floor_char_boundary(LONGEST)).unwrap_or_default();
+        let mark = near.find(']').and_then(|close| from.get(..=close));
+        let kind = mark.and_then(|mark| short_of(mark.trim_matches(['[', ']'])));
+        let kind = kind.and_then(|short| Kind::ALL.iter().copied().find(|known| known.short() == short));
+        match (mark, kind) {
+            (Some(mark), Some(kind)) => {
+                renumbered.push_str(&placeholders.placeholder(kind, mark, random));
+                rest = from.get(mark.len()..).unwrap_or_default();
+            }
+            _ => {
+                renumbered.push('[');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    renumbered.push_str(rest);
+    renumbered
+}
+
 /// What the placeholders of a text are called, each as often as it stands there: `NAME`, `MRN`.
 pub fn placeholders_in(text: &str) -> impl Iterator<Item = &'static str> {
     let marks = text.split('[').skip(1).filter_map(|after| after.split_once(']'));
@@ -155,6 +182,23 @@ fn short_of(inside: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    #[test]
+    fn placeholders_of_another_count_are_counted_anew_and_what_follows_after_them() {
+        let mut placeholders = Placeholders::default();
+        let text = "[NAME-17] for [NAME-4], MRN [MRN-9]; [NAME-17] again, [1] [x";
+        let anew = renumbered(text, &mut placeholders, &Fixed);
+        assert_eq!(anew, "[NAME-1] for [NAME-2], MRN [MRN-1]; [NAME-1] again, [1] [x");
+        assert_eq!(placeholders.placeholder(Kind::Name, "Ana", &Fixed), "[NAME-3]");
+    }
 
     #[test]
     fn placeholders_go_and_other_brackets_stay() {

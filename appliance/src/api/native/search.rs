@@ -79,7 +79,7 @@ pub struct Passage {
     end: usize,
     /// The text; what the guardrail keeps back is blacked out, character for character.
     text: String,
-    /// How many of its characters are blacked out.
+    /// How many of its characters are blacked out. Where any are, the scores are 0.
     withheld: usize,
     /// Fused score; comparable within one search only.
     score: f32,

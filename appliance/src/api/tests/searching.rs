@@ -152,7 +152,9 @@ async fn how_well_words_fit_what_is_black_is_not_told() {
     put(&site, &STORAGE.replace("Do not freeze", "The patient Ana Quartzmann, MRN 4471902, left hers. Do not freeze"));
     let found = site.post(Role::Agent, SEARCH, &json!({"query": "quartzmann", "mode": "words"})).await.json();
     for passage in found["passages"].as_array().unwrap().iter().filter(|passage| passage["withheld"] != 0) {
-        assert_eq!(passage["words"], 0.0, "{passage}");
+        for score in ["words", "score", "cosine"] {
+            assert_eq!(passage[score], 0.0, "{passage}");
+        }
     }
     assert_eq!(found["coverage"], 0.0, "{found}");
 }

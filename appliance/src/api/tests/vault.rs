@@ -153,7 +153,7 @@ async fn a_capture_says_the_same_of_a_person_as_the_session_does() {
 }
 
 #[test]
-#[should_panic(expected = "one placeholder would then stand for two people")]
+#[should_panic(expected = "one placeholder could then stand for two people")]
 fn a_session_that_outlasts_its_placeholders_is_refused_at_the_start() {
     let mut config = Config::default();
     config.session.longest_hours = 25;
