@@ -230,8 +230,8 @@ impl About<'_> {
              ## What was done\n\n\
              Whatever the detector takes for one of the identifiers of 45 CFR 164.514(b)(2), with the roster and the patterns of the \
              guardrail `{guardrail}`, became a placeholder such as `[NAME-1]`, the same one within a text and counted anew in each. \
-             Nothing in here leads back to what it stood for; what a vault of this site keeps is told apart from it by no number. Texts \
-             have numbers of their own; ids, sessions, accounts and times are left out, and the names of files but for what a text says \
+             Nothing in here leads back to what it stood for: its numbers are not those under which a vault of this site may keep it. \
+             Texts have numbers of their own; ids, sessions, accounts and times are left out, and the names of files but for what a text says \
              itself.\n\n\
              ## What was found\n\n{found} identifiers:\n\n",
             version = env!("CARGO_PKG_VERSION"),

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, fs};
 use axum::http::StatusCode;
 use cloister_governance::{audit::OutcomeKind, policy::Policy};
 use cloister_knowledge::parse::{InProcess, Source};
-use cloister_terms::Role;
+use cloister_terms::{Action, Role};
 use serde_json::{Value, json};
 
 use super::site::{STORAGE, Site};
-use crate::config::{Config, Tenant};
+use crate::{
+    config::{Config, Tenant},
+    edge::router::Access,
+};
 
 const SEARCH: &str = "/api/collections/procedures/search";
 const RETRIEVE: &str = "/knowledgebases/procedures/retrieve";
@@ -35,6 +38,29 @@ fn guarded(document: &str) -> (Site, tempfile::TempDir) {
     let tenant = Tenant { guardrail: Some(path), assistant: Some("pharmacy".to_owned()), ..Tenant::default() };
     let tenants = [("larkfield".parse().unwrap(), tenant)].into_iter().collect();
     (Site::configured(Config { tenants, ..Config::default() }, Policy::built_in(), Vec::new()), folder)
+}
+
+/// The routes on which texts of documents are shown outside of answers. Each is tried below.
+const SHOWING: &[&str] = &[
+    "/api/collections",
+    "/api/collections/{id}/documents",
+    "/api/collections/{id}/documents/{document}",
+    "/api/collections/{id}/search",
+    "/knowledgebases/{id}/retrieve",
+];
+
+#[test]
+fn every_route_that_shows_documents_is_among_those_that_are_tried() {
+    let shows = [Action::Search, Action::ReadDocument, Action::ListCollections];
+    let shows =
+        |access: &Access| matches!(access, Access::Governed(actions) if actions.iter().any(|a| shows.contains(a)));
+    for route in crate::api::routes().list().iter().filter(|route| shows(&route.access)) {
+        assert!(
+            SHOWING.contains(&route.path),
+            "{} shows documents: hold it to the guardrail, and try it here",
+            route.path
+        );
+    }
 }
 
 #[tokio::test]
