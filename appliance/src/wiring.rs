@@ -47,6 +47,7 @@ mod inspection;
 mod lane;
 mod policy;
 mod pools;
+mod reload;
 mod reranking;
 mod ruling;
 mod shelf;
@@ -260,7 +261,7 @@ impl App {
             let library = Library::open(connect(&self.store, name)?, questions, clock, Arc::clone(&self.random))?;
             self.store.tenant(name)?.follow()?;
             let captures = Captures::of(&self.store, name, tenant.captures.days, Arc::clone(&self.clock));
-            let vault = Vault::of(&self.store, name, tenant.vault.days, Arc::clone(&self.clock));
+            let vault = Vault::beside(&captures, tenant.vault.days);
             self.may_keep(name, tenant.vault, &vault)?;
             let with = With { captures: &captures, vault: &vault, embed: embed.as_ref() };
             let in_force = self.put_in_force(name, tenant, &with, guardrail)?;

@@ -208,7 +208,7 @@ impl Captures {
     /// As for [`Captures::put`].
     pub fn open(&self) -> Result<(), CaptureError> {
         self.write(|_| Ok(()))?;
-        Ok(self.0.store.captures(self.tenant())?.follow()?)
+        Ok(self.follow()?)
     }
 
     /// Seals a capture. When this returns, it is on the disk.
@@ -217,7 +217,7 @@ impl Captures {
     /// When it cannot be written. It is then not there, in whole or in part.
     pub fn put(&self, capture: &Capture) -> Result<(), CaptureError> {
         let sealed = content::sealed(&capture.content).ok_or(CaptureError::Damaged(capture.label.id))?;
-        self.write(|connection| table::insert(connection, &capture.label, &sealed))
+        Ok(self.write(|connection| table::insert(connection, &capture.label, &sealed))?)
     }
 
     /// Captures that fit `filter`, the newest first, at most `limit`. No text.
@@ -228,7 +228,7 @@ impl Captures {
         if permit.action() != Action::ListCaptures || permit.tenant() != Some(self.tenant()) {
             return Err(CaptureError::NotPermitted);
         }
-        let Some(database) = self.0.store.kept_captures(self.tenant())? else { return Ok(Listed::default()) };
+        let Some(database) = self.database()? else { return Ok(Listed::default()) };
         let cutoff = self.cutoff();
         connected(&database, |connection| table::list(connection, filter, cutoff, limit))
     }
@@ -241,7 +241,7 @@ impl Captures {
         let reads = matches!(permit.action(), Action::ReadCapture | Action::ReadRawCapture);
         let id = permit.resource().capture().filter(|_| reads && permit.tenant() == Some(self.tenant()));
         let id = id.ok_or(CaptureError::NotPermitted)?;
-        let Some(database) = self.0.store.kept_captures(self.tenant())? else { return Ok(None) };
+        let Some(database) = self.database()? else { return Ok(None) };
         let cutoff = self.cutoff();
         let Some((label, sealed)) = connected(&database, |connection| table::read(connection, id, cutoff))? else {
             return Ok(None);
@@ -258,7 +258,7 @@ impl Captures {
     /// # Errors
     /// When the database fails.
     pub fn expired(&self) -> Result<u64, CaptureError> {
-        let Some(database) = self.0.store.kept_captures(self.tenant())? else { return Ok(0) };
+        let Some(database) = self.database()? else { return Ok(0) };
         let cutoff = self.cutoff();
         connected(&database, |connection| table::expired(connection, cutoff))
     }
@@ -268,26 +268,50 @@ impl Captures {
     /// # Errors
     /// When the database fails; none is then removed.
     pub fn purge(&self) -> Result<u64, CaptureError> {
-        if self.0.store.kept_captures(self.tenant())?.is_none() {
+        if self.database()?.is_none() {
             return Ok(0);
         }
         let cutoff = self.cutoff();
-        self.write(|connection| table::purge(connection, cutoff))
+        Ok(self.write(|connection| table::purge(connection, cutoff))?)
     }
 
     /// What was made before this moment is over.
     fn cutoff(&self) -> Timestamp {
-        let kept = SignedDuration::from_hours(24 * i64::from(self.0.days));
-        self.0.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN)
+        self.cutoff_after(self.0.days)
     }
 
-    /// Writes on the one connection for it.
-    fn write<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, CaptureError> {
-        let done = self.0.writer.with(|| self.0.store.captures(self.tenant()), table::open, work);
-        done.map_err(|error| match error {
-            NotWritten::Closed => CaptureError::Closed,
+    /// What was kept before this moment is over, of what is kept for so many days.
+    pub(crate) fn cutoff_after(&self, days: u32) -> Timestamp {
+        let kept = SignedDuration::from_hours(24 * i64::from(days));
+        self.now().saturating_sub(kept).unwrap_or(Timestamp::MIN)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The database; none where nothing was ever kept.
+    pub(crate) fn database(&self) -> Result<Option<Database>, StoreError> {
+        self.0.store.kept_captures(self.tenant())
+    }
+
+    /// Sees to it that an earlier state of the database is known for one.
+    pub(crate) fn follow(&self) -> Result<(), StoreError> {
+        self.0.store.captures(self.tenant())?.follow()
+    }
+
+    /// Writes on the one connection for it, that of the vault too.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, NotWritten> {
+        self.0.writer.with(|| self.0.store.captures(self.tenant()), table::open, work)
+    }
+}
+
+impl From<NotWritten> for CaptureError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::Closed => Self::Closed,
             NotWritten::Store(error) => error.into(),
-        })
+        }
     }
 }
 

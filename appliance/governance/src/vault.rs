@@ -14,16 +14,14 @@
 //! - **Retention counts from today's number of days**, as for captures. What is over is not read, also before it is removed; a tenant that
 //!   wants no vault any more has it emptied.
 
-use std::{fmt, sync::Arc};
-
-use cloister_terms::{Action, Clock, Phi, SessionId, TenantId};
-use jiff::{SignedDuration, Timestamp};
+use cloister_terms::{Action, Phi, SessionId, TenantId};
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::{
-    captures::{MOST_DAYS, open},
+    captures::{Captures, MOST_DAYS, open},
     policy::Permit,
-    store::{NotWritten, Store, StoreError, Writer},
+    store::{NotWritten, StoreError},
 };
 
 /// A placeholder and what it stands for.
@@ -53,33 +51,28 @@ pub enum VaultError {
     NotPermitted,
 }
 
-/// The vault of one tenant. Cheap to clone; all clones share one connection to write with. Every call blocks.
-#[derive(Clone)]
-pub struct Vault(Arc<Inner>);
-
-struct Inner {
-    store: Store,
-    tenant: TenantId,
+/// The vault of one tenant, beside its captures. Cheap to clone; all clones, and the captures, share one connection to write with. Every
+/// call blocks.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    captures: Captures,
     days: u32,
-    clock: Arc<dyn Clock>,
-    writer: Writer,
 }
 
 impl Vault {
-    /// The vault of `tenant`, in which entries are kept for `days`; for 0 there is none, and what one held is over.
-    pub fn of(store: &Store, tenant: &TenantId, days: u32, clock: Arc<dyn Clock>) -> Self {
-        let (store, tenant, days) = (store.clone(), tenant.clone(), days.min(MOST_DAYS));
-        Self(Arc::new(Inner { store, tenant, days, clock, writer: Writer::default() }))
+    /// The vault beside these captures, in which entries are kept for `days`; for 0 there is none, and what one held is over.
+    pub fn beside(captures: &Captures, days: u32) -> Self {
+        Self { captures: captures.clone(), days: days.min(MOST_DAYS) }
     }
 
     /// Whose it is.
     pub fn tenant(&self) -> &TenantId {
-        &self.0.tenant
+        self.captures.tenant()
     }
 
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
-        self.0.days > 0
+        self.days > 0
     }
 
     /// Makes the database if there is none, and opens it: what would fail at the first placeholder fails here.
@@ -87,8 +80,8 @@ impl Vault {
     /// # Errors
     /// As for [`Vault::keep`].
     pub fn open(&self) -> Result<(), VaultError> {
-        self.write(|_| Ok(()))?;
-        Ok(self.0.store.captures(self.tenant())?.follow()?)
+        self.captures.write(|_| Ok(()))?;
+        Ok(self.captures.follow()?)
     }
 
     /// Hands what a session has to `mask`, and keeps what it then has besides. Nothing is kept where there is no vault.
@@ -103,8 +96,8 @@ impl Vault {
         if !self.is_on() {
             return Ok(mask(Vec::new()).0);
         }
-        let (cutoff, now) = (self.cutoff(), self.0.clock.now());
-        self.write(|connection| {
+        let (cutoff, now) = (self.cutoff(), self.captures.now());
+        let made = self.captures.write(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let had = entries(&transaction, session, cutoff)?;
             let known = had.len();
@@ -114,7 +107,8 @@ impl Vault {
             }
             transaction.commit()?;
             Ok(made)
-        })
+        })?;
+        Ok(made)
     }
 
     /// What the placeholders of a session stand for.
@@ -125,7 +119,7 @@ impl Vault {
         if permit.action() != Action::Reidentify || permit.tenant() != Some(self.tenant()) {
             return Err(VaultError::NotPermitted);
         }
-        let Some(database) = self.0.store.kept_captures(self.tenant())?.filter(|_| self.is_on()) else {
+        let Some(database) = self.captures.database()?.filter(|_| self.is_on()) else {
             return Ok(Vec::new());
         };
         let connection = open(&database)?;
@@ -137,7 +131,7 @@ impl Vault {
     /// # Errors
     /// When the database fails.
     pub fn expired(&self) -> Result<u64, VaultError> {
-        let Some(database) = self.0.store.kept_captures(self.tenant())? else { return Ok(0) };
+        let Some(database) = self.captures.database()? else { return Ok(0) };
         let connection = open(&database)?;
         let count = "SELECT count(*) FROM placeholders WHERE at < ?1";
         let counted = connection.query_row(count, [self.cutoff().as_microsecond()], |row| row.get::<_, i64>(0));
@@ -151,31 +145,22 @@ impl Vault {
     pub fn purge(&self) -> Result<u64, VaultError> {
         let cutoff = self.cutoff();
         let purge = "DELETE FROM placeholders WHERE at < ?1";
-        let removed = self.write(|connection| connection.execute(purge, [cutoff.as_microsecond()]))?;
+        let removed = self.captures.write(|connection| connection.execute(purge, [cutoff.as_microsecond()]))?;
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
     /// What was kept before this moment is over: everything where nothing is kept.
     fn cutoff(&self) -> Timestamp {
-        if !self.is_on() {
-            return Timestamp::MAX;
-        }
-        let kept = SignedDuration::from_hours(24 * i64::from(self.0.days));
-        self.0.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN)
-    }
-
-    fn write<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
-        let done = self.0.writer.with(|| self.0.store.captures(self.tenant()), open, work);
-        done.map_err(|error| match error {
-            NotWritten::Closed => VaultError::Closed,
-            NotWritten::Store(error) => error.into(),
-        })
+        if self.is_on() { self.captures.cutoff_after(self.days) } else { Timestamp::MAX }
     }
 }
 
-impl fmt::Debug for Vault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault").field("tenant", &self.0.tenant).field("days", &self.0.days).finish_non_exhaustive()
+impl From<NotWritten> for VaultError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::Closed => Self::Closed,
+            NotWritten::Store(error) => error.into(),
+        }
     }
 }
 
@@ -202,11 +187,15 @@ fn insert(connection: &Connection, session: SessionId, entry: &Entry, at: Timest
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use cloister_terms::{FixedClock, Role};
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::{
         policy::{Decision, Policy, Principal, Resource, Rules, Source},
+        store::Store,
         testing::{clock, store},
     };
 
@@ -240,7 +229,7 @@ mod tests {
         let (folder, store) = store();
         store.create_tenant(&tenant("a")).unwrap();
         let clock = clock();
-        let vault = Vault::of(&store, &tenant("a"), days, clock.clone());
+        let vault = Vault::beside(&Captures::of(&store, &tenant("a"), 30, clock.clone()), days);
         (folder, store, clock, vault)
     }
 
@@ -253,7 +242,7 @@ mod tests {
         assert_eq!(read(one).iter().map(|entry| entry.original.expose().as_str()).collect::<Vec<_>>(), ["Ana", "Ben"]);
         assert_eq!(read(other), []);
         // As after a restart.
-        let again = Vault::of(&store, &tenant("a"), 3, clock);
+        let again = Vault::beside(&Captures::of(&store, &tenant("a"), 30, clock), 3);
         assert_eq!(add(&again, one, "Cem"), 3);
     }
 
@@ -275,7 +264,7 @@ mod tests {
         assert_eq!(vault.read(&permit(Action::Reidentify, "a"), session).unwrap(), []);
         assert_eq!((vault.expired().unwrap(), vault.purge().unwrap(), vault.expired().unwrap()), (1, 1, 0));
         add(&vault, session, "Ben");
-        let off = Vault::of(&store, &tenant("a"), 0, clock);
+        let off = Vault::beside(&Captures::of(&store, &tenant("a"), 30, clock), 0);
         assert_eq!(add(&off, session, "Cem"), 1, "it is told of nothing");
         assert_eq!(off.read(&permit(Action::Reidentify, "a"), session).unwrap(), []);
         assert_eq!((off.expired().unwrap(), off.purge().unwrap()), (1, 1), "what was kept is over");

@@ -364,10 +364,12 @@ const OWN: &[&str] = &["your", "his", "her", "their", "my", "our", "its", "the",
 pub(crate) fn plain(text: &str, mentions: &[Mention]) -> Vec<(usize, usize, Release)> {
     let words: Vec<(usize, String)> = words::lower(text).collect();
     let stands = |(index, (start, word)): (usize, &(usize, String))| {
+        if !PLAIN.contains(&word.as_str()) {
+            return None;
+        }
         let before = index.checked_sub(1).and_then(|at| words.get(at)).map_or("", |(_, word)| word.as_str());
         let named = |mention: &&Mention| text.get(start + word.len()..mention.start).is_some_and(is_joint);
-        let mention =
-            mentions.iter().find(named).filter(|_| PLAIN.contains(&word.as_str()) && !OWN.contains(&before))?;
+        let mention = mentions.iter().find(named).filter(|_| !OWN.contains(&before))?;
         let insulin = mention.ingredients.iter().any(|name| name.starts_with("insulin"));
         (!insulin).then_some((*start, start + word.len(), Release::Plain))
     };

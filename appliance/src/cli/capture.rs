@@ -114,7 +114,8 @@ pub(super) fn kept(desk: &Desk, tenant: &TenantId) -> anyhow::Result<(Captures, 
     let settings = desk.config.tenants.get(tenant).or(of_its_file.as_ref());
     let days = settings.map_or_else(Default::default, |tenant| (tenant.captures, tenant.vault));
     let captures = Captures::of(&desk.store, tenant, days.0.days, desk.clock.clone());
-    Ok((captures, Vault::of(&desk.store, tenant, days.1.days, desk.clock.clone())))
+    let vault = Vault::beside(&captures, days.1.days);
+    Ok((captures, vault))
 }
 
 fn list(desk: &Desk, captures: &Captures, wanted: &List) -> anyhow::Result<()> {

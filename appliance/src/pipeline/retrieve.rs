@@ -7,7 +7,7 @@ use cloister_terms::CollectionId;
 use super::{Ports, knowledge::blocking, quarantine::Quarantine, screen::Screened, stop::Stop};
 
 /// How many of the best passages decide whether there is evidence at all.
-const DECIDING: usize = 3;
+pub(super) const DECIDING: usize = 3;
 
 /// Weight of the share of words beside the cosine in [`Evidence::weight`]. Measured together with the threshold; from
 /// 0.15 to 0.5 the result is the same.

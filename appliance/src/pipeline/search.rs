@@ -28,11 +28,9 @@ use super::{
     Guardrail, Ports,
     knowledge::blocking,
     quarantine::{Quarantine, over},
+    retrieve::DECIDING,
     stop::Stop,
 };
-
-/// How many of the first passages tell how well a search went.
-const DECIDING: usize = 3;
 
 /// What stands for a character that is not shown.
 const BLACK: char = '\u{2588}';
@@ -157,10 +155,10 @@ fn hide(guardrail: &Guardrail, text: &mut String, mut places: Vec<Span>) -> usiz
 pub(crate) fn read(ports: &Ports, document: &mut DocumentText) -> (Outcome, usize) {
     let (mut orders, mut identifying, mut withheld) = (0, 0, 0);
     for text in [&mut document.title, &mut document.name, &mut document.text] {
-        let (ordering, naming) = Quarantine::places_of(text, ports.settings.attack.document, &ports.identifiers);
-        orders += ordering.len();
-        identifying += naming.len();
-        withheld += hide(&ports.guardrail, text, ordering.into_iter().chain(naming).collect());
+        let hidden = hold_back(ports, text);
+        orders += hidden.orders;
+        identifying += hidden.identifying;
+        withheld += hidden.characters;
     }
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let outcome = Outcome::done()
@@ -170,10 +168,19 @@ pub(crate) fn read(ports: &Ports, document: &mut DocumentText) -> (Outcome, usiz
     (outcome, withheld)
 }
 
-/// Blacks out what may not be read of a document's title or name. Blocks.
-pub(crate) fn label(ports: &Ports, text: &mut String) {
+/// How much of a text is not shown.
+pub(crate) struct Hidden {
+    orders: usize,
+    identifying: usize,
+    characters: usize,
+}
+
+/// Blacks out what may not be read of a text of a document, its title or its name. Blocks.
+pub(crate) fn hold_back(ports: &Ports, text: &mut String) -> Hidden {
     let (ordering, naming) = Quarantine::places_of(text, ports.settings.attack.document, &ports.identifiers);
-    hide(&ports.guardrail, text, ordering.into_iter().chain(naming).collect());
+    let (orders, identifying) = (ordering.len(), naming.len());
+    let characters = hide(&ports.guardrail, text, ordering.into_iter().chain(naming).collect());
+    Hidden { orders, identifying, characters }
 }
 
 /// Puts [`BLACK`] for every character of these places but line feeds, and for none that is black already; how many that were.

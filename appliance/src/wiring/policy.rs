@@ -7,11 +7,11 @@ use cloister_governance::{
 };
 use cloister_terms::{Action, RequestId, Role};
 
-use super::App;
+use super::{App, reload::NotReloaded};
 use crate::{
     config,
     edge::metrics::Metrics,
-    governed::{Call, End, Refusal, governed},
+    governed::{Call, governed},
     identity::Caller,
 };
 
@@ -71,38 +71,18 @@ fn differs(difference: &Difference<'_>, metrics: Option<&Metrics>) {
     );
 }
 
-/// Why the policies were not read again.
-enum NotReloaded {
-    Refused(Refusal),
-    Unusable(FolderError),
-}
-
-impl From<Refusal> for NotReloaded {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl End for NotReloaded {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Refused(refusal) => refusal.outcome(),
-            Self::Unusable(_) => Outcome::failed("policies_invalid"),
-        }
-    }
-}
-
 impl App {
     /// Reads the site's policies again. A set that is not valid changes nothing: the one in force stays, and the log says
     /// what is wrong, where, and what to do. Recorded as what it is, an administrator's act at the machine.
     pub async fn reload_policy(&self) {
         let caller = Caller::local(Role::Administrator, None, RequestId::random(self.random.as_ref()));
         let call = Call::new(Action::ManagePolicy, Resource::Appliance);
+        let unusable = |error| NotReloaded::Unusable("policies_invalid", error);
         let read = async |_| {
             let settings = self.config.policy.clone();
             let rules =
                 tokio::task::spawn_blocking(move || Ok((Rules::load(settings.folder.as_deref())?, shadow(&settings))));
-            let (rules, shadow) = rules.await.unwrap_or_else(|_| Err(gone())).map_err(NotReloaded::Unusable)?;
+            let (rules, shadow) = rules.await.unwrap_or_else(|_| Err(gone())).map_err(unusable)?;
             let version = rules.version().to_owned();
             self.gate.policy.replace(rules, shadow);
             Ok((version, Outcome::done().with_code("reloaded")))
@@ -112,7 +92,7 @@ impl App {
                 tracing::info!(version, "the policies were read again");
                 "reloaded"
             }
-            Err(NotReloaded::Unusable(error)) => {
+            Err(NotReloaded::Unusable(_, error)) => {
                 say(&error, "the policies in force stay: the new set is not valid");
                 "invalid"
             }

@@ -19,11 +19,11 @@ use cloister_guardrails::redact::Placeholders;
 use cloister_knowledge::Embed;
 use cloister_terms::{Action, RequestId, Role, TenantId};
 
-use super::{App, guardrail, identifiers};
+use super::{App, guardrail, identifiers, reload::NotReloaded};
 use crate::{
     capture::{Means, Recorder, Redact, redaction::Read},
     config,
-    governed::{Call, End, Refusal, governed},
+    governed::{Call, governed},
     identity::Caller,
     pipeline::{Guardrail, Identifiers, Settings, vault},
 };
@@ -61,27 +61,6 @@ impl InForce {
     }
 }
 
-/// Why a ruling was not read again.
-enum NotReloaded {
-    Refused(Refusal),
-    Unusable(anyhow::Error),
-}
-
-impl From<Refusal> for NotReloaded {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl End for NotReloaded {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Refused(refusal) => refusal.outcome(),
-            Self::Unusable(_) => Outcome::failed("guardrail_invalid"),
-        }
-    }
-}
-
 /// What a ruling is made with, besides what lies in the store and in the tenant's files.
 pub(super) struct With<'a> {
     pub(super) captures: &'a Captures,
@@ -100,7 +79,13 @@ impl App {
     ) -> anyhow::Result<InForce> {
         let ruling = || {
             let (settings, identifiers, guardrail) = self.rule(name, tenant, with.embed, on_trial)?;
-            let recorder = Recorder::of(with.captures, tenant.captures, self.means(&identifiers, with.vault))
+            let means = Means {
+                redact: redact(&identifiers, with.vault),
+                clock: Arc::clone(&self.clock),
+                random: Arc::clone(&self.random),
+                metrics: self.metrics.clone(),
+            };
+            let recorder = Recorder::of(with.captures, tenant.captures, means)
                 .context("it requires captures, and they cannot be written")?;
             Ok::<_, anyhow::Error>(Ruling { settings, identifiers, guardrail, recorder })
         };
@@ -123,16 +108,6 @@ impl App {
         Ok((settings, identifiers, Arc::new(guardrail)))
     }
 
-    /// What seals captures, with a tenant's own roster and patterns.
-    fn means(&self, identifiers: &Arc<Identifiers>, vault: &Vault) -> Means {
-        Means {
-            redact: redact(identifiers, vault),
-            clock: Arc::clone(&self.clock),
-            random: Arc::clone(&self.random),
-            metrics: self.metrics.clone(),
-        }
-    }
-
     /// Reads the guardrail and the roster of every tenant again, and the version in force. Recorded for each as what it is, an
     /// administrator's act at the machine.
     pub async fn reload_guardrails(self: &Arc<Self>) {
@@ -142,7 +117,7 @@ impl App {
                     tracing::info!(tenant = %name, version, "the guardrail and the roster were read again");
                     "reloaded"
                 }
-                Err(NotReloaded::Unusable(error)) => {
+                Err(NotReloaded::Unusable(_, error)) => {
                     // With its causes: which file, which line. Neither guardrails nor what is said of a roster hold patients' words.
                     let error = format!("{error:#}");
                     tracing::error!(tenant = %name, error, "the guardrail in force stays: the new one cannot be used");
@@ -157,14 +132,15 @@ impl App {
         }
     }
 
-    async fn reload_guardrail(self: &Arc<Self>, name: &TenantId) -> Result<String, NotReloaded> {
+    async fn reload_guardrail(self: &Arc<Self>, name: &TenantId) -> Result<String, NotReloaded<anyhow::Error>> {
         let caller = Caller::local(Role::Administrator, None, RequestId::random(self.random.as_ref()));
         let call = Call::new(Action::ManageGuardrails, Resource::Tenant(name.clone()));
+        let unusable = |error| NotReloaded::Unusable("guardrail_invalid", error);
         let read = async |_| {
             let (app, of) = (Arc::clone(self), name.clone());
             let read = tokio::task::spawn_blocking(move || app.read_again(&of)).await;
             let ruling = read.unwrap_or_else(|_| Err(anyhow::anyhow!("reading it ended badly")));
-            let applied = ruling.map_err(NotReloaded::Unusable)?.guardrail.applied();
+            let applied = ruling.map_err(unusable)?.guardrail.applied();
             let version = applied.version.clone();
             Ok((version, Outcome::done().with_code("reloaded").with_guardrail(applied)))
         };

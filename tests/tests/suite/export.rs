@@ -1,26 +1,14 @@
 //! A de-identified export, by the real command: refused until the site says who may and has measured, and then without a name.
 
-use std::{fs, path::Path, process::Output};
+use std::fs;
 
 use cloister_tests::Client;
 use serde_json::json;
 
-use super::site::program;
-
-const TEXTS: &str = include_str!("../../suites/larkfield/identifiers.jsonl");
+use super::site::{identifiers_suite, program, said, write};
 
 const PERMIT: &str = "@id(\"compliance-exports\") @why(\"For a study that the board approved.\")
     permit(principal in Role::\"compliance\", action == Action::\"export_deidentified\", resource);\n";
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
 
 #[test]
 fn texts_go_out_once_the_site_permits_it_and_has_measured_and_hold_no_identifier() {
@@ -37,10 +25,7 @@ fn texts_go_out_once_the_site_permits_it_and_has_measured_and_hold_no_identifier
     let answered = Client::new(&server, site.key("agent")).post("/api/ask", &json!({ "question": asked }));
     assert_eq!(answered.status, 200, "{}", answered.text());
     drop(server);
-    let suite =
-        "name = \"s\"\nabout = \"s\"\n[[part]]\nid = \"identifiers\"\nkind = \"identifiers\"\nfile = \"texts.jsonl\"\n";
-    let suite = write(folder.path(), "suite.toml", suite);
-    write(folder.path(), "texts.jsonl", &TEXTS.lines().take(40).collect::<Vec<_>>().join("\n"));
+    let suite = identifiers_suite(folder.path());
     let measured = folder.path().join("measured");
     let run = site.run(["eval", "run", &suite, "--out", measured.to_str().unwrap()]);
     assert!(run.status.success(), "{}", said(&run));

@@ -1,33 +1,18 @@
 //! Versions of a guardrail, from the file to its being in force, by the real commands.
 
-use std::{fs, path::Path, process::Output};
-
-use super::{policy::hang_up, site::program};
-
-/// The first lines of our own suite of identifiers.
-const TEXTS: &str = include_str!("../../suites/larkfield/identifiers.jsonl");
+use super::{
+    policy::hang_up,
+    site::{identifiers_suite, program, said, write},
+};
 
 const GATE: &str = "[metrics.\"identifiers/recall\"]\nleast = 0.9\n";
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
 
 #[test]
 fn a_guardrail_that_lets_identifiers_through_is_refused_and_one_that_masks_them_comes_into_force_and_can_be_taken_back()
 {
     let site = program().site();
     let folder = tempfile::tempdir().unwrap();
-    let suite =
-        "name = \"s\"\nabout = \"s\"\n[[part]]\nid = \"identifiers\"\nkind = \"identifiers\"\nfile = \"texts.jsonl\"\n";
-    let suite = write(folder.path(), "suite.toml", suite);
-    write(folder.path(), "texts.jsonl", &TEXTS.lines().take(40).collect::<Vec<_>>().join("\n"));
+    let suite = identifiers_suite(folder.path());
     let gate = write(folder.path(), "gate.toml", GATE);
     let weak = write(folder.path(), "weak.toml", "version = 1\ndefault = \"NONE\"\n");
     let good = write(folder.path(), "good.toml", "version = 1\n[words]\nwords = [\"off the record\"]\n");

@@ -85,29 +85,13 @@ impl Placeholders {
     /// The same, telling the kind of each that is turned back.
     pub fn restore_telling(&self, text: &str, mut tell: impl FnMut(Kind)) -> Phi<String> {
         let written: HashMap<String, &Placeholder> = self.all.iter().map(|entry| (entry.written(), entry)).collect();
-        let mut restored = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(open) = rest.find('[') {
-            let (before, from) = rest.split_at(open);
-            restored.push_str(before);
-            // No placeholder is longer: what stands open in a long text is not searched to its end.
-            let near = from.get(..from.floor_char_boundary(LONGEST)).unwrap_or_default();
-            let end = near.find(']').map_or(1, |close| close + 1);
-            let mark = from.get(..end).unwrap_or_default();
-            match written.get(mark) {
-                Some(entry) => {
-                    tell(entry.kind);
-                    restored.push_str(entry.original.expose());
-                    rest = from.get(end..).unwrap_or_default();
-                }
-                None => {
-                    restored.push('[');
-                    rest = from.get(1..).unwrap_or_default();
-                }
+        Phi::new(replaced(text, |mark, _| match written.get(mark) {
+            Some(entry) => {
+                tell(entry.kind);
+                entry.original.expose().clone()
             }
-        }
-        restored.push_str(rest);
-        Phi::new(restored)
+            None => mark.to_owned(),
+        }))
     }
 }
 
@@ -116,67 +100,55 @@ const LONGEST: usize = 64;
 
 /// The text without its placeholders: what is left to search for, where nobody's number is the same as another's.
 pub fn without_placeholders(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(open) = rest.find('[') {
-        let (before, from) = rest.split_at(open);
-        let close = from.find(']').filter(|close| from.get(1..*close).is_some_and(is_placeholder));
-        kept.push_str(before);
-        let taken = match close {
-            Some(close) => close + 1,
-            None => {
-                kept.push('[');
-                1
-            }
-        };
-        rest = from.get(taken..).unwrap_or_default();
-    }
-    kept.push_str(rest);
-    kept
+    replaced(text, |_, _| String::new())
 }
 
 /// The text with its placeholders, whoever made them, numbered anew among `placeholders`: what stood for one thing still does, and what is
 /// found besides has numbers of its own.
 pub fn renumbered(text: &str, placeholders: &mut Placeholders, random: &dyn Random) -> String {
-    let mut renumbered = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(open) = rest.find('[') {
-        let (before, from) = rest.split_at(open);
-        renumbered.push_str(before);
-        let near = from.get(..from.floor_char_boundary(LONGEST)).unwrap_or_default();
-        let mark = near.find(']').and_then(|close| from.get(..=close));
-        let kind = mark.and_then(|mark| short_of(mark.trim_matches(['[', ']'])));
-        let kind = kind.and_then(|short| Kind::ALL.iter().copied().find(|known| known.short() == short));
-        match (mark, kind) {
-            (Some(mark), Some(kind)) => {
-                renumbered.push_str(&placeholders.placeholder(kind, mark, random));
-                rest = from.get(mark.len()..).unwrap_or_default();
-            }
-            _ => {
-                renumbered.push('[');
-                rest = from.get(1..).unwrap_or_default();
-            }
-        }
-    }
-    renumbered.push_str(rest);
-    renumbered
+    replaced(text, |mark, kind| placeholders.placeholder(kind, mark, random))
 }
 
 /// What the placeholders of a text are called, each as often as it stands there: `NAME`, `MRN`.
-pub fn placeholders_in(text: &str) -> impl Iterator<Item = &'static str> {
-    let marks = text.split('[').skip(1).filter_map(|after| after.split_once(']'));
-    marks.filter_map(|(inside, _)| short_of(inside))
+pub fn placeholders_in(text: &str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    replaced(text, |_, kind| {
+        found.push(kind.short());
+        String::new()
+    });
+    found
 }
 
-fn is_placeholder(inside: &str) -> bool {
-    short_of(inside).is_some()
+/// The text with something else for each placeholder: `[NAME-1]`, and the first of the kinds whose placeholders are called so.
+fn replaced(text: &str, mut with: impl FnMut(&str, Kind) -> String) -> String {
+    let (mut replaced, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(open) = rest.find('[') {
+        let (before, from) = rest.split_at(open);
+        replaced.push_str(before);
+        // No placeholder is longer: what stands open in a long text is not searched to its end.
+        let near = from.get(..from.floor_char_boundary(LONGEST)).unwrap_or_default();
+        let mark = near.find(']').and_then(|close| from.get(..=close));
+        let taken = match mark.and_then(|mark| Some((mark, kind_of(mark)?))) {
+            Some((mark, kind)) => {
+                replaced.push_str(&with(mark, kind));
+                mark.len()
+            }
+            None => {
+                replaced.push('[');
+                1
+            }
+        };
+        rest = from.get(taken..).unwrap_or_default();
+    }
+    replaced.push_str(rest);
+    replaced
 }
 
-/// What placeholders of its kind are called, where the text between brackets is one.
-fn short_of(inside: &str) -> Option<&'static str> {
-    let (kind, number) = inside.split_once('-')?;
+/// The kind that a placeholder names, brackets and all.
+fn kind_of(mark: &str) -> Option<Kind> {
+    let (kind, number) = mark.strip_prefix('[')?.strip_suffix(']')?.split_once('-')?;
     let counts = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    Kind::ALL.iter().map(|known| known.short()).find(|short| *short == kind && counts)
+    Kind::ALL.iter().copied().find(|known| known.short() == kind && counts)
 }
 
 #[cfg(test)]
@@ -204,7 +176,7 @@ mod tests {
     fn placeholders_go_and_other_brackets_stay() {
         assert_eq!(without_placeholders("May [NAME-1] (MRN [MRN-12]) call?"), "May  (MRN ) call?");
         let text = "May [NAME-1] ([MRN-12], [CAT-1], [NAME-2) call [NAME-1]?";
-        assert_eq!(placeholders_in(text).collect::<Vec<_>>(), ["NAME", "MRN", "NAME"]);
+        assert_eq!(placeholders_in(text), ["NAME", "MRN", "NAME"]);
         for text in ["see [1]", "[NAME]", "[NAME-]", "[CAT-1]", "a [", "[NAME-1x]"] {
             assert_eq!(without_placeholders(text), text);
         }

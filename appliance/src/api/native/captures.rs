@@ -209,7 +209,7 @@ fn unknown() -> Stop {
 }
 
 /// The tenant that is named, else the caller's own. One that cannot be read is none, which policy then refuses.
-fn tenant(caller: &Caller, named: Option<&str>) -> Option<TenantId> {
+pub(super) fn tenant(caller: &Caller, named: Option<&str>) -> Option<TenantId> {
     match named {
         Some(named) => named.parse().ok(),
         None => caller.principal().tenant.clone(),

@@ -128,8 +128,8 @@ pub(crate) async fn documents(
             let mut listed = ports.knowledge.documents(&collection)?;
             listed.retain(|version| labels.contains(&version.label));
             for version in &mut listed {
-                search::label(&ports, &mut version.name);
-                search::label(&ports, &mut version.title);
+                search::hold_back(&ports, &mut version.name);
+                search::hold_back(&ports, &mut version.title);
             }
             Ok(listed)
         })

@@ -9,10 +9,11 @@ use axum::{
 };
 use cloister_governance::{audit::Outcome, policy::Resource, vault::Vault};
 use cloister_guardrails::detect::Kind;
-use cloister_terms::{Action, SessionId, TenantId};
+use cloister_terms::{Action, SessionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::captures::tenant;
 use crate::{
     api::body::Body,
     governed::{Call, governed},
@@ -64,8 +65,7 @@ pub(crate) async fn reidentify(
     Body(request): Body<ReidentifyRequest>,
 ) -> Result<impl IntoResponse, Stop> {
     let id: Option<SessionId> = session.parse().ok();
-    let named = wanted.tenant.as_deref();
-    let tenant: Option<TenantId> = named.map_or_else(|| caller.principal().tenant.clone(), |named| named.parse().ok());
+    let tenant = tenant(&caller, wanted.tenant.as_deref());
     let call = Call::new(Action::Reidentify, tenant.map_or(Resource::Appliance, Resource::Tenant));
     let call = id.map_or(call.clone(), |id| call.within(id));
     governed(&app.gate, &caller, call, async |permit| {
