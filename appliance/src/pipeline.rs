@@ -25,6 +25,7 @@
 pub(crate) mod apply;
 mod capture;
 pub mod citation;
+pub(crate) mod entail;
 mod generate;
 pub mod guardrail;
 mod identifiers;

@@ -17,6 +17,15 @@ pub trait Embed: Send + Sync {
     /// # Errors
     /// [`EmbedError::Busy`] where the pool's queue is full; anything else is [`EmbedError::Failed`].
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// For each text, and in it for each token that the model sees, those that it adds included: what the last layer leaves and what the
+    /// layer half way up does, two vectors of `identity().dimensions` numbers and length one. Blocks until done.
+    ///
+    /// # Errors
+    /// As [`Embed::embed`]; [`EmbedError::Failed`] too where the model tells no tokens apart, as those of tests.
+    fn embed_tokens(&self, _texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Err(EmbedError::Failed("it has no vectors of tokens".to_owned()))
+    }
 }
 
 /// An embedding model, as an index remembers it.

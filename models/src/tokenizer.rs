@@ -118,7 +118,7 @@ impl Tokens {
         let second = second.get(..limit.saturating_sub(around)).unwrap_or(second);
         let tokens: Vec<u32> = [begin, first, middle, second, end].into_iter().flatten().copied().collect();
         let marked = if *marked { around - end.len() } else { tokens.len() };
-        Some(Sequence { tokens, second: marked })
+        Some(Sequence { second: marked, ..Sequence::one(tokens) })
     }
 
     /// The tokens of a prompt: control tokens where the template wrote them, plain text everywhere else. Text on both sides

@@ -2,15 +2,17 @@
 //!
 //! The answer comes apart into claims; for each the best evidence is found; its exact facts (drug, salt, release, amount,
 //! unit, route, frequency, duration, bound, group of patients, day, hour, date, telephone number, money), its polarity,
-//! its exceptions and its roles are checked against that evidence; and last, how many of its words stand there.
+//! its exceptions and its roles are checked against that evidence; and last, how many of its words stand there and how well a
+//! learned scorer of [`entailment`](Entailment) finds it borne.
 //!
 //! **What it is not:** it knows no medicine, so that a true statement which the context does not hold is unsupported; and
-//! it has no learned scorer: of two free paraphrases it cannot tell the faithful one from another that uses the same
-//! words.
+//! its learned scorer is a small one: of two free paraphrases that use the same words it often cannot tell the faithful one.
 //!
 //! # Why
 //! - **Facts outrank words.** A claim whose every word but one number stands in the evidence is the most dangerous kind,
 //!   so that a discrepancy caps the claim's score whatever the words say, and the worst claim caps the answer's.
+//! - **The scorer has two thirds of a voice, and none where a fact stands against a claim.** It knows paraphrases that share few words,
+//!   and it doubts claims whose words all stand there in another sense. Where the embedding model is not its own, words decide alone.
 //! - **What is left out counts too.** A dose without its age limit, a rule without its "unless", and a dose whose
 //!   neighbouring warning is missing are found by looking from the evidence to the claim.
 //! - **Not sure is a verdict.** Between borne and not borne lies a band in which deterministic means do not know; it is
@@ -19,6 +21,7 @@
 mod claim;
 mod compare;
 mod condition;
+mod entailment;
 mod evidence;
 mod frequency;
 mod group;
@@ -47,6 +50,7 @@ use reading::Reading;
 
 pub(crate) use compare::{Comparison, compare as compare_readings};
 pub use compare::{Discrepancy, Relation};
+pub use entailment::{Entailment, Evidence};
 pub(crate) use group::named_last;
 pub use group::{doses_another, headings_above};
 
@@ -110,25 +114,36 @@ pub struct Judgement {
 /// [`Verdict::Supported`].
 pub const BLOCK: f32 = 0.5;
 
-/// Below this share of words, a claim without any discrepancy is unsupported and not merely unsure.
+/// Below this, a claim without any discrepancy is unsupported and not merely unsure.
 const UNSURE: f32 = 0.35;
 
-/// Judges `answer` against `context`.
-pub fn judge(context: &str, question: &str, answer: &str, lexicon: &Lexicon) -> Judgement {
+/// The claims of `answer`, in order, as [`judge`] takes them. Places are bytes.
+pub fn claims(answer: &str, lexicon: &Lexicon) -> Vec<Span> {
+    claim::claims(answer, lexicon)
+}
+
+/// Judges `answer` against `context`. `entailed` is how well the scorer finds each of the answer's [`claims`] borne, where there are
+/// vectors that it understands.
+pub fn judge(context: &str, question: &str, answer: &str, entailed: Option<&[f32]>, lexicon: &Lexicon) -> Judgement {
     let sentences = evidence::sentences(context, lexicon);
     let everything = Reading::of(context, lexicon);
     let spans = claim::claims(answer, lexicon);
     let verbatim = verbatim(answer, context, &sentences);
-    let judged = |span: &Span| {
+    let judged = |(at, span): (usize, &Span)| {
         let before = answer.get(..span.start).unwrap_or_default();
         let said = split::sentences(before).into_iter().map(|said| said.of(before));
         let asked = named_last(std::iter::once(question).chain(said));
         match verbatim.iter().find(|(said, _)| said.start <= span.start && span.end <= said.end) {
             Some((_, sentence)) => borne(*span, sentence, &asked),
-            None => judge_claim(*span, answer, context, (sentences.as_slice(), &everything, &asked), lexicon),
+            None => {
+                let held = Held { sentences: &sentences, everything: &everything, asked: &asked };
+                // A claim whose score is missing is not borne by it.
+                let entailed = entailed.map(|scores| scores.get(at).copied().unwrap_or(0.0));
+                judge_claim(*span, answer, context, held, entailed, lexicon)
+            }
         }
     };
-    let claims: Vec<Claim> = spans.iter().map(judged).collect();
+    let claims: Vec<Claim> = spans.iter().enumerate().map(judged).collect();
     let omitted = omitted(&claims, answer, context, lexicon);
     let relevance = score::relevance(question, answer, None);
     let worst = claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::Unsupported);
@@ -159,11 +174,21 @@ fn borne(span: Span, sentence: &Sentence, asked: &BTreeSet<String>) -> Claim {
 /// The most that a claim scores which a limit of the evidence is missing from.
 const UNDECIDED: f32 = 0.49;
 
+/// What a claim is held against.
+#[derive(Clone, Copy)]
+struct Held<'a> {
+    sentences: &'a [Sentence],
+    everything: &'a Reading,
+    /// The groups of patients that are asked about.
+    asked: &'a BTreeSet<String>,
+}
+
 fn judge_claim(
     span: Span,
     answer: &str,
     context: &str,
-    (sentences, everything, asked): (&[Sentence], &Reading, &BTreeSet<String>),
+    Held { sentences, everything, asked }: Held<'_>,
+    entailed: Option<f32>,
     lexicon: &Lexicon,
 ) -> Claim {
     let text = span.of(answer);
@@ -183,13 +208,20 @@ fn judge_claim(
     };
     let around = share_of_words(&reading, everything);
     let words = NEAR.mul_add(comparison.share, (1.0 - NEAR) * around);
-    let (verdict, score) = verdict(&comparison, words);
+    let (verdict, score) =
+        verdict(&comparison, entailed.map_or(words, |entailed| LEARNED.mul_add(entailed, (1.0 - LEARNED) * words)));
     let evidence = (comparison.share > 0.0).then_some(sentence.span);
     Claim { span, verdict, score, evidence, discrepancies: comparison.discrepancies }
 }
 
 /// Weight of the best sentence beside the whole context in a claim's share of words.
 const NEAR: f32 = 0.8;
+
+/// Weight of the learned scorer beside the words.
+const LEARNED: f32 = 2.0 / 3.0;
+
+/// The most that a claim scores which a fact stands against.
+const REFUTED: f32 = 0.3;
 
 /// Which evidence decides: the fullest, and of equals the one with fewest discrepancies and fewest sentences.
 fn weigh(comparison: &Comparison, sentence: &Sentence) -> f32 {
@@ -199,21 +231,22 @@ fn weigh(comparison: &Comparison, sentence: &Sentence) -> f32 {
     0.05f32.mul_add(-found(Relation::Dropped), comparison.share - against - two)
 }
 
-/// The verdict, and the score that goes with it: each verdict has its own band, and within it the words decide.
-fn verdict(comparison: &Comparison, words: f32) -> (Verdict, f32) {
+/// The verdict, and the score that goes with it: how well the claim is borne by its words and as the scorer finds it, and no more than
+/// the verdict lets it have.
+fn verdict(comparison: &Comparison, borne: f32) -> (Verdict, f32) {
     let differs = comparison.count(Relation::Differs) > 0;
     let absent = comparison.count(Relation::Absent) > 0;
     let dropped = comparison.count(Relation::Dropped) > 0;
     if differs && comparison.share >= UNSURE {
-        (Verdict::Contradicted, 0.15 * words)
+        (Verdict::Contradicted, borne.min(REFUTED))
     } else if differs || absent {
-        (Verdict::Unsupported, 0.3 * words)
-    } else if words < UNSURE {
-        (Verdict::Unsupported, words)
-    } else if dropped || words < BLOCK {
-        (Verdict::NotSure, words.min(UNDECIDED))
+        (Verdict::Unsupported, borne.min(REFUTED))
+    } else if borne < UNSURE {
+        (Verdict::Unsupported, borne)
+    } else if dropped || borne < BLOCK {
+        (Verdict::NotSure, borne.min(UNDECIDED))
     } else {
-        (Verdict::Supported, words)
+        (Verdict::Supported, borne)
     }
 }
 

@@ -12,6 +12,8 @@ mod content;
 mod detect;
 mod ground;
 mod likeness;
+mod same;
+mod tokens;
 mod versions;
 
 #[derive(Debug, Args)]
@@ -30,6 +32,10 @@ enum Verb {
     Attack(attack::Arguments),
     /// Tell how much texts hold of what content filters are set for
     Content(content::Arguments),
+    /// Tell whether questions ask the same as curated ones
+    Same(same::Arguments),
+    /// Write the vectors of texts' tokens, of which the scorer of entailment is trained
+    Tokens(tokens::Arguments),
     /// Keep the versions of a tenant's guardrail
     #[command(flatten_help = true)]
     Version(versions::Arguments),
@@ -41,6 +47,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Ground(arguments) => ground::run(arguments),
         Verb::Attack(arguments) => attack::run(arguments),
         Verb::Content(arguments) => content::run(&arguments),
+        Verb::Same(arguments) => same::run(&arguments),
+        Verb::Tokens(arguments) => tokens::run(&arguments),
         Verb::Version(arguments) => {
             let differ = versions::run(arguments)?;
             Ok(if differ { ExitCode::from(3) } else { ExitCode::SUCCESS })

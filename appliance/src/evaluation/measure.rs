@@ -47,7 +47,10 @@ pub(super) async fn measure(site: &Site, part: &Part, at: usize) -> anyhow::Resu
             (Some(item), _) => Some(answering::measure(site, id, item).await?),
             (None, _) => None,
         },
-        Items::Judged(items) => items.get(at).map(|item| grounding::measure(id, item)),
+        Items::Judged(items) => match items.get(at) {
+            Some(item) => Some(grounding::measure(site, id, item).await?),
+            None => None,
+        },
         Items::Labelled(items) => items.get(at).map(|item| identifying::measure(site, id, item)),
         Items::Attacks(items) => match items.get(at) {
             Some(item) => Some(attacking::attack(site, id, item).await?),

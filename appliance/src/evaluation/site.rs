@@ -21,7 +21,7 @@ use crate::{
     governed::{Call, governed},
     identity::Caller,
     pipeline::{
-        self, Answer, Citation, Lane, Passed, Ports, Priority, Question, Settings, Sink, Stop, Weighed,
+        self, Answer, Citation, Lane, Passed, Ports, Priority, Question, Settings, Sink, Stop, Weighed, entail::entail,
         guardrail::BUILT_IN, knowledge::blocking,
     },
     wiring::App,
@@ -235,6 +235,15 @@ impl Site {
             Err(Stop::Blocked { .. } | Stop::Held { .. }) => Ok(None),
             Err(stop) => Err(stop.into()),
         }
+    }
+
+    /// How well a text bears each claim of an answer, as the scorer of entailment sees it; none beside an embedding model that is not its
+    /// own.
+    ///
+    /// # Errors
+    /// When the embedding model fails.
+    pub(super) async fn entailed(&self, context: &str, answer: &str) -> anyhow::Result<Option<Vec<f32>>> {
+        Ok(entail(&self.ports.embed, context.to_owned(), answer.to_owned()).await?)
     }
 
     /// The passages that a question finds, the best first.

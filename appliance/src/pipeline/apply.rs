@@ -19,6 +19,7 @@ use cloister_terms::{Phi, Random};
 
 use super::{
     Guardrail, Identifiers, Settings,
+    entail::entail,
     guardrail::About,
     stop::Stop,
     windows::{Windows, vectors},
@@ -148,7 +149,7 @@ impl Guarding {
             found.map(|(content, strength)| filtered(content.kind, content.confidence, content.score, strength));
         let content: Vec<Filtered> = found.chain(input.then(|| self.attack(&read, &windows)).flatten()).collect();
         let redacted = self.identifiers.redacted(text, side, &mut Placeholders::default(), random);
-        let grounding = if input { Vec::new() } else { self.measure(text, against) };
+        let grounding = if input { Vec::new() } else { self.measure(text, against).await? };
         let refused = !words.is_empty()
             || !topics.is_empty()
             || content.iter().any(|found| found.blocked)
@@ -171,16 +172,17 @@ impl Guarding {
     }
 
     /// How an answer measures against what it was given; nothing where it was given nothing.
-    fn measure(&self, answer: &str, against: &Against) -> Vec<Measured> {
+    async fn measure(&self, answer: &str, against: &Against) -> Result<Vec<Measured>, Stop> {
         let (source, query) = (against.source.expose(), against.query.expose());
         if source.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let judged = ground::judge(source, query, answer, Lexicon::built_in());
+        let entailed = entail(&self.embed, source.clone(), answer.to_owned()).await?;
+        let judged = ground::judge(source, query, answer, entailed.as_deref(), Lexicon::built_in());
         let threshold = self.settings.threshold;
         let grounding = Measured { kind: "GROUNDING", score: judged.score, threshold: threshold.grounding };
         let relevance = Measured { kind: "RELEVANCE", score: judged.relevance, threshold: threshold.relevance };
-        if query.is_empty() { vec![grounding] } else { vec![grounding, relevance] }
+        Ok(if query.is_empty() { vec![grounding] } else { vec![grounding, relevance] })
     }
 }
 

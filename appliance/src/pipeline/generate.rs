@@ -9,7 +9,7 @@ use super::{
     prompt::{Composed, Prompt},
     quote::{self, Quote},
 };
-use cloister_guardrails::same_question::{self, Gate};
+use cloister_guardrails::same_question::{self, Gate, Known};
 
 /// Offers of an answer, best lane first. A lane opens only when the one before it has failed, so that no model runs
 /// for a question that a curated answer settles.
@@ -81,6 +81,15 @@ impl Draft {
         for (index, pair) in evidence.pairs().iter().enumerate() {
             match same_question::gate(asked, &pair.matched, pair.similarity, limits) {
                 Gate::Same => return Ok(Offer::Approved(index)),
+                Gate::Below => {}
+                Gate::Vetoed(veto) => reason = veto.as_str(),
+            }
+        }
+        if let Some((likest, least)) = evidence.pairs().first().zip(evidence.least_found()) {
+            let next = evidence.pairs().get(1).map_or(-1.0, |next| next.similarity);
+            let known = Known { question: &likest.matched, similarity: likest.similarity, next, least };
+            match same_question::gate_by_likeness(asked, &known, limits) {
+                Gate::Same => return Ok(Offer::Approved(0)),
                 Gate::Below => {}
                 Gate::Vetoed(veto) => reason = veto.as_str(),
             }

@@ -1,7 +1,8 @@
 //! Second stage: what the site's documents hold about the question, within what the caller may read, orders to a model and
 //! identifiers of patients kept out.
 
-use cloister_knowledge::{Found, Mode, PairMatch, Passage, Query, Scope};
+use cloister_guardrails::same_question::{is_learned_beside, least_found};
+use cloister_knowledge::{Embed, EmbedError, Found, Mode, PairMatch, Passage, Query, Scope};
 use cloister_terms::CollectionId;
 
 use super::{Ports, knowledge::blocking, quarantine::Quarantine, screen::Screened, stop::Stop};
@@ -18,6 +19,8 @@ pub struct Evidence {
     screened: Screened,
     searched: Vec<CollectionId>,
     pairs: Vec<PairMatch>,
+    /// See [`Evidence::least_found`].
+    least: Option<f32>,
     found: Found,
     quarantine: Quarantine,
 }
@@ -36,6 +39,12 @@ impl Evidence {
     /// Curated pairs like the question, the likest first.
     pub fn pairs(&self) -> &[PairMatch] {
         &self.pairs
+    }
+
+    /// What the word of the question or of the likest pair's that finds least in the other finds there; none where there is no pair, the
+    /// embedding model is busy, or nobody understands its tokens.
+    pub(super) const fn least_found(&self) -> Option<f32> {
+        self.least
     }
 
     /// Passages, the best first.
@@ -76,17 +85,35 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
     let question = screened.sought().to_owned();
     let (as_of, top) = (ports.clock.now(), ports.settings.passages);
     let (strength, identifiers) = (ports.settings.attack.document, ports.identifiers.clone());
-    let (searched, pairs, found, quarantine) = blocking(move || {
+    let embed = ports.embed.clone();
+    let (searched, pairs, least, found, quarantine) = blocking(move || {
         let present = readable.among(knowledge.collections()?);
         let searched = narrow(present, wanted)?;
         let scope = Scope::new(searched.clone(), labels, as_of);
         let mut pairs = knowledge.match_pairs(&scope, &question)?;
-        let mut found = knowledge.search(&scope, &Query { text: question, top, mode: Mode::Hybrid })?;
+        let mut found = knowledge.search(&scope, &Query { text: question.clone(), top, mode: Mode::Hybrid })?;
         let quarantine = Quarantine::of(&mut found, &mut pairs, strength, &identifiers);
-        Ok((searched, pairs, found, quarantine))
+        let least = match pairs.first() {
+            Some(likest) => least(embed.as_ref(), question, likest.matched.clone())?,
+            None => None,
+        };
+        Ok((searched, pairs, least, found, quarantine))
     })
     .await?;
-    Ok(Evidence { screened, searched, pairs, found, quarantine })
+    Ok(Evidence { screened, searched, pairs, least, found, quarantine })
+}
+
+/// See [`Evidence::least_found`].
+fn least(embed: &dyn Embed, asked: String, known: String) -> Result<Option<f32>, Stop> {
+    let identity = embed.identity();
+    if !is_learned_beside(&identity.sha256) {
+        return Ok(None);
+    }
+    match embed.embed_tokens(&[asked, known]).as_deref() {
+        Ok([asked, known]) => Ok(Some(least_found(asked, known, identity.dimensions))),
+        Ok(_) | Err(EmbedError::Busy { .. }) => Ok(None),
+        Err(fault) => Err(Stop::internal("comparing questions", fault.clone())),
+    }
 }
 
 /// Of the collections that may be read, those that are wanted. One that may not be read is as good as absent.

@@ -73,18 +73,21 @@ pub struct SameQuestion {
     pub similarity: f32,
     /// Least share of meaningful words in common (Dice), unless the questions hold exactly the same.
     pub words: f32,
+    /// How likely it must be that the likest curated question is asked in other words, where as many questions do as only look like it;
+    /// 1 lets none in so. Beside all-MiniLM-L6-v2 only.
+    pub likely: f32,
 }
 
 impl Default for SameQuestion {
     fn default() -> Self {
-        let same_question::Limits { similarity, words } = same_question::Limits::default();
-        Self { similarity, words }
+        let same_question::Limits { similarity, words, likely } = same_question::Limits::default();
+        Self { similarity, words, likely }
     }
 }
 
 impl From<SameQuestion> for same_question::Limits {
     fn from(set: SameQuestion) -> Self {
-        Self { similarity: set.similarity, words: set.words }
+        Self { similarity: set.similarity, words: set.words, likely: set.likely }
     }
 }
 
@@ -147,6 +150,7 @@ impl Settings {
         let shares = [
             ("answer.same_question.similarity", self.same_question.similarity),
             ("answer.same_question.words", self.same_question.words),
+            ("answer.same_question.likely", self.same_question.likely),
             ("answer.claim.coverage", self.claim.coverage),
             ("answer.claim.own", self.claim.own),
             ("answer.threshold.grounding", self.threshold.grounding),

@@ -105,7 +105,7 @@ pub(crate) fn windowed(embed: &dyn Embed, texts: &[String], parts: Parts) -> Res
 }
 
 /// A text in stretches of which the model sees the end too: what lies past `most` tokens would not be judged.
-fn seen_whole(embed: &dyn Embed, most: usize, text: &str) -> Vec<String> {
+pub(super) fn seen_whole(embed: &dyn Embed, most: usize, text: &str) -> Vec<String> {
     let half = text.floor_char_boundary(text.len() / 2);
     if half == 0 || embed.count_tokens(text) <= most {
         return vec![text.to_owned()];

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cloister_knowledge::{Embed, EmbedError, EmbedIdentity};
-use cloister_models::{EmbedPool, PoolError, Truncate};
+use cloister_models::{EmbedPool, Embeddings, PoolError, Truncate};
 
 /// When to try again after a deadline passed in the queue.
 const AFTER_DEADLINE: Duration = Duration::from_secs(5);
@@ -44,12 +44,20 @@ impl Embed for PoolEmbed {
 
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
         // The end of an over-long text is left out: chunks are cut to fit, and a long question begins with its point.
-        match self.pool.embed_blocking(texts, Truncate::End, Instant::now() + self.patience) {
-            Ok(done) => Ok(done.vectors),
-            Err(PoolError::QueueFull { retry_after }) => Err(EmbedError::Busy { retry_after }),
-            // Waiting took all the time there was: the pool is as good as full.
-            Err(PoolError::DeadlineExceeded) => Err(EmbedError::Busy { retry_after: AFTER_DEADLINE }),
-            Err(fault) => Err(EmbedError::Failed(fault.to_string())),
-        }
+        vectors(self.pool.embed_blocking(texts, Truncate::End, Instant::now() + self.patience))
+    }
+
+    fn embed_tokens(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        vectors(self.pool.embed_tokens_blocking(texts, Truncate::End, Instant::now() + self.patience))
+    }
+}
+
+fn vectors(done: Result<Embeddings, PoolError>) -> Result<Vec<Vec<f32>>, EmbedError> {
+    match done {
+        Ok(done) => Ok(done.vectors),
+        Err(PoolError::QueueFull { retry_after }) => Err(EmbedError::Busy { retry_after }),
+        // Waiting took all the time there was: the pool is as good as full.
+        Err(PoolError::DeadlineExceeded) => Err(EmbedError::Busy { retry_after: AFTER_DEADLINE }),
+        Err(fault) => Err(EmbedError::Failed(fault.to_string())),
     }
 }

@@ -19,7 +19,7 @@ use crate::layers::{add_scaled, dot};
 use crate::manifest::Pooling;
 use crate::pool::{PoolOptions, Precision};
 use crate::task::StepError;
-use crate::task::embed::{EncodeText, Sequence};
+use crate::task::embed::{EncodeText, Sequence, Yields};
 
 pub(crate) use embeddings::Embeddings;
 pub(crate) use head::{Dense, DenseCurve, Head};
@@ -154,8 +154,16 @@ impl Builder {
 }
 
 impl Encoder {
-    fn read(&self, rows: &[f32], stride: usize) -> Vec<f32> {
+    /// What a sequence yields of its `rows`, of which one begins every `stride` numbers, and of those `below`, as they were half way.
+    fn read(&self, rows: &[f32], below: &[f32], stride: usize, yields: Yields) -> Vec<f32> {
         let width = self.embeddings.width();
+        if yields == Yields::Tokens {
+            let both = rows.chunks_exact(stride).zip(below.chunks_exact(stride));
+            let both = both.flat_map(|(row, below)| [row.get(..width), below.get(..width)]);
+            let mut vectors: Vec<f32> = both.flatten().flatten().copied().collect();
+            vectors.chunks_exact_mut(width).for_each(normalise);
+            return vectors;
+        }
         let (Readout::Pool(pooling) | Readout::Score(pooling, _)) = &self.readout;
         let rows = rows.chunks_exact(stride).filter_map(|row| row.get(..width));
         let mut vector = vec![0.0; width];
@@ -168,8 +176,7 @@ impl Encoder {
         }
         match &self.readout {
             Readout::Pool(_) => {
-                let length = dot(&vector, &vector).sqrt().max(1e-12);
-                vector.iter_mut().for_each(|x| *x /= length);
+                normalise(&mut vector);
                 vector
             }
             Readout::Score(_, head) => vec![head.score(vector)],
@@ -180,15 +187,9 @@ impl Encoder {
         let width = self.embeddings.width();
         let mut rows = vec![0.0; batch.iter().map(Sequence::len).sum::<usize>() * width];
         self.embeddings.write(batch.iter(), width, &mut rows);
-        let rows = floats.run(rows, batch)?;
-        let mut rest = rows.as_slice();
-        let mut vectors = Vec::with_capacity(batch.len());
-        for sequence in batch {
-            let (own, others) = rest.split_at_checked(sequence.len() * width).unwrap_or_default();
-            vectors.push(self.read(own, width));
-            rest = others;
-        }
-        Ok(vectors)
+        let (rows, kept) = floats.run(rows, batch, batch.iter().any(Sequence::is_by_token))?;
+        let sequences: Vec<&Sequence> = batch.iter().collect();
+        Ok(self.read_all(&rows, &kept, width, &sequences))
     }
 
     fn run_packed(&self, layers: &Layers, batch: &[Sequence]) -> Vec<Vec<f32>> {
@@ -213,17 +214,30 @@ impl Encoder {
         let embed = |rows: &mut [Line]| {
             self.embeddings.write(sequences.iter().copied(), width * 16, rows.as_flattened_mut());
         };
-        layers.run(&lengths, shares, embed, |rows| {
-            let mut rest = rows;
-            let mut vectors = Vec::with_capacity(lengths.len());
-            for length in &lengths {
-                let (own, others) = rest.split_at_checked(length * width).unwrap_or_default();
-                vectors.push(self.read(own.as_flattened(), width * 16));
-                rest = others;
-            }
-            vectors
+        let kept = sequences.iter().any(|sequence| sequence.is_by_token());
+        layers.run(&lengths, shares, kept, embed, |rows, kept| {
+            self.read_all(rows.as_flattened(), kept.as_flattened(), width * 16, &sequences)
         })
     }
+
+    /// What each sequence yields of the rows of all, and of those that were kept; none were where nobody asked for them.
+    fn read_all(&self, rows: &[f32], kept: &[f32], stride: usize, sequences: &[&Sequence]) -> Vec<Vec<f32>> {
+        let (mut rows, mut kept) = (rows, kept);
+        let mut vectors = Vec::with_capacity(sequences.len());
+        for sequence in sequences {
+            let (own, others) = rows.split_at_checked(sequence.len() * stride).unwrap_or_default();
+            let (below, after) = kept.split_at_checked(sequence.len() * stride).unwrap_or_default();
+            vectors.push(self.read(own, below, stride, sequence.yields));
+            (rows, kept) = (others, after);
+        }
+        vectors
+    }
+}
+
+/// Makes a vector's length one.
+fn normalise(vector: &mut [f32]) {
+    let length = dot(vector, vector).sqrt().max(1e-12);
+    vector.iter_mut().for_each(|x| *x /= length);
 }
 
 /// Which sequences go through the layers together. The longest come first, so that the last groups are small ones.
@@ -270,6 +284,9 @@ impl EncodeText for Encoder {
     fn encode(&mut self, batch: &[Sequence]) -> Result<Vec<Vec<f32>>, StepError> {
         if batch.iter().any(|sequence| sequence.is_empty() || sequence.len() > self.max_tokens) {
             return Err(StepError("a sequence is empty or too long".to_owned()));
+        }
+        if matches!(self.readout, Readout::Score(..)) && batch.iter().any(Sequence::is_by_token) {
+            return Err(StepError("a model that scores pairs has no vectors of tokens".to_owned()));
         }
         let mut tokens = batch.iter().flat_map(|sequence| &sequence.tokens);
         if tokens.any(|token| !self.embeddings.has(*token)) {

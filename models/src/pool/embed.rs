@@ -33,7 +33,7 @@ pub enum Truncate {
 /// The answer of an embedding pool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embeddings {
-    /// One L2-normalised vector per text, in the order of the texts.
+    /// One L2-normalised vector per text, in the order of the texts; of [`EmbedPool::embed_tokens_blocking`], two per token.
     pub vectors: Vec<Vec<f32>>,
     /// Tokens computed, special ones included.
     pub tokens: usize,
@@ -175,6 +175,22 @@ impl EmbedPool {
         deadline: Instant,
     ) -> Result<Embeddings, PoolError> {
         self.run_blocking(deadline, |inner| texts.iter().map(|text| inner.sequence(text, truncate)).collect())
+    }
+
+    /// What the model makes of each token, special ones included: for a text of n tokens 2 n L2-normalised vectors, for each token what
+    /// the last layer leaves and what the layer half way up does. It costs what [`EmbedPool::embed_blocking`] does. Panics where
+    /// called from inside an async task.
+    ///
+    /// # Errors
+    /// As [`EmbedPool::embed`].
+    pub fn embed_tokens_blocking(
+        &self,
+        texts: &[String],
+        truncate: Truncate,
+        deadline: Instant,
+    ) -> Result<Embeddings, PoolError> {
+        let by_token = |inner: &Inner, text: &String| inner.sequence(text, truncate).map(Sequence::by_token);
+        self.run_blocking(deadline, |inner| texts.iter().map(|text| by_token(inner, text)).collect())
     }
 
     /// [`EmbedPool::run`] for a thread that may block.

@@ -9,6 +9,19 @@ pub struct Sequence {
     pub tokens: Vec<u32>,
     /// Where the second text begins, for models that mark its tokens; the number of tokens where there is none.
     pub second: usize,
+    /// What it becomes.
+    pub yields: Yields,
+}
+
+/// What a sequence becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Yields {
+    /// One vector, or the score of a pair.
+    #[default]
+    Whole,
+    /// For each of its tokens, one after the other, what the last layer leaves and then what the layer half way up leaves: two
+    /// L2-normalised vectors. A model that scores pairs has none.
+    Tokens,
 }
 
 impl Sequence {
@@ -16,7 +29,18 @@ impl Sequence {
     #[must_use]
     pub const fn one(tokens: Vec<u32>) -> Self {
         let second = tokens.len();
-        Self { tokens, second }
+        Self { tokens, second, yields: Yields::Whole }
+    }
+
+    /// The same, to become [`Yields::Tokens`].
+    #[must_use]
+    pub fn by_token(self) -> Self {
+        Self { yields: Yields::Tokens, ..self }
+    }
+
+    /// Whether it yields [`Yields::Tokens`].
+    pub(crate) fn is_by_token(&self) -> bool {
+        self.yields == Yields::Tokens
     }
 
     /// How many tokens.
@@ -46,8 +70,8 @@ pub trait EncodeText: Send {
     }
 
     /// One vector of [`EncodeText::dimensions`] numbers per sequence, in the same order: L2-normalised, or the score of a
-    /// pair. Sequences are not empty and not longer than [`EncodeText::max_tokens`]. The vector of a sequence depends on no
-    /// other in the batch.
+    /// pair; or twice as many as it has tokens, where it yields [`Yields::Tokens`]. Sequences are not empty and not longer than
+    /// [`EncodeText::max_tokens`]. The vector of a sequence depends on no other in the batch.
     ///
     /// # Errors
     /// [`StepError`] where the computation fails.

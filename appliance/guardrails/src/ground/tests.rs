@@ -1,7 +1,7 @@
 use super::*;
 
 fn judged(context: &str, answer: &str) -> Judgement {
-    judge(context, "", answer, Lexicon::built_in())
+    judge(context, "", answer, None, Lexicon::built_in())
 }
 
 fn verdict_of(context: &str, answer: &str) -> Verdict {
@@ -182,7 +182,7 @@ fn an_answer_that_claims_nothing_or_lacks_a_context_is_not_grounded() {
 fn a_dose_is_borne_for_the_group_of_its_heading_alone() {
     let context = "# Ibuprofen suspension\n\n## Children\n\nGive 5 mg per kg of ibuprofen every 8 hours.\n\n## Renal \
                    impairment\n\nGive 2 mg of ibuprofen every 12 hours.\n\n## Adults\n\nGive 400 mg of ibuprofen every 6 hours.";
-    let verdict = |question: &str, answer: &str| judge(context, question, answer, Lexicon::built_in()).verdict;
+    let verdict = |question: &str, answer: &str| judge(context, question, answer, None, Lexicon::built_in()).verdict;
     for (question, answer) in [
         ("How much do children get?", "Give 5 mg per kg of ibuprofen every 8 hours."),
         ("", "Children get 5 mg per kg of ibuprofen every 8 hours."),
@@ -202,7 +202,7 @@ fn a_dose_is_borne_for_the_group_of_its_heading_alone() {
         ("", "Adults get 2 mg of ibuprofen every 12 hours."),
         ("How much is given?", "Give 2 mg of ibuprofen every 12 hours."),
     ] {
-        let found = judge(context, question, answer, Lexicon::built_in());
+        let found = judge(context, question, answer, None, Lexicon::built_in());
         assert!(found.score < BLOCK && found.verdict != Verdict::Supported, "{question} {answer}: {found:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! `cloister guardrail ground`: whether answers rest on their contexts, claim by claim.
+//! `cloister guardrail ground`: whether answers rest on their contexts, claim by claim. By facts and words, and where the configured
+//! embedding model is the one whose vectors are understood, by the learned scorer too.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -11,8 +12,13 @@ use cloister_guardrails::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::likeness;
+use crate::{cli::site, pipeline::entail::entailed};
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    site: site::Arguments,
     /// Answers, one {"id", "context", "question", "answer"} a line; `claim` does for `answer`; other keys are passed over
     #[arg(long = "in", value_name = "FILE")]
     items: PathBuf,
@@ -100,14 +106,21 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => Lexicon::built_in(),
     };
     let items: Vec<Item> = super::items(&arguments.items)?;
-    let scored: Vec<Scored> = items.into_iter().map(|item| judge(item, arguments.threshold, lexicon)).collect();
-    super::write(&arguments.scored, &scored)?;
+    let embed = likeness::model_if_there(&arguments.site)?;
+    let scored = items.into_iter().map(|item| {
+        let entailed = match &embed {
+            Some(embed) => entailed(embed, &item.context, &item.answer, lexicon)?,
+            None => None,
+        };
+        Ok(judge(item, arguments.threshold, entailed.as_deref(), lexicon))
+    });
+    super::write(&arguments.scored, &scored.collect::<anyhow::Result<Vec<Scored>>>()?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge(item: Item, threshold: f32, lexicon: &Lexicon) -> Scored {
+fn judge(item: Item, threshold: f32, entailed: Option<&[f32]>, lexicon: &Lexicon) -> Scored {
     let Judgement { score, relevance, verdict, claims, omitted } =
-        ground::judge(&item.context, &item.question, &item.answer, lexicon);
+        ground::judge(&item.context, &item.question, &item.answer, entailed, lexicon);
     Scored {
         score,
         relevance,
@@ -143,13 +156,21 @@ fn place(text: &str, span: Span) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
+
+    /// Beside a folder without models: by facts and words alone.
+    fn arguments(folder: &TempDir, items: PathBuf, scored: PathBuf, formulary: Option<PathBuf>) -> Arguments {
+        let site = site::Arguments { config: None, sets: vec![format!("models.folder={}", folder.path().display())] };
+        Arguments { site, items, scored, threshold: ground::BLOCK, formulary }
+    }
 
     fn scored(items: &str) -> Vec<serde_json::Value> {
         let folder = tempfile::tempdir().unwrap();
         let (input, output) = (folder.path().join("items.jsonl"), folder.path().join("scored.jsonl"));
         fs::write(&input, items).unwrap();
-        run(Arguments { items: input, scored: output.clone(), threshold: ground::BLOCK, formulary: None }).unwrap();
+        run(arguments(&folder, input, output.clone(), None)).unwrap();
         fs::read_to_string(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -185,10 +206,7 @@ mod tests {
         let (items, formulary) = (folder.path().join("items"), folder.path().join("formulary"));
         fs::write(&items, "{}").unwrap();
         fs::write(&formulary, "zelvora").unwrap();
-        let threshold = ground::BLOCK;
-        let refused =
-            run(Arguments { items, scored: formulary.clone(), threshold, formulary: Some(formulary.clone()) })
-                .unwrap_err();
+        let refused = run(arguments(&folder, items, formulary.clone(), Some(formulary.clone()))).unwrap_err();
         assert!(refused.to_string().contains("--formulary"), "{refused}");
         assert_eq!(fs::read_to_string(formulary).unwrap(), "zelvora");
     }

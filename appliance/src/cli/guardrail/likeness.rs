@@ -20,6 +20,26 @@ pub(super) struct Likeness {
 /// Texts that are embedded together.
 const TOGETHER: usize = 64;
 
+/// The configured embedding model; none, with a word to whoever called, where it is not there.
+///
+/// # Errors
+/// When the configuration is wrong or the model is damaged.
+pub(super) fn model_if_there(site: &site::Arguments) -> anyhow::Result<Option<PoolEmbed>> {
+    if_there(wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE))
+}
+
+/// What was loaded; none where it is a model that is missing: what is damaged or misnamed is no reason to look less closely.
+fn if_there<T>(loaded: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match loaded {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(error) if matches!(error.root_cause().downcast_ref(), Some(RegistryError::Unknown { .. })) => {
+            advise(&format!("only rules are applied: {error:#}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl Likeness {
     /// The model that the configuration names.
     ///
@@ -37,14 +57,7 @@ impl Likeness {
     /// # Errors
     /// As [`Likeness::load`], but for a model that is missing: what is damaged or misnamed is no reason to look less closely.
     pub(super) fn load_if_there(site: &site::Arguments) -> anyhow::Result<Option<Self>> {
-        match Self::load(site) {
-            Ok(likeness) => Ok(Some(likeness)),
-            Err(error) if matches!(error.root_cause().downcast_ref(), Some(RegistryError::Unknown { .. })) => {
-                advise(&format!("only rules are applied: {error:#}"));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        if_there(Self::load(site))
     }
 
     /// The vectors of some texts.

@@ -37,7 +37,7 @@ pub(super) async fn measure(site: &Site, part: &str, item: &Question) -> anyhow:
     }
     curated(&mut record, item, &asked);
     if let Some(answer) = asked.answer() {
-        claims(&mut record, item, &asked, answer);
+        claims(site, &mut record, item, &asked, answer).await?;
         quotations(site, &mut record, item, &asked, answer).await?;
     }
     Ok(record)
@@ -81,7 +81,13 @@ fn curated(record: &mut Record, item: &Question, asked: &Asked) {
 }
 
 /// Whether each statement is borne by what it cites, as the grounding check reads it.
-fn claims(record: &mut Record, item: &Question, asked: &Asked, answer: &Answer) {
+async fn claims(
+    site: &Site,
+    record: &mut Record,
+    item: &Question,
+    asked: &Asked,
+    answer: &Answer,
+) -> anyhow::Result<()> {
     let all = answer.claims().len() as f64;
     record.point(
         "citation_coverage",
@@ -93,13 +99,15 @@ fn claims(record: &mut Record, item: &Question, asked: &Asked, answer: &Answer) 
         let text: String = said.get(claim.start..claim.end).unwrap_or_default().iter().collect();
         let citation = claim.citation.and_then(|at| answer.citations().get(at));
         let context = citation.map(in_context).unwrap_or_default();
-        let judged = ground::judge(&context, &item.question, &text, Lexicon::built_in());
+        let entailed = site.entailed(&context, &text).await?;
+        let judged = ground::judge(&context, &item.question, &text, entailed.as_deref(), Lexicon::built_in());
         let borne = judged.claims.iter().filter(|claim| claim.verdict == Verdict::Supported).count();
         record.point("faithfulness", borne as f64, judged.claims.len().max(1) as f64);
         if borne < judged.claims.len().max(1) {
             record.wrong(0.9, || shown(item, asked, "A statement is not borne by what it cites."));
         }
     }
+    Ok(())
 }
 
 /// What a citation says, under the headings that it stands under.

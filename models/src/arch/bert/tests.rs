@@ -39,7 +39,11 @@ fn rows(model: &BertModel, sequence: &Sequence) -> Tensor {
 }
 
 fn theirs() -> BertModel {
-    let config: TheirConfig = serde_json::from_str(CONFIG).unwrap();
+    theirs_of(CONFIG)
+}
+
+fn theirs_of(config: &str) -> BertModel {
+    let config: TheirConfig = serde_json::from_str(config).unwrap();
     BertModel::load(small().builder(""), &config).unwrap()
 }
 
@@ -135,6 +139,29 @@ fn the_first_tokens_vector_is_taken_where_the_model_says_so() {
 }
 
 #[test]
+fn tokens_have_the_vectors_of_the_last_layer_and_of_the_one_half_way_up_whatever_else_is_in_the_batch() {
+    let sequence = Sequence::one(vec![1, 5, 6, 9, 2]);
+    let lower = theirs_of(&CONFIG.replace("\"num_hidden_layers\":2", "\"num_hidden_layers\":1"));
+    let [last, half] = [theirs(), lower].map(|model| rows(&model, &sequence).to_vec2::<f32>().unwrap());
+    let normalised = |row: &Vec<f32>| {
+        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.iter().map(|x| x / length).collect::<Vec<f32>>()
+    };
+    let expected: Vec<f32> =
+        last.iter().zip(&half).flat_map(|(last, half)| [normalised(last), normalised(half)]).flatten().collect();
+    let (_folder, model, _) = directory(CONFIG, &small().tensors("", &[]), &[]).unwrap();
+    for (precision, within) in WITHIN {
+        let mut model = load(&model, &options(2, precision)).unwrap();
+        let whole = model.encode(std::slice::from_ref(&sequence)).unwrap();
+        let alone = model.encode(&[sequence.clone().by_token()]).unwrap();
+        near(&alone[0], &expected, within);
+        let batch = [sequence.clone(), sequence.clone().by_token(), Sequence::one(vec![1, 7, 2])];
+        let together = model.encode(&batch).unwrap();
+        assert_eq!((&together[0], &together[1], together[2].len()), (&whole[0], &alone[0], 32));
+    }
+}
+
+#[test]
 fn a_file_in_gguf_gives_the_same_vectors_to_the_last_bit() {
     let batch = sequences(32);
     let (_folder, model, _) = directory(CONFIG, &small().tensors("", &[]), &[]).unwrap();
@@ -170,7 +197,7 @@ fn a_cross_encoder_of_bert_scores_by_its_pooler_and_tells_the_second_text_apart(
     };
     let mut scores = Vec::new();
     for second in [3, 6] {
-        let sequence = Sequence { tokens: vec![1, 5, 2, 7, 8, 9, 2], second };
+        let sequence = Sequence { second, ..Sequence::one(vec![1, 5, 2, 7, 8, 9, 2]) };
         let pooler = dense(&rows(&theirs, &sequence).get(0).unwrap().unsqueeze(0).unwrap(), "pooler.dense");
         let expected: Vec<f32> = dense(&pooler.tanh().unwrap(), "classifier").squeeze(0).unwrap().to_vec1().unwrap();
         for (precision, within) in WITHIN {
@@ -181,6 +208,8 @@ fn a_cross_encoder_of_bert_scores_by_its_pooler_and_tells_the_second_text_apart(
         scores.push(expected[0]);
     }
     assert!((scores[0] - scores[1]).abs() > 1e-3, "{scores:?}");
+    let by_token = Sequence::one(vec![1, 5, 2]).by_token();
+    assert!(load(&model, &options(1, Precision::Int8)).unwrap().encode(&[by_token]).is_err());
 }
 
 #[test]

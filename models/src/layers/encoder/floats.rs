@@ -58,10 +58,17 @@ impl Floats {
         Ok(())
     }
 
-    /// The vectors of all tokens, the sequences one after the other; `rows` are their embeddings.
-    pub(super) fn run(&self, mut rows: Vec<f32>, batch: &[Sequence]) -> Result<Vec<f32>, StepError> {
+    /// The vectors of all tokens, the sequences one after the other, and what they were half way, where that is `kept`; `rows` are
+    /// their embeddings.
+    pub(super) fn run(
+        &self,
+        mut rows: Vec<f32>,
+        batch: &[Sequence],
+        kept: bool,
+    ) -> Result<(Vec<f32>, Vec<f32>), StepError> {
         self.normalise(&self.first, &mut rows);
-        for layer in &self.layers {
+        let (mut below, half) = (Vec::new(), self.layers.len().div_ceil(2));
+        for (number, layer) in (1..).zip(&self.layers) {
             let mut qkv = layer.qkv.apply(&self.read(layer.attention_norm.as_ref(), &rows))?;
             self.turn(layer, &mut qkv, batch);
             let attended = self.attend(layer, &qkv, batch, rows.len());
@@ -71,11 +78,14 @@ impl Floats {
             let inner = self.bend(inner, layer);
             add_scaled(&mut rows, 1.0, &layer.outer.apply(&inner)?);
             self.after(Some(&layer.feed_norm), &mut rows);
+            if kept && number == half {
+                below.clone_from(&rows);
+            }
         }
         if let Some(last) = &self.last {
             self.normalise(last, &mut rows);
         }
-        Ok(rows)
+        Ok((rows, below))
     }
 
     fn normalise(&self, scale: &Scale, rows: &mut [f32]) {

@@ -79,13 +79,15 @@ impl Layers {
     }
 
     /// Runs a group of sequences of the given lengths. `embed` writes the embeddings of all tokens, and `pool` reads what
-    /// became of them, row after row, each row in whole lines. With `shares` above 1 that many threads work on it.
+    /// became of them, row after row, each row in whole lines, and what they were half way, where that is `kept`. With `shares`
+    /// above 1 that many threads work on it.
     pub(super) fn run<T>(
         &self,
         lengths: &[usize],
         shares: usize,
+        kept: bool,
         embed: impl FnOnce(&mut [Line]),
-        pool: impl FnOnce(&[Line]) -> T,
+        pool: impl FnOnce(&[Line], &[Line]) -> T,
     ) -> T {
         let mut buffers = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
         let positions: Vec<usize> = lengths.iter().flat_map(|length| 0..*length).collect();
@@ -97,13 +99,17 @@ impl Layers {
         embed(rows);
         self.first.apply(self.processor, rows);
         let group = Group { lengths, positions, shares };
-        for layer in &self.layers {
+        let (mut below, half) = (Vec::new(), self.layers.len().div_ceil(2));
+        for (number, layer) in (1..).zip(&self.layers) {
             self.layer(layer, &mut buffers, &group);
+            if kept && number == half {
+                below.clone_from(&buffers.rows);
+            }
         }
         if let Some(last) = &self.last {
             last.apply(self.processor, &mut buffers.rows);
         }
-        let out = pool(&buffers.rows);
+        let out = pool(&buffers.rows, &below);
         // What one long sequence needed is not kept for the short ones.
         if count <= KEPT
             && let Ok(mut spare) = self.spare.lock()

@@ -1,0 +1,120 @@
+//! How well a text bears each claim of an answer, as the learned scorer of entailment sees it.
+//!
+//! **What it is not:** the verdict. Exact facts, polarity and wording are for [`ground`], which is given these scores.
+
+use std::sync::Arc;
+
+use cloister_guardrails::{
+    drug::Lexicon,
+    ground::{self, Entailment},
+    split::{self, Span},
+};
+use cloister_knowledge::{Embed, EmbedError};
+
+use super::{
+    knowledge::blocking,
+    stop::{Failure, Stop},
+    windows::seen_whole,
+};
+
+/// Tokens of a stretch: what the scorer was trained on, and less than any model sees whole.
+const STRETCH: usize = 192;
+
+/// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
+///
+/// # Errors
+/// The embedding model's.
+pub(crate) fn entailed(
+    embed: &dyn Embed,
+    context: &str,
+    answer: &str,
+    lexicon: &Lexicon,
+) -> Result<Option<Vec<f32>>, EmbedError> {
+    let Some(scorer) = Entailment::of(&embed.identity().sha256) else { return Ok(None) };
+    let claims = ground::claims(answer, lexicon);
+    if claims.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let stretches = stretches(embed, context);
+    let mut texts: Vec<String> = claims.iter().map(|claim| claim.of(answer).to_owned()).collect();
+    texts.extend(stretches);
+    let mut vectors = embed.embed_tokens(&texts)?;
+    if vectors.len() != texts.len() {
+        return Err(EmbedError::Failed("the vectors of a text are missing".to_owned()));
+    }
+    let evidence = scorer.evidence(vectors.split_off(claims.len()));
+    Ok(Some(vectors.iter().map(|claim| scorer.score(claim, &evidence)).collect()))
+}
+
+/// The same for a task. A busy model leaves the answer unjudged: the request is to be sent again.
+pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: String) -> Result<Option<Vec<f32>>, Stop> {
+    let embed = Arc::clone(embed);
+    blocking(move || match entailed(embed.as_ref(), &context, &answer, Lexicon::built_in()) {
+        Ok(scores) => Ok(scores),
+        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
+        Err(fault) => Err(Stop::internal("judging an answer", fault)),
+    })
+    .await
+}
+
+/// A text in stretches of whole sentences.
+fn stretches(embed: &dyn Embed, text: &str) -> Vec<String> {
+    let mut packed: Vec<Span> = Vec::new();
+    let mut tokens = 0;
+    for sentence in split::sentences(text) {
+        let own = embed.count_tokens(sentence.of(text));
+        match packed.last_mut() {
+            Some(last) if tokens + own <= STRETCH => {
+                last.end = sentence.end;
+                tokens += own;
+            }
+            _ => {
+                packed.push(sentence);
+                tokens = own;
+            }
+        }
+    }
+    packed.into_iter().flat_map(|span| seen_whole(embed, STRETCH, span.of(text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cloister_knowledge::EmbedIdentity;
+
+    use super::*;
+
+    /// A model of another name, which counts words.
+    struct Words;
+
+    impl Embed for Words {
+        fn identity(&self) -> EmbedIdentity {
+            let (name, sha256) = ("words".to_owned(), "00".repeat(32));
+            EmbedIdentity { name, sha256, dimensions: 1, max_tokens: 256 }
+        }
+
+        fn count_tokens(&self, text: &str) -> usize {
+            text.split_whitespace().count() + 2
+        }
+
+        fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+            Ok(vec![vec![1.0]; texts.len()])
+        }
+    }
+
+    #[test]
+    fn stretches_hold_whole_sentences_and_all_of_the_text() {
+        let text = (0..60).map(|n| format!("Sentence {n} says something about a shelf. ")).collect::<String>();
+        let packed = stretches(&Words, &text);
+        assert!(packed.len() > 1 && packed.iter().all(|part| Words.count_tokens(part) <= STRETCH));
+        assert_eq!(packed.join(" "), text.trim_end());
+        let long = "word ".repeat(500);
+        let halves = stretches(&Words, &long);
+        assert!(halves.iter().all(|part| Words.count_tokens(part) <= STRETCH));
+        assert_eq!(halves.concat().split_whitespace().count(), 500);
+    }
+
+    #[test]
+    fn a_model_whose_vectors_nobody_understands_leaves_the_rules() {
+        assert_eq!(entailed(&Words, "A.", "B is C.", Lexicon::built_in()).unwrap(), None);
+    }
+}
