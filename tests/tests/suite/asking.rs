@@ -1,8 +1,9 @@
 //! What a caller sees over HTTPS: answers, passages, refusals, errors.
 
+use cloister_tests::Client;
 use serde_json::{Value, json};
 
-use super::site::{client, shared};
+use super::site::{client, program, shared};
 
 fn ask(question: &str) -> Value {
     let reply = client("agent").post("/api/ask", &json!({ "question": question }));
@@ -22,6 +23,18 @@ fn a_question_close_to_a_curated_pair_gets_the_approved_answer_word_for_word() {
     let said = answer["answer"].as_str().unwrap();
     assert!(pairs.lines().any(|line| serde_json::from_str::<Value>(line).unwrap()["answer"] == said), "{said}");
     assert_eq!(answer["citations"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_curated_question_that_stands_out_is_known_in_other_words_unless_the_site_wants_more() {
+    let question = json!({ "question": "I have to pay, what payment forms are fine" });
+    let answer = ask(question["question"].as_str().unwrap());
+    assert_eq!(answer["lane"], "verified", "{answer}");
+    assert!(answer["answer"].as_str().unwrap().starts_with("We take cash"), "{answer}");
+    let site = program().site();
+    let server = site.serve_with(&["answer.same_question.likely=1.0"]);
+    let answer = Client::new(&server, site.key("agent")).post("/api/ask", &question).json();
+    assert_ne!(answer["lane"], "verified", "{answer}");
 }
 
 #[test]

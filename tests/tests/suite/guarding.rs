@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use cloister_guardrails::{
+    drug::Lexicon,
+    ground::{BLOCK, judge},
+};
 use cloister_tests::{Client, Site};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,6 +76,25 @@ fn an_attack_that_no_rule_knows_is_refused_for_what_it_is_like() {
     let reply = client("agent").post("/api/ask", &json!({ "question": attack }));
     assert_eq!(reply.status, 422, "{}", reply.text());
     assert!(reply.text().contains("likeness.attack"), "{}", reply.text());
+}
+
+#[test]
+fn a_faithful_answer_in_other_words_is_borne_as_its_meaning_has_it_and_a_wrong_fact_in_it_is_not() {
+    let source = "The refrigerator alarm sounds when the temperature leaves the range. The nurse on duty then moves the \
+                  vaccines into the spare unit and tells the pharmacist.";
+    let faithful =
+        "If the cold store goes out of range, staff put the vaccines in the backup unit and inform the pharmacy.";
+    let score = |answer: &str| {
+        let part = |text: &str, is: &str| json!({ "text": { "text": text, "qualifiers": [is] } });
+        let content = [part(source, "grounding_source"), part(answer, "guard_content")];
+        let body = json!({ "source": "OUTPUT", "content": content });
+        let found = client("service").post("/guardrail/pharmacy/version/DRAFT/apply", &body).json();
+        found["assessments"][0]["contextualGroundingPolicy"]["filters"][0]["score"].as_f64().unwrap()
+    };
+    let by_words = judge(source, "", faithful, None, Lexicon::built_in()).score;
+    assert!(by_words < BLOCK && score(faithful) > f64::from(BLOCK), "{by_words} {}", score(faithful));
+    assert!(score(&faithful.replace("out of range", "out of range for 9 hours")) < f64::from(BLOCK));
+    assert!(score("Visitors to the ward may bring flowers on Sundays.") < f64::from(BLOCK));
 }
 
 /// Orders as they are planted: whether the filter must find each, and the text.
