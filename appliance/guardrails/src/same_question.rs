@@ -282,6 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn a_negation_told_by_the_way_vetoes_only_where_the_wording_is_alike() {
+        let (told, known) = ("I don't have a bank card with me, is cash all right?", "Can I pay in cash?");
+        assert_eq!((veto(told, known), changed(told, known)), (Some(Veto::Negation), None));
+        let turned = changed("Should I not take it with food?", "Should I take it with food?");
+        assert_eq!(turned, Some(Veto::Negation));
+        let (days, other) = ("my 5 day old blister won't heal, cash?", "Can I pay in cash?");
+        assert_eq!(changed(days, other), Some(Veto::Number));
+    }
+
+    #[test]
+    fn a_curated_question_that_stands_out_passes_in_other_words_unless_a_detail_differs() {
+        let likest = |next| Known { question: "Can I pay in cash?", similarity: 0.75, next, least: 0.4 };
+        let says = |asked, next| gate_by_likeness(asked, &likest(next), Limits::default());
+        assert_eq!(says("are bills and coins fine with you", 0.3), Gate::Same);
+        assert_eq!(says("are bills and coins fine with you", 0.7), Gate::Below);
+        assert_eq!(says("are 20 dollar bills fine with you", 0.3), Gate::Vetoed(Veto::Number));
+        let far = Known { similarity: 0.5, ..likest(0.3) };
+        assert_eq!(gate_by_likeness("are 20 dollar bills fine with you", &far, Limits::default()), Gate::Below);
+        let never = Limits { likely: 1.0, ..Limits::default() };
+        assert_eq!(gate_by_likeness("are bills and coins fine with you", &likest(0.3), never), Gate::Below);
+    }
+
+    #[test]
     fn a_likeness_below_the_threshold_or_not_a_number_never_passes() {
         let question = "How do I refill a prescription?";
         assert_eq!(gate(question, question, 0.5, Limits::default()), Gate::Below);

@@ -2,12 +2,13 @@
 //!
 //! **What it is not:** the verdict. Exact facts, polarity and wording are for [`ground`], which is given these scores.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cloister_guardrails::{
     drug::Lexicon,
     ground::{self, Entailment},
     split::{self, Span},
+    words,
 };
 use cloister_knowledge::{Embed, EmbedError};
 
@@ -19,6 +20,12 @@ use super::{
 
 /// Tokens of a stretch: what the scorer was trained on, and less than any model sees whole.
 const STRETCH: usize = 192;
+
+/// Stretches that are read for one answer. Those of a context of 100,000 characters would take 150 MB and seconds.
+const MOST: usize = 24;
+
+/// Claims that are read at a time.
+const TOGETHER: usize = 64;
 
 /// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
 ///
@@ -35,15 +42,31 @@ pub(crate) fn entailed(
     if claims.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let stretches = stretches(embed, context);
-    let mut texts: Vec<String> = claims.iter().map(|claim| claim.of(answer).to_owned()).collect();
-    texts.extend(stretches);
-    let mut vectors = embed.embed_tokens(&texts)?;
-    if vectors.len() != texts.len() {
-        return Err(EmbedError::Failed("the vectors of a text are missing".to_owned()));
+    let vectors = |texts: &[String]| match embed.embed_tokens(texts)? {
+        vectors if vectors.len() == texts.len() => Ok(vectors),
+        _ => Err(EmbedError::Failed("the vectors of a text are missing".to_owned())),
+    };
+    let evidence = scorer.evidence(vectors(&nearest(stretches(embed, context), answer))?);
+    let mut scores = Vec::with_capacity(claims.len());
+    for claims in claims.chunks(TOGETHER) {
+        let texts: Vec<String> = claims.iter().map(|claim| claim.of(answer).to_owned()).collect();
+        scores.extend(vectors(&texts)?.iter().map(|claim| scorer.score(claim, &evidence)));
     }
-    let evidence = scorer.evidence(vectors.split_off(claims.len()));
-    Ok(Some(vectors.iter().map(|claim| scorer.score(claim, &evidence)).collect()))
+    Ok(Some(scores))
+}
+
+/// Of a long text the stretches that share most words with an answer, in their order.
+fn nearest(mut stretches: Vec<String>, answer: &str) -> Vec<String> {
+    if stretches.len() > MOST {
+        let said = words::stems(answer);
+        let shared = |stretch: &String| words::stems(stretch).intersection(&said).count();
+        let mut order: Vec<(usize, usize)> = stretches.iter().map(shared).zip(0..).collect();
+        order.sort_by_key(|(shared, at)| (std::cmp::Reverse(*shared), *at));
+        let kept: BTreeSet<usize> = order.into_iter().take(MOST).map(|(_, at)| at).collect();
+        let mut at = 0..;
+        stretches.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
+    }
+    stretches
 }
 
 /// The same for a task. A busy model leaves the answer unjudged: the request is to be sent again.
@@ -111,6 +134,21 @@ mod tests {
         let halves = stretches(&Words, &long);
         assert!(halves.iter().all(|part| Words.count_tokens(part) <= STRETCH));
         assert_eq!(halves.concat().split_whitespace().count(), 500);
+    }
+
+    #[test]
+    fn of_a_long_text_what_shares_most_words_with_the_answer_is_read_in_its_order() {
+        let stretch = |n: usize| match n {
+            40 => "The refrigerator alarm sounds.".to_owned(),
+            90 => "Vaccines move to the spare refrigerator.".to_owned(),
+            _ => format!("Paragraph {n} on parking."),
+        };
+        let kept = nearest((0..100).map(stretch).collect(), "When the refrigerator alarm sounds, move the vaccines.");
+        assert_eq!(kept.len(), MOST);
+        let last: Vec<&str> = kept.iter().rev().take(2).map(String::as_str).collect();
+        assert_eq!(last, [stretch(90), stretch(40)]);
+        let few: Vec<String> = (0..MOST).map(stretch).collect();
+        assert_eq!(nearest(few.clone(), "Nothing."), few);
     }
 
     #[test]

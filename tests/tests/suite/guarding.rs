@@ -97,6 +97,38 @@ fn a_faithful_answer_in_other_words_is_borne_as_its_meaning_has_it_and_a_wrong_f
     assert!(score("Visitors to the ward may bring flowers on Sundays.") < f64::from(BLOCK));
 }
 
+#[test]
+fn what_the_same_question_gate_and_the_scorer_of_entailment_are_trained_on_is_written_in_full() {
+    let site = program().site();
+    let at = |name: &str| site.path().join(name);
+    let path = |name: &str| at(name).display().to_string();
+    fs::write(
+        at("curated.jsonl"),
+        "{\"question\": \"What forms of payment do you take?\"}\n{\"question\": \"Where are you?\"}\n",
+    )
+    .unwrap();
+    let texts = [("a", "which payments are fine"), ("b", "where do I find you, and how do I pay")];
+    let lines = texts.map(|(id, text)| format!("{}\n", json!({ "id": id, "text": text })));
+    fs::write(at("texts.jsonl"), lines.concat()).unwrap();
+    let read = |name: &str| -> Vec<Value> {
+        fs::read_to_string(at(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let [curated, asked, found, vectors, counts] =
+        ["curated.jsonl", "texts.jsonl", "found.jsonl", "vectors", "counts.jsonl"].map(path);
+    let same = site.run(["guardrail", "same", "--curated", &curated, "--in", &asked, "--out", &found]);
+    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stderr));
+    let found = read("found.jsonl");
+    assert_eq!((found[0]["found"].as_array().unwrap().len(), &found[0]["found"][0]["at"]), (2, &json!(0)), "{found:?}");
+    let margin = found[0]["found"][0]["features"]["margin"].as_f64().unwrap();
+    assert!(margin > found[1]["found"][0]["features"]["margin"].as_f64().unwrap(), "{found:?}");
+    let tokens = site.run(["guardrail", "tokens", "--in", &asked, "--vectors", &vectors, "--out", &counts]);
+    assert!(tokens.status.success(), "{}", String::from_utf8_lossy(&tokens.stderr));
+    let counted: u64 = read("counts.jsonl").iter().map(|count| count["tokens"].as_u64().unwrap()).sum();
+    assert_eq!(fs::metadata(at("vectors")).unwrap().len(), counted * 2 * 384 * 4);
+    let over = site.run(["guardrail", "tokens", "--in", &asked, "--vectors", &asked, "--out", &counts]);
+    assert!(!over.status.success());
+}
+
 /// Orders as they are planted: whether the filter must find each, and the text.
 fn planted() -> Vec<(bool, String)> {
     #[derive(Deserialize)]

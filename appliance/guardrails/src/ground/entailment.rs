@@ -12,7 +12,8 @@
 //! - **One trunk pass.** The embedding model reads the evidence once, whatever the number of claims.
 //! - **Two depths of the model.** The last layer knows what a token is about and hardly which word it was: "rises" and "falls" lie
 //!   together there. Half way up they lie apart.
-//! - **Little evidence at a time.** A claim is judged by the stretches that are likest to it, as many as it was trained on.
+//! - **Little evidence at a time.** A claim is judged by the stretches whose mean is likest to its own, as many as it was trained on: likeness
+//!   chooses, and never judges.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -69,6 +70,8 @@ pub struct Evidence {
 struct Stretch {
     /// Its tokens, two vectors each.
     tokens: Vec<f32>,
+    /// The mean of their upper vectors.
+    mean: Vec<f32>,
     /// What the scorers make of them, one after the other, once a claim is judged by them.
     seen: OnceLock<Vec<Seen>>,
 }
@@ -129,8 +132,11 @@ impl Entailment {
     /// Evidence stretch by stretch, each as the embedding model's tokens have it: two vectors for each, those included that the model
     /// adds at either end.
     pub fn evidence(&self, stretches: impl IntoIterator<Item = Vec<f32>>) -> Evidence {
-        let stretches = stretches.into_iter().map(|stretch| self.inside(&stretch).to_vec());
-        Evidence { stretches: stretches.map(|tokens| Stretch { tokens, seen: OnceLock::new() }).collect() }
+        let stretches = stretches.into_iter().map(|stretch| {
+            let tokens = self.inside(&stretch).to_vec();
+            Stretch { mean: self.mean(self.tokens(&tokens)), tokens, seen: OnceLock::new() }
+        });
+        Evidence { stretches: stretches.filter(|stretch| !stretch.tokens.is_empty()).collect() }
     }
 
     /// How well evidence bears a claim whose tokens have these vectors, 0 to 1; 0.5 lies half way between claims that are borne and
@@ -172,27 +178,33 @@ impl Entailment {
         })
     }
 
+    /// The mean of tokens' upper vectors, of length one.
+    fn mean<'a>(&self, tokens: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
+        let mut mean = vec![0.0; self.about.vector];
+        for token in tokens {
+            mean.iter_mut().zip(token).for_each(|(sum, number)| *sum += number);
+        }
+        let length = dot(&mean, &mean).sqrt().max(1e-12);
+        mean.iter_mut().for_each(|number| *number /= length);
+        mean
+    }
+
     /// The stretches that are likest to a claim, in their order, and how like its tokens each of theirs is.
     fn likest<'a>(&self, claim: &[&[f32]], evidence: &'a Evidence) -> (Vec<&'a Stretch>, Vec<Likeness>) {
-        let judged = evidence.stretches.iter().enumerate().map(|(at, stretch)| {
-            let likeness: Vec<Likeness> = self.tokens(&stretch.tokens).map(|token| self.like(claim, token)).collect();
-            let best = |at: usize| {
-                likeness.iter().filter_map(|[upper, _]| upper.get(at).copied()).fold(f32::NEG_INFINITY, f32::max)
-            };
-            ((0..claim.len()).map(best).sum::<f32>(), at, stretch, likeness)
-        });
-        let mut judged: Vec<_> = judged.collect();
-        judged.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut room = MOST;
-        judged.retain(|(_, _, _, likeness)| {
-            let taken = room > 0 && !likeness.is_empty();
-            room = if taken { room.saturating_sub(likeness.len()) } else { room };
-            taken
-        });
-        judged.sort_by_key(|(_, at, ..)| *at);
-        let (stretches, likeness): (Vec<_>, Vec<_>) =
-            judged.into_iter().map(|(_, _, stretch, likeness)| (stretch, likeness)).unzip();
-        (stretches, likeness.into_iter().flatten().collect())
+        let mean = self.mean(claim.iter().copied());
+        let mut order: Vec<usize> = (0..evidence.stretches.len()).collect();
+        let near = |at: &usize| evidence.stretches.get(*at).map_or(f32::NAN, |stretch| dot(&stretch.mean, &mean));
+        order.sort_by(|a, b| near(b).total_cmp(&near(a)));
+        let (mut room, mut chosen) = (MOST, Vec::new());
+        for at in order {
+            let Some(stretch) = evidence.stretches.get(at).filter(|_| room > 0) else { break };
+            room = room.saturating_sub(self.tokens(&stretch.tokens).count());
+            chosen.push((at, stretch));
+        }
+        chosen.sort_by_key(|(at, _)| *at);
+        let stretches: Vec<&Stretch> = chosen.into_iter().map(|(_, stretch)| stretch).collect();
+        let tokens = stretches.iter().flat_map(|stretch| self.tokens(&stretch.tokens));
+        (stretches.clone(), tokens.map(|token| self.like(claim, token)).collect())
     }
 
     fn like(&self, claim: &[&[f32]], token: &[f32]) -> Likeness {
@@ -369,9 +381,10 @@ mod tests {
 
     #[test]
     fn a_claim_is_judged_by_the_stretches_that_are_likest_to_it_wherever_they_stand() {
-        let claim = tokens(7, 1.0);
-        let near = [tokens(300, 1.0), tokens(300, 1.2)];
-        let far = || (0..20).map(|at| tokens(100, 40.0 + f64::from(at)));
+        let alike = |count: usize, seed: f64| tokens(1, seed).repeat(count);
+        let claim = alike(7, 1.0);
+        let near = [alike(300, 1.0), alike(300, 1.05)];
+        let far = || (0..20).map(|at| alike(100, 1.0 + std::f64::consts::PI + f64::from(at) * 0.01));
         let alone = built_in().score(&claim, &built_in().evidence(near.clone()));
         let among = built_in().score(&claim, &built_in().evidence(far().chain(near)));
         assert_eq!(alone, among);
