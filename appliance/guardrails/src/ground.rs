@@ -11,8 +11,9 @@
 //! # Why
 //! - **Facts outrank words.** A claim whose every word but one number stands in the evidence is the most dangerous kind,
 //!   so that a discrepancy caps the claim's score whatever the words say, and the worst claim caps the answer's.
-//! - **The scorer has two thirds of a voice, and none where a fact stands against a claim.** It knows paraphrases that share few words,
-//!   and it doubts claims whose words all stand there in another sense. Where the embedding model is not its own, words decide alone.
+//! - **The scorer has two thirds of a voice, and whatever it says, a claim that a fact stands against scores 0.3 at most.** It knows
+//!   paraphrases that share few words, and it doubts claims whose words all stand there in another sense. Where the embedding model is
+//!   not its own, words decide alone.
 //! - **What is left out counts too.** A dose without its age limit, a rule without its "unless", and a dose whose
 //!   neighbouring warning is missing are found by looking from the evidence to the claim.
 //! - **Not sure is a verdict.** Between borne and not borne lies a band in which deterministic means do not know; it is
@@ -88,7 +89,8 @@ pub struct Claim {
     pub verdict: Verdict,
     /// How well the evidence bears it, 0 to 1; below [`BLOCK`] it is not borne.
     pub score: f32,
-    /// The sentence or two of the context that were held against it.
+    /// The sentence or two of the context that were held against it; none where they share no word with it, which does not keep the scorer
+    /// from finding it borne.
     pub evidence: Option<Span>,
     /// The facts that do not stand, places within the claim.
     pub discrepancies: Vec<Discrepancy>,
@@ -220,8 +222,11 @@ const NEAR: f32 = 0.8;
 /// Weight of the learned scorer beside the words.
 const LEARNED: f32 = 2.0 / 3.0;
 
-/// The most that a claim scores which a fact stands against.
-const REFUTED: f32 = 0.3;
+/// The most that a claim scores which the evidence contradicts.
+const CONTRADICTED: f32 = 0.15;
+
+/// The most that a claim scores a fact of which the evidence lacks or has otherwise.
+const LACKING: f32 = 0.3;
 
 /// Which evidence decides: the fullest, and of equals the one with fewest discrepancies and fewest sentences.
 fn weigh(comparison: &Comparison, sentence: &Sentence) -> f32 {
@@ -238,9 +243,9 @@ fn verdict(comparison: &Comparison, borne: f32) -> (Verdict, f32) {
     let absent = comparison.count(Relation::Absent) > 0;
     let dropped = comparison.count(Relation::Dropped) > 0;
     if differs && comparison.share >= UNSURE {
-        (Verdict::Contradicted, borne.min(REFUTED))
+        (Verdict::Contradicted, borne.min(CONTRADICTED))
     } else if differs || absent {
-        (Verdict::Unsupported, borne.min(REFUTED))
+        (Verdict::Unsupported, borne.min(LACKING))
     } else if borne < UNSURE {
         (Verdict::Unsupported, borne)
     } else if dropped || borne < BLOCK {

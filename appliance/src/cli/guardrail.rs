@@ -56,6 +56,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Texts that are embedded together.
+const TOGETHER: usize = 64;
+
 /// Refuses to write over a file that the command reads, or writes otherwise, under whatever name: a link to it is the file itself.
 fn apart<'a>(
     others: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>,

@@ -1,5 +1,5 @@
 //! A guardrail held against texts of a caller's own: what the pipeline does to a question and to an answer, told in full and
-//! without a model.
+//! without a generation model.
 //!
 //! **What it is not:** a stage. Nothing that is applied here goes on to a prompt or an answer.
 
@@ -124,7 +124,7 @@ impl Guarding {
     /// Holds one text against the guardrail, as something that a caller says or as something that is said to one.
     ///
     /// # Errors
-    /// [`Stop::Failed`] where a topic or content cannot be judged.
+    /// [`Stop::Failed`] where a topic, content or an answer's grounding cannot be judged.
     pub(crate) async fn assess(
         &self,
         text: &str,

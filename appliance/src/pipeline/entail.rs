@@ -18,7 +18,7 @@ use super::{
     windows::seen_whole,
 };
 
-/// Tokens of a stretch: what the scorer was trained on, and less than any model sees whole.
+/// Tokens of a stretch: about the 140 words that the scorer was trained on, and less than its model sees whole.
 const STRETCH: usize = 192;
 
 /// Stretches that are read for one answer. Those of a context of 100,000 characters would take 150 MB and seconds.
@@ -49,8 +49,14 @@ pub(crate) fn entailed(
     let evidence = scorer.evidence(vectors(&nearest(stretches(embed, context), answer))?);
     let mut scores = Vec::with_capacity(claims.len());
     for claims in claims.chunks(TOGETHER) {
-        let texts: Vec<String> = claims.iter().map(|claim| claim.of(answer).to_owned()).collect();
-        scores.extend(vectors(&texts)?.iter().map(|claim| scorer.score(claim, &evidence)));
+        // A claim that is too long to be seen whole is borne as its worst part is.
+        let parts: Vec<Vec<String>> = claims.iter().map(|claim| seen_whole(embed, STRETCH, claim.of(answer))).collect();
+        let texts: Vec<String> = parts.iter().flatten().cloned().collect();
+        let mut found = vectors(&texts)?.into_iter();
+        for parts in parts {
+            let worst = found.by_ref().take(parts.len()).map(|part| scorer.score(&part, &evidence));
+            scores.push(worst.fold(1.0, f32::min));
+        }
     }
     Ok(Some(scores))
 }

@@ -8,6 +8,7 @@ use super::{
     model::{Constraint, Events, GenerateError, GenerateRequest, ModelName, PromptText, Sampling},
     prompt::{Composed, Prompt},
     quote::{self, Quote},
+    retrieve::Likest,
 };
 use cloister_guardrails::same_question::{self, Gate, Known};
 
@@ -85,9 +86,8 @@ impl Draft {
                 Gate::Vetoed(veto) => reason = veto.as_str(),
             }
         }
-        if let Some((likest, least)) = evidence.pairs().first().zip(evidence.least_found()) {
-            let next = evidence.pairs().get(1).map_or(-1.0, |next| next.similarity);
-            let known = Known { question: &likest.matched, similarity: likest.similarity, next, least };
+        if let Some((pair, Likest { next, least })) = evidence.pairs().first().zip(evidence.likest()) {
+            let known = Known { question: &pair.matched, similarity: pair.similarity, next, least };
             match same_question::gate_by_likeness(asked, &known, limits) {
                 Gate::Same => return Ok(Offer::Approved(0)),
                 Gate::Below => {}

@@ -1,11 +1,11 @@
 //! Second stage: what the site's documents hold about the question, within what the caller may read, orders to a model and
 //! identifiers of patients kept out.
 
-use cloister_guardrails::same_question::{is_learned_beside, least_found};
-use cloister_knowledge::{Embed, EmbedError, Found, Mode, PairMatch, Passage, Query, Scope};
+use cloister_guardrails::same_question::{Gate, Limits, gate, is_learned_beside, least_found};
+use cloister_knowledge::{Embed, Found, Mode, PairMatch, Passage, Query, Scope};
 use cloister_terms::CollectionId;
 
-use super::{Ports, knowledge::blocking, quarantine::Quarantine, screen::Screened, stop::Stop};
+use super::{Ports, citation::Lane, knowledge::blocking, quarantine::Quarantine, screen::Screened, stop::Stop};
 
 /// How many of the best passages decide whether there is evidence at all.
 pub(super) const DECIDING: usize = 3;
@@ -19,8 +19,8 @@ pub struct Evidence {
     screened: Screened,
     searched: Vec<CollectionId>,
     pairs: Vec<PairMatch>,
-    /// See [`Evidence::least_found`].
-    least: Option<f32>,
+    /// See [`Evidence::likest`].
+    likest: Option<Likest>,
     found: Found,
     quarantine: Quarantine,
 }
@@ -41,10 +41,10 @@ impl Evidence {
         &self.pairs
     }
 
-    /// What the word of the question or of the likest pair's that finds least in the other finds there; none where there is no pair, the
-    /// embedding model is busy, or nobody understands its tokens.
-    pub(super) const fn least_found(&self) -> Option<f32> {
-        self.least
+    /// How the likest pair stands out, for [`gate_by_likeness`](cloister_guardrails::same_question::gate_by_likeness); none where that is not
+    /// wanted or cannot be told: no pair, or it was kept out, a busy embedding model, or one whose tokens nobody understands.
+    pub(super) const fn likest(&self) -> Option<Likest> {
+        self.likest
     }
 
     /// Passages, the best first.
@@ -85,35 +85,49 @@ pub(super) async fn retrieve(ports: &Ports, screened: Screened) -> Result<Eviden
     let question = screened.sought().to_owned();
     let (as_of, top) = (ports.clock.now(), ports.settings.passages);
     let (strength, identifiers) = (ports.settings.attack.document, ports.identifiers.clone());
-    let embed = ports.embed.clone();
-    let (searched, pairs, least, found, quarantine) = blocking(move || {
+    let same = ports.settings.same_question;
+    let compared = (same.likely < 1.0 && ports.settings.lanes.contains(&Lane::Verified)).then(|| ports.embed.clone());
+    let (searched, pairs, likest, found, quarantine) = blocking(move || {
         let present = readable.among(knowledge.collections()?);
         let searched = narrow(present, wanted)?;
         let scope = Scope::new(searched.clone(), labels, as_of);
         let mut pairs = knowledge.match_pairs(&scope, &question)?;
         let mut found = knowledge.search(&scope, &Query { text: question.clone(), top, mode: Mode::Hybrid })?;
+        // What is kept out stands beside the others all the same: without it, another would stand out for no merit of its own.
+        let likest = compared.and_then(|embed| likest(embed.as_ref(), &question, &pairs, same.into()));
+        let first = pairs.first().map(|pair| pair.id.clone());
         let quarantine = Quarantine::of(&mut found, &mut pairs, strength, &identifiers);
-        let least = match pairs.first() {
-            Some(likest) => least(embed.as_ref(), question, likest.matched.clone())?,
-            None => None,
-        };
-        Ok((searched, pairs, least, found, quarantine))
+        let likest = likest.filter(|_| pairs.first().map(|pair| pair.id.clone()) == first);
+        Ok((searched, pairs, likest, found, quarantine))
     })
     .await?;
-    Ok(Evidence { screened, searched, pairs, least, found, quarantine })
+    Ok(Evidence { screened, searched, pairs, likest, found, quarantine })
 }
 
-/// See [`Evidence::least_found`].
-fn least(embed: &dyn Embed, asked: String, known: String) -> Result<Option<f32>, Stop> {
-    let identity = embed.identity();
-    if !is_learned_beside(&identity.sha256) {
-        return Ok(None);
+/// How the likest pair stands out among the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Likest {
+    /// Cosine of the question and the next pair's; -1 where there is none.
+    pub(super) next: f32,
+    /// What the token that finds least in the other question finds there.
+    pub(super) least: f32,
+}
+
+/// See [`Evidence::likest`]. What cannot be told leaves the gate shut.
+fn likest(embed: &dyn Embed, asked: &str, pairs: &[PairMatch], limits: Limits) -> Option<Likest> {
+    let (identity, first) = (embed.identity(), pairs.first()?);
+    // A question that the model does not see whole is compared by its beginning.
+    let whole = embed.count_tokens(asked) <= identity.max_tokens;
+    if !whole || !is_learned_beside(&identity.sha256) {
+        return None;
     }
-    match embed.embed_tokens(&[asked, known]).as_deref() {
-        Ok([asked, known]) => Ok(Some(least_found(asked, known, identity.dimensions))),
-        Ok(_) | Err(EmbedError::Busy { .. }) => Ok(None),
-        Err(fault) => Err(Stop::internal("comparing questions", fault.clone())),
+    if gate(asked, &first.matched, first.similarity, limits) == Gate::Same {
+        return None;
     }
+    let vectors = embed.embed_tokens(&[asked.to_owned(), first.matched.clone()]).ok()?;
+    let [asked, known] = vectors.as_slice() else { return None };
+    let next = pairs.get(1).map_or(-1.0, |next| next.similarity);
+    Some(Likest { next, least: least_found(asked, known, identity.dimensions) })
 }
 
 /// Of the collections that may be read, those that are wanted. One that may not be read is as good as absent.

@@ -60,8 +60,8 @@ pub struct Settings {
     pub seconds: u64,
 }
 
-/// When a curated question counts as the one asked. A difference in number, drug, population, negation or direction
-/// always vetoes.
+/// When a curated question counts as the one asked. A difference in number, drug, population or direction always vetoes, and
+/// one of negation where the wording is alike.
 ///
 /// Measured on 52 hand-written triples: on likeness alone, near-misses (another drug, number, population) lie above
 /// paraphrases, so that no threshold separates them. The vetoes do, and likeness only rules out other topics. What is

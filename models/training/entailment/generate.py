@@ -3,14 +3,15 @@
 
     generate.py DATA OUT        pip install numpy scikit-learn
 
-DATA is a folder with `scifact/` (docs.jsonl, grounding_train.jsonl), `pubmedqa/qa.jsonl` and `medhallu/dev.jsonl`, the last only to leave
-out of PubMedQA what it shares with it. Writes OUT/texts.jsonl, {"id", "text"}, and OUT/pairs.jsonl, {"claim", "evidence": [ids of texts],
-"label": 1 where the evidence bears the claim, "kind", "group"}. Deterministic.
+DATA is a folder with `scifact/` (docs.jsonl, grounding_train.jsonl, grounding_dev.jsonl), `pubmedqa/qa.jsonl` and `medhallu/dev.jsonl`; of the
+two that are called dev only which abstracts and questions they hold, to leave those out. Writes OUT/texts.jsonl, {"id", "text"}, and OUT/pairs.jsonl, {"claim", "evidence": [ids of texts],
+"label": 1 where the evidence bears the claim, "kind", "held_out"}. Deterministic.
 
 What is true of an abstract is told by those who wrote it: its title and its conclusion are borne by the rest. What is not comes from an
 abstract that is much like it, or is the same claim turned round. So that neither length, nor manner, nor a direction gives the label away, what
 is not borne here is borne elsewhere: a foreign conclusion by its own abstract, a turned claim by evidence that is turned too.
 """
+import hashlib
 import json
 import pathlib
 import random
@@ -25,6 +26,11 @@ WORDS = 140  # of a stretch: what the embedding model sees whole
 rng = random.Random(20261128)
 data, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 out.mkdir(parents=True, exist_ok=True)
+
+
+def held_out(group):
+    """A tenth of the documents; a claim is never on both sides."""
+    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % 10 == 0
 
 
 def rows(path):
@@ -109,7 +115,8 @@ def text(content):
 def pair(claim, evidence, label, kind, group):
     claim = claim.strip()
     if 4 <= len(claim.split()) <= 90:
-        pairs.append({"claim": text(claim), "evidence": [text(part) for part in evidence], "label": label, "kind": kind, "group": group})
+        pairs.append({"claim": text(claim), "evidence": [text(part) for part in evidence], "label": label, "kind": kind,
+                      "held_out": held_out(group)})
 
 
 def nearest(contents, count=6):
@@ -124,9 +131,12 @@ def nearest(contents, count=6):
 
 def abstracts(docs, kind):
     """docs: (group, title or None, sentences of the body, sentences of the conclusion)."""
-    near = nearest([" ".join(body + conclusion) for _, _, body, conclusion in docs])
+    near = nearest([" ".join(body + conclusion) for _, _, body, conclusion in docs], 40)
     for at, (group, title, body, conclusion) in enumerate(docs):
-        rest, end, other = stretches(body), " ".join(conclusion), docs[rng.choice(near[at])]
+        beside = [docs[other] for other in near[at] if held_out(docs[other][0]) == held_out(group)]
+        if not beside:
+            continue
+        rest, end, other = stretches(body), " ".join(conclusion), rng.choice(beside[:6])
         if title:
             pair(title, rest + [end], 1, f"{kind}-title", group)
             pair(other[1], rest + [end], 0, f"{kind}-other-title", group)
@@ -152,16 +162,17 @@ def turnings(docs, kind):
 
 
 def scifact():
-    docs = []
+    docs, measured = [], {f"sf-{row['id'].split('-')[2]}" for row in rows("scifact/grounding_dev.jsonl")}
     for row in rows("scifact/docs.jsonl"):
         parts = sentences(row["text"])
-        if len(parts) >= 4:
+        if len(parts) >= 4 and f"sf-{row['id']}" not in measured:
             docs.append((f"sf-{row['id']}", row["title"], parts[:-1], parts[-1:]))
     abstracts(docs, "scifact")
     turnings(rng.sample(docs, len(docs)), "scifact")
     for row in rows("scifact/grounding_train.jsonl"):
-        number = row["id"].split("-")[2]
-        pair(row["claim"], stretches(sentences(row["context"])), int(row["label"]), f"claim-{row['nli'].lower()}", f"sf-{number}")
+        group = f"sf-{row['id'].split('-')[2]}"
+        if group not in measured:
+            pair(row["claim"], stretches(sentences(row["context"])), int(row["label"]), f"claim-{row['nli'].lower()}", group)
 
 
 def pubmedqa():

@@ -25,7 +25,7 @@ impl Tally {
 fn measure(items: &[Item]) -> BTreeMap<String, Tally> {
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     for item in items {
-        let found = ground::judge(&item.context, "", &item.answer, Lexicon::built_in());
+        let found = ground::judge(&item.context, "", &item.answer, None, Lexicon::built_in());
         let blocked = found.score < BLOCK;
         let faithful = matches!(item.kind.as_str(), "verbatim" | "paraphrase");
         let right = match item.kind.as_str() {

@@ -19,7 +19,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use serde::Deserialize;
 
-/// Tokens of evidence that a claim is judged by, as in training.
+/// Tokens of evidence from which on no further stretch is read for a claim. In training it was cut there.
 const MOST: usize = 448;
 
 /// What the logarithm of the odds is divided by: on text unlike that of its training the scorer is surer than it is right.

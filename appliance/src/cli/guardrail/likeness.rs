@@ -1,7 +1,7 @@
 //! The configured embedding model with the heads that understand its vectors, for the commands that judge texts by what they are like.
 
 use anyhow::Context;
-use cloister_guardrails::content::Heads;
+use cloister_guardrails::{content::Heads, ground::Entailment};
 use cloister_knowledge::Embed;
 use cloister_models::RegistryError;
 
@@ -17,15 +17,16 @@ pub(super) struct Likeness {
     pub(super) heads: &'static Heads,
 }
 
-/// Texts that are embedded together.
-const TOGETHER: usize = 64;
-
 /// The configured embedding model; none, with a word to whoever called, where it is not there.
 ///
 /// # Errors
 /// When the configuration is wrong or the model is damaged.
 pub(super) fn model_if_there(site: &site::Arguments) -> anyhow::Result<Option<PoolEmbed>> {
-    if_there(wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE))
+    let embed = if_there(wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE))?;
+    if embed.as_ref().is_some_and(|embed| Entailment::of(&embed.identity().sha256).is_none()) {
+        advise(&format!("only rules are applied: the scorer of entailment reads {} alone", Entailment::TRUNK));
+    }
+    Ok(embed)
 }
 
 /// What was loaded; none where it is a model that is missing: what is damaged or misnamed is no reason to look less closely.
@@ -66,7 +67,7 @@ impl Likeness {
     /// The embedding model's.
     pub(super) fn windows(&self, texts: &[String]) -> anyhow::Result<Vec<Windows>> {
         let mut windows = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(TOGETHER) {
+        for texts in texts.chunks(super::TOGETHER) {
             windows.extend(windowed(&self.embed, texts, Parts::Whole)?);
         }
         Ok(windows)

@@ -1,9 +1,14 @@
-//! `cloister guardrail same`: whether questions ask the same as a curated one, and what tells it.
+//! `cloister guardrail same`: whether questions ask the same as a curated one in other words, and what tells it. What the same wording tells
+//! is for the server's first gate, which is not asked here.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
+use anyhow::{bail, ensure};
 use clap::Args;
-use cloister_guardrails::same_question::{self, Features, Known, least_found};
+use cloister_guardrails::{
+    ground::Entailment,
+    same_question::{self, Features, Known, least_found},
+};
 use cloister_knowledge::Embed;
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +18,13 @@ use crate::{cli::site, pipeline::cosine, wiring};
 pub(super) struct Arguments {
     #[command(flatten)]
     site: site::Arguments,
-    /// Curated questions, one {"question"} a line; other keys are passed over
+    /// Curated questions, one {"question", "also": [...]} a line; other keys are passed over
     #[arg(long, value_name = "FILE")]
     curated: PathBuf,
     /// Questions, one {"id", "text"} a line; other keys are passed over
     #[arg(long = "in", value_name = "FILE")]
     asked: PathBuf,
-    /// Where it goes what the likest curated questions are to each, one {"id", "found": [{"at", "likely", "veto", "features"}]} a line
+    /// Where the likest curated questions go, one {"id", "found": [{"at", "similarity", "next", "likely", "veto", "features"}]} a line
     #[arg(long = "out", value_name = "FILE")]
     found: PathBuf,
     /// How many curated questions are told
@@ -31,6 +36,8 @@ pub(super) struct Arguments {
 #[derive(Deserialize)]
 struct Pair {
     question: String,
+    #[serde(default)]
+    also: Vec<String>,
 }
 
 /// A question that is asked. It does not print.
@@ -50,6 +57,10 @@ struct Judged {
 struct Likest {
     /// Which curated question, by its line, the first being 0.
     at: usize,
+    /// Cosine of the two questions.
+    similarity: f32,
+    /// The same of the likest other curated question; -1 where there is none.
+    next: f32,
     /// How likely it asks the same, 0 to 1.
     likely: f32,
     /// A detail that differs and changes the answer.
@@ -63,24 +74,33 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pairs: Vec<Pair> = super::items(curated)?;
     let items: Vec<Item> = super::items(asked)?;
     let embed = wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE)?;
-    let known = Texts::of(&embed, pairs.iter().map(|pair| pair.question.clone()).collect())?;
-    let texts = Texts::of(&embed, items.iter().map(|item| item.text.clone()).collect())?;
-    let width = embed.identity().dimensions;
-    let judged = items.into_iter().enumerate().map(|(at, item)| {
-        let mut near: Vec<(usize, f32)> =
-            known.whole.iter().map(|other| cosine(&texts.whole[at], other)).enumerate().collect();
-        near.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let likest = near.iter().take(*top).map(|(other, similarity)| {
-            let pair = &pairs[*other];
-            let next = near.iter().find(|(at, _)| at != other).map_or(-1.0, |(_, next)| *next);
-            let least = least_found(&texts.tokens[at], &known.tokens[*other], width);
-            let known = Known { question: &pair.question, similarity: *similarity, next, least };
+    if !same_question::is_learned_beside(&embed.identity().sha256) {
+        bail!("questions are compared by vectors of {}: configure that embedding model", Entailment::TRUNK);
+    }
+    let wordings = pairs.iter().enumerate().flat_map(|(at, pair)| {
+        std::iter::once(&pair.question).chain(&pair.also).map(move |question| (at, question.clone()))
+    });
+    let (of, wordings): (Vec<usize>, Vec<String>) = wordings.unzip();
+    let known = Texts::of(&embed, wordings)?;
+    let asked = Texts::of(&embed, items.iter().map(|item| item.text.clone()).collect())?;
+    let judged = items.into_iter().zip(asked.all()).map(|(item, asked)| {
+        let mut near: Vec<(usize, Text<'_>, f32)> =
+            of.iter().zip(known.all()).map(|(at, known)| (*at, known, cosine(asked.whole, known.whole))).collect();
+        near.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let mut seen = BTreeSet::new();
+        near.retain(|(at, ..)| seen.insert(*at));
+        let likest = near.iter().take(*top).map(|(at, text, similarity)| {
+            let next = near.iter().find(|(other, ..)| other != at).map_or(-1.0, |(.., next)| *next);
+            let least = least_found(asked.tokens, text.tokens, asked.whole.len());
+            let known = Known { question: text.text, similarity: *similarity, next, least };
             let features = Features::of(&item.text, &known);
             let named = same_question::NAMES.iter().zip(features.0);
             Likest {
-                at: *other,
+                at: *at,
+                similarity: *similarity,
+                next,
                 likely: features.likely(),
-                veto: same_question::changed(&item.text, &pair.question).map(same_question::Veto::as_str),
+                veto: same_question::changed(&item.text, text.text).map(same_question::Veto::as_str),
                 features: named.map(|(name, value)| ((*name).to_owned(), value.into())).collect(),
             }
         });
@@ -90,20 +110,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the embedding model makes of some texts.
+/// Some texts and what the embedding model makes of them.
 struct Texts {
+    texts: Vec<String>,
     whole: Vec<Vec<f32>>,
     tokens: Vec<Vec<f32>>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    text: &'a str,
+    whole: &'a [f32],
+    tokens: &'a [f32],
 }
 
 impl Texts {
     fn of(embed: &dyn Embed, texts: Vec<String>) -> anyhow::Result<Self> {
         let (mut whole, mut tokens) = (Vec::new(), Vec::new());
-        for texts in texts.chunks(64) {
+        for texts in texts.chunks(super::TOGETHER) {
             whole.extend(embed.embed(texts)?);
             tokens.extend(embed.embed_tokens(texts)?);
         }
-        anyhow::ensure!(whole.len() == texts.len() && tokens.len() == texts.len(), "there is a vector too few");
-        Ok(Self { whole, tokens })
+        ensure!(whole.len() == texts.len() && tokens.len() == texts.len(), "there is a vector too few");
+        Ok(Self { texts, whole, tokens })
+    }
+
+    fn all(&self) -> impl Iterator<Item = Text<'_>> {
+        let vectors = self.whole.iter().zip(&self.tokens);
+        self.texts.iter().zip(vectors).map(|(text, (whole, tokens))| Text { text, whole, tokens })
     }
 }

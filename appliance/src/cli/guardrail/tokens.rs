@@ -41,9 +41,6 @@ struct Count {
     tokens: usize,
 }
 
-/// Texts that are embedded together.
-const TOGETHER: usize = 64;
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { site, texts, vectors, counts } = arguments;
     super::apart([("--in", Some(texts.as_path()))], ("--vectors", vectors))?;
@@ -64,7 +61,7 @@ fn write_all(embed: &dyn Embed, items: Vec<Item>, path: &Path) -> anyhow::Result
     let (ids, read): (Vec<String>, Vec<String>) = items.into_iter().map(|item| (item.id, item.text)).unzip();
     let mut counted = Vec::with_capacity(ids.len());
     let mut ids = ids.into_iter();
-    for texts in read.chunks(TOGETHER) {
+    for texts in read.chunks(super::TOGETHER) {
         for (vectors, id) in embed.embed_tokens(texts)?.into_iter().zip(ids.by_ref()) {
             let bytes: Vec<u8> = vectors.iter().flat_map(|number| number.to_le_bytes()).collect();
             file.write_all(&bytes).with_context(unwritable)?;

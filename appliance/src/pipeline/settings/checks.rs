@@ -23,7 +23,8 @@ pub struct Attack {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Threshold {
-    /// Least share of a draft's claims that the evidence bears, 0 to 1. Default: 0, which shows what passed.
+    /// Least share of a draft's claims that the evidence bears, 0 to 1; of a text that the guardrail is applied to, least score for
+    /// grounding. Default: 0, which shows what passed.
     pub grounding: f32,
     /// Least relevance to the question, 0 to 1. Default: 0.
     pub relevance: f32,
