@@ -93,7 +93,7 @@ impl Default for Limits {
     /// By likeness: where 0.8 of what is let in asks the same, among questions of which half were written to only look like it, as of what
     /// similarity and words let in there.
     fn default() -> Self {
-        Self { similarity: 0.80, words: 0.40, likely: 0.66 }
+        Self { similarity: 0.80, words: 0.40, likely: 0.68 }
     }
 }
 
@@ -120,8 +120,8 @@ pub fn gate_by_likeness(asked: &str, known: &Known<'_>, limits: Limits) -> Gate 
     }
 }
 
-/// Least likeness of meaning of a question in other words, however far the curated one stands out: half of those that ask the same lie
-/// above it, in `models/training/selection`.
+/// Least likeness of meaning of a question in other words, however far the curated one stands out: 0.65 of those that ask the same
+/// lie above it, in `models/training/selection`.
 const OTHER_WORDS: f32 = 0.60;
 
 /// The first detail that changes the answer, for [`gate_by_likeness`]. Where the wording is another altogether, a negation and the form of
