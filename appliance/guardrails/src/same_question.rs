@@ -306,7 +306,7 @@ mod tests {
         for (asked, known, veto) in [
             ("should I not take it with food?", "Should I take it with food?", Veto::Negation),
             ("when can I request a refill?", "How can I request a refill?", Veto::Kind),
-            ("when is the last payment due?", "When is the first payment due?", Veto::Wording),
+            ("how much is the parking ticket?", "How much is the visiting ticket?", Veto::Wording),
         ] {
             assert_eq!(changed(&format!("{padded}{asked}"), known), Some(veto), "{asked}");
         }

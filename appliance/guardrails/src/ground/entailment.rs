@@ -144,7 +144,10 @@ impl Entailment {
     pub fn score(&self, claim: &[f32], evidence: &Evidence) -> f32 {
         let claim: Vec<&[f32]> = self.tokens(self.inside(claim)).collect();
         let (stretches, likeness) = self.likest(&claim, evidence);
-        if claim.is_empty() || likeness.is_empty() {
+        // What is no number would be lost on the way: of it and 0 the greater is 0.
+        let judged = claim.iter().copied().chain(stretches.iter().map(|stretch| stretch.tokens.as_slice()));
+        let mut numbers = judged.flatten();
+        if claim.is_empty() || likeness.is_empty() || numbers.any(|number| !number.is_finite()) {
             return 0.0;
         }
         let seen: Vec<&[Seen]> = stretches.iter().map(|stretch| self.seen(stretch)).collect();
