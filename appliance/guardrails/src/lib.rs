@@ -37,4 +37,5 @@ pub mod screen;
 pub mod selection;
 pub mod split;
 pub mod support;
+mod vectors;
 pub mod words;

@@ -132,12 +132,15 @@ pub fn changed(asked: &str, known: &str) -> Option<Veto> {
     let shorter = a.words.len().min(b.words.len()).max(1);
     let held = common_in_order(&a.words, &b.words) as f32 / shorter as f32;
     let counts = |veto: &Veto| !matches!(veto, Veto::Negation | Veto::Kind) || held >= SAME_ORDER;
-    let swapped =
-        || held >= HELD && !meaningful(&a).is_subset(&meaningful(&b)) && !meaningful(&b).is_subset(&meaningful(&a));
+    let swapped = || {
+        let [one, other] = [&a, &b].map(|details| meaningful(details).into_iter().collect::<BTreeSet<String>>());
+        held >= HELD && !one.is_subset(&other) && !other.is_subset(&one)
+    };
     vetoes(&a, &b).into_iter().find(counts).or_else(|| swapped().then_some(Veto::Wording))
 }
 
-fn meaningful(details: &Details) -> BTreeSet<String> {
+/// The stems of the meaningful words, in order.
+fn meaningful(details: &Details) -> Vec<String> {
     details.words.iter().filter(|word| !words::is_little(word)).map(|word| words::stem(word)).collect()
 }
 
@@ -189,15 +192,7 @@ impl Details {
 /// Whether most words stand in the same order in both and yet a meaningful word differs, or the meaningful words are
 /// the same in another order. A true paraphrase changes the frame; a near-miss keeps it and changes one word.
 fn nearly_same_wording(a: &Details, b: &Details) -> bool {
-    let meaningful = |details: &Details| -> Vec<String> {
-        let kept = details.words.iter().filter(|word| !words::is_little(word));
-        kept.map(|word| words::stem(word)).collect()
-    };
-    let (of_a, of_b) = (meaningful(a), meaningful(b));
-    if of_a == of_b {
-        return false;
-    }
-    frame(a, b) >= SAME_FRAME
+    meaningful(a) != meaningful(b) && frame(a, b) >= SAME_FRAME
 }
 
 /// Share of the words of both that stand in the same order in the other.

@@ -1,11 +1,18 @@
 //! `cloister guardrail`: applies one guardrail to texts of one's own, to see what it finds, and keeps the versions of a tenant's.
 //! One file per verb.
 
-use std::{fs, io::Write, os::unix::fs::MetadataExt, path::Path, process::ExitCode};
+use std::{
+    fs,
+    io::{BufWriter, IntoInnerError, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tempfile::NamedTempFile;
 
 mod attack;
 mod content;
@@ -56,6 +63,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// A text to look at. It does not print.
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    text: String,
+}
+
 /// Texts that are embedded together.
 const TOGETHER: usize = 64;
 
@@ -104,15 +118,41 @@ fn items<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
 
 /// Writes `items` to a file, one JSON object a line. The file appears whole or not at all.
 pub(super) fn write<T: Serialize>(path: &Path, items: &[T]) -> anyhow::Result<()> {
-    let unwritable = || format!("{} cannot be written", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
+    let mut file = Written::begin(path)?;
     for item in items {
-        serde_json::to_writer(&mut file, item).with_context(unwritable)?;
-        file.write_all(b"\n").with_context(unwritable)?;
+        let mut line = serde_json::to_vec(item).with_context(|| unwritable(path))?;
+        line.push(b'\n');
+        file.add(&line)?;
     }
-    file.persist(path).with_context(unwritable)?;
-    Ok(())
+    file.finish()
+}
+
+/// A file that appears under its name once it is whole.
+struct Written<'a> {
+    path: &'a Path,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl<'a> Written<'a> {
+    fn begin(path: &'a Path) -> anyhow::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder).with_context(|| unwritable(path))?;
+        Ok(Self { path, file: BufWriter::new(file) })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(bytes).with_context(|| unwritable(self.path))
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let file = self.file.into_inner().map_err(IntoInnerError::into_error).with_context(|| unwritable(self.path))?;
+        file.persist(self.path).with_context(|| unwritable(self.path))?;
+        Ok(())
+    }
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("{} cannot be written", path.display())
 }
 
 #[cfg(test)]

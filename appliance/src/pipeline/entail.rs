@@ -14,8 +14,8 @@ use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
     knowledge::blocking,
-    stop::{Failure, Stop},
-    windows::seen_whole,
+    stop::Stop,
+    windows::{seen_whole, unjudged},
 };
 
 /// Tokens of a stretch: about the 140 words that the scorer was trained on, and less than its model sees whole.
@@ -80,8 +80,7 @@ pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: Stri
     let embed = Arc::clone(embed);
     blocking(move || match entailed(embed.as_ref(), &context, &answer, Lexicon::built_in()) {
         Ok(scores) => Ok(scores),
-        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
-        Err(fault) => Err(Stop::internal("judging an answer", fault)),
+        Err(fault) => Err(unjudged("judging an answer", fault)),
     })
     .await
 }

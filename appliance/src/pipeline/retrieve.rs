@@ -41,8 +41,9 @@ impl Evidence {
         &self.pairs
     }
 
-    /// How the likest pair stands out, for [`gate_by_likeness`](cloister_guardrails::same_question::gate_by_likeness); none where that is not
-    /// wanted or cannot be told: no pair, or it was kept out, a busy embedding model, or one whose tokens nobody understands.
+    /// How the likest pair stands out, for [`gate_by_likeness`](cloister_guardrails::same_question::gate_by_likeness); none where its wording
+    /// lets it in by itself, where likeness is not asked for, and where it cannot be told: no pair, or it was kept out, a busy embedding
+    /// model, or one whose tokens nobody understands.
     pub(super) const fn likest(&self) -> Option<Likest> {
         self.likest
     }
@@ -121,6 +122,7 @@ fn likest(embed: &dyn Embed, asked: &str, pairs: &[PairMatch], limits: Limits) -
     if !whole || !is_learned_beside(&identity.sha256) {
         return None;
     }
+    // Settled: a pass of the model would tell nothing more.
     if gate(asked, &first.matched, first.similarity, limits) == Gate::Same {
         return None;
     }

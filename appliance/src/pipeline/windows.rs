@@ -66,10 +66,17 @@ pub(super) async fn embedded(embed: &Arc<dyn Embed>, texts: Vec<String>, parts: 
     let embed = Arc::clone(embed);
     blocking(move || match windowed(embed.as_ref(), &texts, parts) {
         Ok(vectors) => Ok(vectors),
-        Err(EmbedError::Busy { retry_after }) => Err(Failure::Busy { what: "the embedding model", retry_after }.into()),
-        Err(fault) => Err(Stop::internal("judging a text", fault)),
+        Err(fault) => Err(unjudged("judging a text", fault)),
     })
     .await
+}
+
+/// What becomes of a request while `doing` something that the embedding model did not do. A busy one is to be asked again.
+pub(super) fn unjudged(doing: &'static str, fault: EmbedError) -> Stop {
+    match fault {
+        EmbedError::Busy { retry_after } => Failure::Busy { what: "the embedding model", retry_after }.into(),
+        fault @ EmbedError::Failed(_) => Stop::internal(doing, fault),
+    }
 }
 
 /// The vectors of some texts. Blocks.

@@ -19,6 +19,8 @@ use std::sync::{LazyLock, OnceLock};
 
 use serde::Deserialize;
 
+use crate::vectors::{dot, inside};
+
 /// Tokens of evidence from which on no further stretch is read for a claim. In training it was cut there.
 const MOST: usize = 448;
 
@@ -133,7 +135,7 @@ impl Entailment {
     /// adds at either end.
     pub fn evidence(&self, stretches: impl IntoIterator<Item = Vec<f32>>) -> Evidence {
         let stretches = stretches.into_iter().map(|stretch| {
-            let tokens = self.inside(&stretch).to_vec();
+            let tokens = inside(&stretch, self.about.vector).to_vec();
             Stretch { mean: self.mean(self.tokens(&tokens)), tokens, seen: OnceLock::new() }
         });
         Evidence { stretches: stretches.filter(|stretch| !stretch.tokens.is_empty()).collect() }
@@ -142,7 +144,7 @@ impl Entailment {
     /// How well evidence bears a claim whose tokens have these vectors, 0 to 1; 0.5 lies half way between claims that are borne and
     /// those that are not, where as many are. 0 where there is no evidence, no claim, or what is no number.
     pub fn score(&self, claim: &[f32], evidence: &Evidence) -> f32 {
-        let claim: Vec<&[f32]> = self.tokens(self.inside(claim)).collect();
+        let claim: Vec<&[f32]> = self.tokens(inside(claim, self.about.vector)).collect();
         let (stretches, likeness) = self.likest(&claim, evidence);
         // What is no number would be lost on the way: of it and 0 the greater is 0.
         let judged = claim.iter().copied().chain(stretches.iter().map(|stretch| stretch.tokens.as_slice()));
@@ -158,12 +160,6 @@ impl Entailment {
         let sum: f32 = logits.sum();
         let score = 1.0 / (1.0 + (-sum / (TEMPER * self.heads.len() as f32)).exp());
         if score.is_nan() { 0.0 } else { score }
-    }
-
-    /// The vectors of a text without those of the tokens that the model adds at either end.
-    fn inside<'a>(&self, rows: &'a [f32]) -> &'a [f32] {
-        let token = 2 * self.about.vector;
-        rows.get(token..rows.len().saturating_sub(token)).unwrap_or_default()
     }
 
     fn tokens<'a>(&self, rows: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
@@ -290,19 +286,6 @@ fn product(row: &[f32], weights: &[f32], mut out: Vec<f32>) -> Vec<f32> {
         out.iter_mut().zip(weights).for_each(|(to, weight)| *to += number * weight);
     }
     out
-}
-
-/// The sum of products, in lanes that a processor adds at once.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0; LANES];
-    let (one, other) = (one.get(..other.len()).unwrap_or(one), other);
-    let (chunks, rest) = one.as_chunks::<LANES>();
-    let (others, last) = other.as_chunks::<LANES>();
-    for (one, other) in chunks.iter().zip(others) {
-        lanes.iter_mut().zip(one.iter().zip(other)).for_each(|(sum, (one, other))| *sum += one * other);
-    }
-    lanes.iter().sum::<f32>() + rest.iter().zip(last).map(|(one, other)| one * other).sum::<f32>()
 }
 
 fn softmax(mut pulls: Vec<f32>) -> Vec<f32> {

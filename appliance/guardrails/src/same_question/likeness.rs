@@ -7,6 +7,7 @@
 //!   left is the distance to the next curated question, and the word that nothing corresponds to.
 
 use super::{Details, kind};
+use crate::vectors::{dot, inside};
 
 /// A curated question that may be the one asked.
 #[derive(Debug, Clone, Copy)]
@@ -24,16 +25,14 @@ pub struct Known<'a> {
 /// Of the tokens of two questions the one that finds least: how like its likest token in the other is, -1 to 1. The tokens have two vectors of
 /// `width` numbers, of which the first is looked at; those that the model adds at either end are passed over.
 pub fn least_found(asked: &[f32], known: &[f32], width: usize) -> f32 {
-    let token = 2 * width.max(1);
-    let upper = |rows: &[f32]| {
-        let inside = rows.get(token..rows.len().saturating_sub(token)).unwrap_or_default();
-        inside.chunks_exact(token).filter_map(|row| Some(row.get(..width)?.to_vec())).collect::<Vec<Vec<f32>>>()
-    };
-    let (asked, known) = (upper(asked), upper(known));
-    let like = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
-    let best = |one: &Vec<f32>, others: &[Vec<f32>]| others.iter().map(|other| like(one, other)).fold(-1.0, f32::max);
+    let (asked, known) = (upper(asked, width), upper(known, width));
+    let best = |one: &[f32], others: &[&[f32]]| others.iter().map(|other| dot(one, other)).fold(-1.0, f32::max);
     let found = asked.iter().map(|one| best(one, &known)).chain(known.iter().map(|one| best(one, &asked)));
     if asked.is_empty() || known.is_empty() { -1.0 } else { found.fold(1.0, f32::min) }
+}
+
+fn upper(rows: &[f32], width: usize) -> Vec<&[f32]> {
+    inside(rows, width).chunks_exact((2 * width).max(1)).filter_map(|token| token.get(..width)).collect()
 }
 
 /// The names of the features, in their order.

@@ -4,9 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use cloister_guardrails::{content::Content, document::FilterKind};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::likeness::Likeness;
+use super::{Item, likeness::Likeness};
 use crate::cli::site;
 
 #[derive(Debug, Args)]
@@ -22,13 +22,6 @@ pub(super) struct Arguments {
     /// Write what the heads are trained on too, one {"id", "vectors"} a line, a vector for each stretch that the model sees whole
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
-}
-
-/// A text to look at. It does not print.
-#[derive(Deserialize)]
-struct Item {
-    id: String,
-    text: String,
 }
 
 #[derive(Serialize)]

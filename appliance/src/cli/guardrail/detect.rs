@@ -12,7 +12,9 @@ use cloister_guardrails::{
     detect::{Detector, Patterns, Roster, code_points},
     redact::Policy,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use super::Item;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,13 +30,6 @@ pub(super) struct Arguments {
     /// The site's roster, one {"kind", "text"} a line
     #[arg(long, value_name = "FILE")]
     roster: Option<PathBuf>,
-}
-
-/// A text to look at. It does not print.
-#[derive(Deserialize)]
-struct Item {
-    id: String,
-    text: String,
 }
 
 #[derive(Serialize)]

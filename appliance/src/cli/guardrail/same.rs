@@ -12,6 +12,7 @@ use cloister_guardrails::{
 use cloister_knowledge::Embed;
 use serde::{Deserialize, Serialize};
 
+use super::Item;
 use crate::{cli::site, pipeline::cosine, wiring};
 
 #[derive(Debug, Args)]
@@ -38,13 +39,6 @@ struct Pair {
     question: String,
     #[serde(default)]
     also: Vec<String>,
-}
-
-/// A question that is asked. It does not print.
-#[derive(Deserialize)]
-struct Item {
-    id: String,
-    text: String,
 }
 
 #[derive(Serialize)]

@@ -1,16 +1,15 @@
 //! `cloister guardrail tokens`: what the embedding model makes of each token of some texts, to train on.
 
 use std::{
-    io::{BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context;
 use clap::Args;
 use cloister_knowledge::Embed;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::{Item, Written};
 use crate::{cli::site, wiring};
 
 #[derive(Debug, Args)]
@@ -26,13 +25,6 @@ pub(super) struct Arguments {
     /// Where it goes how many tokens each text has, one {"id", "tokens"} a line
     #[arg(long = "out", value_name = "FILE")]
     counts: PathBuf,
-}
-
-/// A text to look at. It does not print.
-#[derive(Deserialize)]
-struct Item {
-    id: String,
-    text: String,
 }
 
 #[derive(Serialize)]
@@ -54,21 +46,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Writes the vectors; returns how many tokens there are by text.
 fn write_all(embed: &dyn Embed, items: Vec<Item>, path: &Path) -> anyhow::Result<Vec<Count>> {
-    let unwritable = || format!("{} cannot be written", path.display());
     let width = 2 * embed.identity().dimensions.max(1);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = BufWriter::new(tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?);
+    let mut file = Written::begin(path)?;
     let (ids, read): (Vec<String>, Vec<String>) = items.into_iter().map(|item| (item.id, item.text)).unzip();
     let mut counted = Vec::with_capacity(ids.len());
     let mut ids = ids.into_iter();
     for texts in read.chunks(super::TOGETHER) {
         for (vectors, id) in embed.embed_tokens(texts)?.into_iter().zip(ids.by_ref()) {
             let bytes: Vec<u8> = vectors.iter().flat_map(|number| number.to_le_bytes()).collect();
-            file.write_all(&bytes).with_context(unwritable)?;
+            file.add(&bytes)?;
             counted.push(Count { id, tokens: vectors.len() / width });
         }
     }
-    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritable)?;
-    file.persist(path).with_context(unwritable)?;
+    file.finish()?;
     Ok(counted)
 }
