@@ -25,6 +25,7 @@
 pub(crate) mod apply;
 mod capture;
 pub mod citation;
+mod cross;
 pub(crate) mod entail;
 mod generate;
 pub mod guardrail;

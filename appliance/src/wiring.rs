@@ -143,7 +143,7 @@ impl FromRef<Arc<App>> for Readiness {
         let mut checks = vec![Check::store(app.identity.accounts().clone()), Check::audit(app.gate.audit.clone())];
         if let Some(Pools { embed, generate, rerank }) = app.pools.clone() {
             let stopped = |serving| if serving { Ok(()) } else { Err("the model's pool has stopped") };
-            checks.push(Check::new("embedding", move || stopped(embed.pool().serving())));
+            checks.push(Check::new("embedding", move || stopped(embed.serving())));
             if let Some(rerank) = rerank {
                 checks.push(Check::new("reranking", move || stopped(rerank.serving())));
             }
@@ -293,9 +293,8 @@ impl App {
     /// The embedding model for a tenant's questions, and for its documents, which stand behind everybody's questions.
     fn embeds_of(&self, tenant: &TenantId) -> (Arc<dyn Embed>, Arc<dyn Embed>) {
         let Some(pools) = &self.pools else { return (Arc::clone(&self.embed), Arc::clone(&self.embed)) };
-        let pool = pools.embed.pool().of_tenant(model::salt(tenant));
-        let documents = pool.with_priority(Priority::Ingest);
-        (Arc::new(PoolEmbed::new(pool, QUESTION_PATIENCE)), Arc::new(PoolEmbed::new(documents, INGEST_PATIENCE)))
+        let lent = |priority, patience| Arc::new(pools.embed.lent(model::salt(tenant), priority, patience));
+        (lent(Priority::Interactive, QUESTION_PATIENCE), lent(Priority::Ingest, INGEST_PATIENCE))
     }
 
     /// The embedding model for a request that is as urgent as that, by whoever has this salt.
@@ -305,7 +304,7 @@ impl App {
             pipeline::Priority::Interactive => Priority::Interactive,
             pipeline::Priority::Batch => Priority::Batch,
         };
-        Arc::new(PoolEmbed::new(pools.embed.pool().of_tenant(salt).with_priority(priority), BATCH_PATIENCE))
+        Arc::new(pools.embed.lent(salt, priority, BATCH_PATIENCE))
     }
 
     /// What answers a tenant's questions, under the guardrail that is in force now.

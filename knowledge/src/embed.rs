@@ -26,6 +26,21 @@ pub trait Embed: Send + Sync {
     fn embed_tokens(&self, _texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
         Err(EmbedError::Failed("it has no vectors of tokens".to_owned()))
     }
+
+    /// Whether an adapter has taught the model to read two texts together.
+    fn reads_pairs(&self) -> bool {
+        false
+    }
+
+    /// What the model makes of two texts that it reads together: the adapter's outputs for each pair, in their order. Of a first text no more
+    /// is read than half of what the model sees, and the end of a second one is not read where both are too long together. Blocks until
+    /// done.
+    ///
+    /// # Errors
+    /// As [`Embed::embed`]; [`EmbedError::Failed`] too where no adapter belongs to the model.
+    fn read_pairs(&self, _pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Err(EmbedError::Failed("it reads no two texts together".to_owned()))
+    }
 }
 
 /// An embedding model, as an index remembers it.

@@ -1,5 +1,6 @@
 //! Architectures, one file each. An unknown one is refused by name.
 
+mod adapter;
 mod bert;
 mod config;
 mod encoder;
@@ -26,7 +27,7 @@ use crate::task::generate::StepTokens;
 use crate::tokenizer::{from_gguf, token_text};
 use crate::weights::GgufFile;
 
-pub(crate) use encoder::load_encoder;
+pub(crate) use encoder::{load_adapted, load_encoder};
 
 /// Longest chat template as a file of its own.
 const MAX_TEMPLATE_BYTES: u64 = 256 << 10;

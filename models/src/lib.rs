@@ -74,7 +74,7 @@ pub use error::LoadError;
 pub use manifest::{Manifest, ModelIdentity, Task};
 pub use pool::{
     Accelerator, EmbedPool, Embeddings, Event, FinishReason, GeneratePool, GenerateRequest, Generation, Instructions,
-    PoolError, PoolOptions, Precision, Priority, Prompt, Relevances, RerankPool, Truncate, Usage,
+    PairPool, PoolError, PoolOptions, Precision, Priority, Prompt, Relevances, RerankPool, Truncate, Usage,
 };
 pub use registry::{Import, Registry, RegistryError, Verified};
 pub use sampling::{Constraint, Sampling};

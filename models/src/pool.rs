@@ -9,6 +9,7 @@ pub(crate) mod budget;
 mod draft;
 pub(crate) mod embed;
 pub(crate) mod generate;
+mod pair;
 mod queue;
 mod rerank;
 mod schedule;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use embed::{EmbedPool, Embeddings, Truncate};
 pub use generate::{GeneratePool, GenerateRequest, Prompt};
+pub use pair::PairPool;
 pub use rerank::{Relevances, RerankPool};
 pub use share::Priority;
 pub use stream::{Event, FinishReason, Generation, Usage};

@@ -24,6 +24,7 @@
 
 pub mod attack;
 pub mod content;
+pub mod cross;
 pub mod detect;
 pub mod document;
 pub mod drug;

@@ -5,8 +5,9 @@
 //! [`Features`], beside what sentence and passage hold of the question's rare words, and whether the sentence holds the kind
 //! of thing that is asked for. A weighted sum of them orders the sentences.
 //!
-//! **What it is not:** a judge of whether there is an answer at all. The best of several wrong sentences has a rank too, and
-//! no threshold on it told answerable questions from others better than likeness alone.
+//! **What it is not:** by itself a judge of whether there is an answer at all. The best of several wrong sentences has a rank too, and
+//! no threshold on it told answerable questions from others better than likeness alone. Who reads question and sentence together can tell
+//! better ([`answers`]).
 //!
 //! # Why
 //! - **Few features and one weight each**: a reviewer can read why a sentence came first, and nothing is learned by heart.
@@ -71,6 +72,21 @@ impl Features {
     pub fn rank(&self) -> f32 {
         weights::WEIGHTS.iter().zip(self.0).fold(0.0, |sum, (weight, value)| weight.mul_add(value, sum))
     }
+
+    /// The same to one who read question and sentence together: `read` is the logarithm of the odds that came of it
+    /// ([`cross::answers`](crate::cross::answers)).
+    pub fn rank_read(&self, read: f32) -> f32 {
+        weights::READING.mul_add(read, self.rank())
+    }
+}
+
+/// How likely a sentence answers, 0 to 1, to one who read it together with the question: by the logarithm of the odds that came of it and by how
+/// much evidence there is for the question at all, cosine and a quarter of the share of words. Of two questions it compares the same. What is no
+/// number makes it 0.
+pub fn answers(read: f32, evidence: f32) -> f32 {
+    let [of_reading, of_evidence, bias] = weights::ANSWERS;
+    let likely = 1.0 / (1.0 + (-of_reading.mul_add(read, of_evidence.mul_add(evidence, bias))).exp());
+    if likely.is_nan() { 0.0 } else { likely }
 }
 
 impl Asked {
@@ -140,6 +156,14 @@ mod tests {
         let with = features("Do you deliver to Juneau?", "We deliver to Juneau on Mondays.");
         assert_eq!((named(&without, "missing_word"), named(&with, "missing_word")), (1.0, 0.0));
         assert!(named(&without, "sentence_words") < named(&with, "sentence_words"));
+    }
+
+    #[test]
+    fn a_reading_and_more_evidence_make_an_answer_likelier_and_no_number_makes_it_nothing() {
+        assert!(answers(2.0, 0.5) > answers(0.0, 0.5) && answers(0.0, 0.8) > answers(0.0, 0.2));
+        assert_eq!((answers(f32::NAN, 0.5), answers(0.0, f32::NAN)), (0.0, 0.0));
+        let found = features("Do you deliver to Juneau?", "We deliver to Juneau on Mondays.");
+        assert!(found.rank_read(1.0) > found.rank_read(-1.0) && found.rank_read(f32::NAN).is_nan());
     }
 
     #[test]

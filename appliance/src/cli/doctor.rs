@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use cloister_guardrails::cross;
 use cloister_models::{Accelerator, Registry, fit};
 use serde_json::json;
 
@@ -83,8 +84,13 @@ fn models(config: &Config) -> Vec<Finding> {
         findings.push(match fit::Estimate::of(&model, &options) {
             Ok(estimate) => {
                 // What computes on a device takes the device's memory.
-                estimates.extend(Some(estimate).filter(|_| options.device == Accelerator::None));
-                Finding::good("models", format!("{name} {:.12}", model.identity().sha256))
+                let here = options.device == Accelerator::None;
+                // An embedding model that an adapter belongs to is loaded once more with it.
+                let adapted = *name == config.models.embed && cross::is_learned_beside(&model.identity().sha256);
+                let with = if adapted { ", reads two texts together" } else { "" };
+                estimates.extend((adapted && here).then(|| estimate.clone()));
+                estimates.extend(Some(estimate).filter(|_| here));
+                Finding::good("models", format!("{name} {:.12}{with}", model.identity().sha256))
             }
             Err(error) => Finding::bad("models", format!("{name}: {error}"), MEND),
         });

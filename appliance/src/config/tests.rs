@@ -105,6 +105,7 @@ fn every_bound_is_enforced() {
         ("models.context_tokens=63", "models.context_tokens"),
         ("answer.evidence=1.5", "answer.evidence"),
         ("answer.same_question.words=nan", "answer.same_question.words"),
+        ("answer.answers=1.1", "answer.answers"),
         ("answer.same_question.likely=1.1", "answer.same_question.likely"),
     ] {
         assert!(complaint("", &[set]).to_string().contains(key), "{set}");

@@ -33,10 +33,27 @@ pub struct Weighing {
 pub struct Sentence {
     /// How near it is to the question, on the scale of `answer.sentence`.
     pub score: f32,
+    /// The logarithm of the odds that it answers, to whoever reads question and sentence together.
+    pub read: Option<f32>,
+    /// How likely it answers, on the scale of `answer.answers`; none where nobody reads question and sentence together.
+    pub answers: Option<f32>,
     /// Whether it stands where the answer is known to stand.
     pub expected: bool,
     /// What orders it among the others, in the order of `selection::NAMES`.
     pub features: Vec<f32>,
+}
+
+impl Sentence {
+    /// What the threshold is held against.
+    fn held(&self) -> f32 {
+        self.answers.unwrap_or(self.score)
+    }
+}
+
+/// The key of the threshold that these sentences are held against.
+pub fn key(weighings: &[Weighing]) -> &'static str {
+    let read = weighings.iter().flat_map(|weighing| &weighing.sentences).any(|sentence| sentence.answers.is_some());
+    if read { "answers" } else { "sentence" }
 }
 
 /// Weighs every question of the suite's lanes. `progress` is told each one's end.
@@ -49,6 +66,8 @@ pub async fn weigh(site: &Site, suite: &Suite, progress: &mut dyn FnMut()) -> an
         let (evidence, found) = site.weigh(&item.question).await?.unwrap_or_default();
         let sentences = found.into_iter().map(|weighed| Sentence {
             score: weighed.score,
+            read: weighed.read,
+            answers: weighed.answers,
             expected: is_expected(&weighed.citation, &item.sources),
             features: weighed.features.0.to_vec(),
         });
@@ -75,7 +94,7 @@ fn is_expected(citation: &crate::pipeline::Citation, sources: &[Source]) -> bool
 /// What a threshold does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effect {
-    /// The threshold of `answer.sentence`.
+    /// The threshold of `answer.sentence`, or of `answer.answers`.
     pub threshold: f32,
     /// Share of the unanswerable questions that are declined.
     pub abstention: Interval,
@@ -114,8 +133,9 @@ pub fn effects(weighings: &[Weighing], least: f32, seed: u64) -> Result<Vec<Effe
         .map(|step| {
             let threshold = f32::from(step) / 100.0;
             let declined = |weighing: &Weighing| {
-                let best = weighing.sentences.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
-                weighing.evidence < least || best < threshold
+                let read = weighing.sentences.iter().any(|sentence| sentence.answers.is_some());
+                let best = weighing.sentences.iter().map(Sentence::held).fold(0.0, f32::max);
+                weighing.evidence < least && !read || best < threshold
             };
             let share = |of: &mut dyn Iterator<Item = bool>| {
                 let points: Vec<Vec<Point>> = of.map(|is| vec![Point(f64::from(u8::from(is)), 1.0)]).collect();
@@ -147,7 +167,7 @@ mod tests {
     use super::*;
 
     fn weighing(answerable: bool, score: f32) -> Weighing {
-        let sentence = Sentence { score, expected: answerable, features: Vec::new() };
+        let sentence = Sentence { score, read: None, answers: None, expected: answerable, features: Vec::new() };
         Weighing { id: "q".to_owned(), answerable, evidence: 0.9, sentences: vec![sentence] }
     }
 
@@ -167,6 +187,21 @@ mod tests {
         let all = [Weighing { evidence: 0.1, ..weighing(true, 0.9) }, weighing(false, 0.1)];
         let effects = effects(&all, 0.5, 1).unwrap();
         assert!(effects.iter().all(|effect| (effect.false_abstention.value - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn where_sentences_were_read_with_the_question_that_is_what_thresholds_are_held_against() {
+        let read = |answerable, answers| {
+            let mut weighing = weighing(answerable, 0.9);
+            weighing.evidence = 0.0;
+            weighing.sentences.iter_mut().for_each(|sentence| sentence.answers = Some(answers));
+            weighing
+        };
+        let all = [read(true, 0.8), read(false, 0.2)];
+        assert_eq!((key(&all), key(&[weighing(true, 0.9)])), ("answers", "sentence"));
+        let effects = effects(&all, 0.5, 1).unwrap();
+        let chosen = choose(&effects, 0.0).unwrap();
+        assert!((0.79..0.81).contains(&chosen.threshold) && chosen.abstention.value > 0.99, "{chosen:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub struct Draft {
     lanes: VecDeque<Lane>,
     model: Option<ModelName>,
     passed_over: Vec<(Lane, &'static str)>,
+    by_likeness: bool,
 }
 
 /// What one lane offers.
@@ -45,6 +46,11 @@ impl Draft {
     /// Lanes that had nothing to offer, and why, in one word each.
     pub fn passed_over(&self) -> &[(Lane, &'static str)] {
         &self.passed_over
+    }
+
+    /// Whether a curated question that was offered was let in by how far it stands out, and not by its wording.
+    pub(super) const fn by_likeness(&self) -> bool {
+        self.by_likeness
     }
 
     /// Notes why the last offer did not become the answer.
@@ -74,7 +80,7 @@ impl Draft {
         None
     }
 
-    fn approved(&self, ports: &Ports) -> Result<Offer, &'static str> {
+    fn approved(&mut self, ports: &Ports) -> Result<Offer, &'static str> {
         let evidence = self.prompt.evidence();
         let asked = evidence.screened().sought();
         let limits = ports.settings.same_question.into();
@@ -89,7 +95,10 @@ impl Draft {
         if let Some((pair, Likest { next, least })) = evidence.pairs().first().zip(evidence.likest()) {
             let known = Known { question: &pair.matched, similarity: pair.similarity, next, least };
             match same_question::gate_by_likeness(asked, &known, limits) {
-                Gate::Same => return Ok(Offer::Approved(0)),
+                Gate::Same => {
+                    self.by_likeness = true;
+                    return Ok(Offer::Approved(0));
+                }
                 Gate::Below => {}
                 Gate::Vetoed(veto) => reason = veto.as_str(),
             }
@@ -131,5 +140,6 @@ impl Draft {
 
 /// Lays the lanes out in the order that the settings name.
 pub(super) fn generate(ports: &Ports, prompt: Prompt) -> Draft {
-    Draft { prompt, lanes: ports.settings.lanes.iter().copied().collect(), model: None, passed_over: Vec::new() }
+    let lanes = ports.settings.lanes.iter().copied().collect();
+    Draft { prompt, lanes, model: None, passed_over: Vec::new(), by_likeness: false }
 }

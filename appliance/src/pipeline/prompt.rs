@@ -6,6 +6,7 @@ use cloister_knowledge::Passage;
 use super::{
     Ports,
     citation::Lane,
+    cross,
     model::{self, ChatMessage, ChatRole, Generate},
     retrieve::Evidence,
     sentence::{self, Sentence},
@@ -70,8 +71,10 @@ impl Prompt {
 
 /// Ranks the evidence, and writes the prompt if the composed lane is open.
 pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, Stop> {
-    // Weak evidence is not worth ranking: no lane but the verified one may use it.
-    if evidence.weight() < ports.settings.evidence {
+    // Weak evidence is not worth ranking: no lane but the verified one may use it. Who reads question and sentence together knows better than
+    // likeness whether one answers.
+    let read = ports.embed.reads_pairs() && cross::reads_whole(ports.embed.as_ref(), evidence.screened().sought());
+    if evidence.weight() < ports.settings.evidence && !read {
         return Ok(Prompt { evidence, sentences: Vec::new(), composed: None, denied: 0 });
     }
     let sentences = sentence::rank(ports, &evidence).await?;
@@ -105,9 +108,13 @@ fn fit(
     let reserve = ports.settings.draft_tokens;
     let budget = ports.settings.prompt_tokens.min(model.context_tokens().saturating_sub(reserve));
     let best = ranked.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
-    let least = ports.settings.sentence.max(NEAR_BEST * best);
+    let worthy: Vec<&Sentence> = ranked.iter().filter(|sentence| sentence.is_worth_telling(&ports.settings)).collect();
+    let near = |sentence: &&Sentence| match worthy.first() {
+        Some(first) if sentence.answers.is_some() => sentence.stands_beside(first),
+        _ => sentence.score >= NEAR_BEST * best,
+    };
     let mut shown: Vec<Sentence> = Vec::new();
-    for sentence in ranked.iter().filter(|sentence| sentence.score >= least) {
+    for sentence in worthy.iter().copied().filter(near) {
         let mut with = shown.clone();
         with.push(*sentence);
         with.sort_by_key(|sentence| (sentence.passage, sentence.span.start));

@@ -20,19 +20,14 @@ pub(super) struct Quote {
     pub(super) score: f32,
 }
 
-/// How far below the best sentence another may rank and still be quoted beside it. On the questions that the ranks were learned
-/// on, 0.65 to 0.68 of what is quoted so stands where the answer does (0.43 on questions of a portal that are hard to tell
-/// apart); without a limit 0.37 to 0.53.
-const BESIDE: f32 = 0.5;
-
 /// Chooses the places to quote from `ranked`, the best first; returns them in the order of the documents.
 pub(super) fn choose(ranked: &[Sentence], evidence: &Evidence, settings: &Settings) -> Vec<Quote> {
     let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
     let question = evidence.screened().sought();
-    let near: Vec<&Sentence> = ranked.iter().filter(|sentence| sentence.score >= settings.sentence).collect();
-    let Some(best) = near.first().map(|sentence| sentence.features.rank()) else { return Vec::new() };
+    let worthy: Vec<&Sentence> = ranked.iter().filter(|sentence| sentence.is_worth_telling(settings)).collect();
+    let Some(best) = worthy.first().copied() else { return Vec::new() };
     let mut quotes: Vec<Quote> = Vec::new();
-    for sentence in near.into_iter().filter(|sentence| sentence.features.rank() >= best - BESIDE) {
+    for sentence in worthy.into_iter().filter(|sentence| sentence.stands_beside(best)) {
         let Some(passage) = passages.get(sentence.passage) else { continue };
         if quotes.len() == settings.quotes {
             break;

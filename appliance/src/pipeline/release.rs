@@ -96,6 +96,13 @@ impl Answer {
             *kinds.entry(intervention.kind.word()).or_default() += 1;
         }
         outcome = kinds.into_iter().fold(outcome, |outcome, (kind, number)| outcome.with_count(kind, number));
+        // What let a curated answer in.
+        if self.lane() == Lane::Verified {
+            outcome = outcome.with_count(if draft.by_likeness() { "by_likeness" } else { "by_wording" }, 1);
+        }
+        if let Some(likely) = draft.prompt().sentences().first().and_then(|sentence| sentence.answers) {
+            outcome = outcome.with_count("answers_permille", permille(likely));
+        }
         // Why the draft was cut: the verdict on the claim at which it was.
         if let Some(withheld) = self.withheld() {
             outcome = outcome.with_count(withheld.verdict.as_str(), 1);

@@ -32,11 +32,14 @@ pub struct Settings {
     /// Least evidence to answer at all: the best of the first three passages by cosine plus a quarter of the share of
     /// the question's words. At 0.50, measured with all-MiniLM-L6-v2, 1 to 10 in 100 answerable questions are
     /// declined, and 90 to 99 in 100 from another field. It tells another field; it cannot tell that the one sentence
-    /// asked for is missing.
+    /// asked for is missing. Beside a model that reads question and sentence together, `answers` alone decides.
     pub evidence: f32,
     /// Least score of a sentence to be quoted or shown to the generation model, on the same scale. As high as
     /// `evidence`: what would not be enough to answer is not enough to be quoted.
     pub sentence: f32,
+    /// How likely a sentence must answer the question to be quoted or shown to the generation model, 0 to 1. Beside all-MiniLM-L6-v2, which an
+    /// adapter lets read both together; `evidence` and `sentence` are for other models, and for questions too long to be read whole.
+    pub answers: f32,
     /// When a curated question counts as the one asked.
     pub same_question: SameQuestion,
     /// How much of a composed sentence the cited one must bear.
@@ -125,6 +128,7 @@ impl Default for Settings {
             passages: 8,
             evidence: 0.50,
             sentence: 0.50,
+            answers: 0.50,
             same_question: SameQuestion::default(),
             claim: Claim::default(),
             attack: Attack::default(),
@@ -148,6 +152,7 @@ impl Settings {
     /// What is wrong with values that are each well-formed: the key, and why. The first one found.
     pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let shares = [
+            ("answer.answers", self.answers),
             ("answer.same_question.similarity", self.same_question.similarity),
             ("answer.same_question.words", self.same_question.words),
             ("answer.same_question.likely", self.same_question.likely),

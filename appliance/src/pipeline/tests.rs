@@ -4,6 +4,7 @@ mod bench;
 mod folding;
 mod guarding;
 mod identifiers;
+mod reading;
 
 use bench::{Bench, passage};
 use cloister_governance::audit::OutcomeKind;

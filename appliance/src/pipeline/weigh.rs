@@ -19,6 +19,10 @@ pub(crate) struct Weighed {
     pub(crate) citation: Citation,
     /// How near it is to the question, on the scale of `answer.sentence`.
     pub(crate) score: f32,
+    /// The logarithm of the odds that it answers, where both were read together.
+    pub(crate) read: Option<f32>,
+    /// How likely it answers, on the scale of `answer.answers`, where both were read together.
+    pub(crate) answers: Option<f32>,
     /// What orders it among the others.
     pub(crate) features: Features,
 }
@@ -43,5 +47,11 @@ pub(crate) async fn weigh(
 fn weighed(evidence: &Evidence, sentence: Sentence) -> Option<Weighed> {
     let passage = evidence.passages().get(sentence.passage)?;
     let citation = sentence::cite(passage, sentence.span, sentence.score);
-    Some(Weighed { citation, score: sentence.score, features: sentence.features })
+    Some(Weighed {
+        citation,
+        score: sentence.score,
+        read: sentence.read,
+        answers: sentence.answers,
+        features: sentence.features,
+    })
 }

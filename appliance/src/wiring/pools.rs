@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use cloister_models::{Accelerator, EmbedPool, GeneratePool, PoolOptions, RerankPool};
+use cloister_guardrails::cross;
+use cloister_models::{Accelerator, EmbedPool, GeneratePool, PairPool, PoolOptions, RerankPool, Verified};
 use cloister_terms::Random;
 
 use super::{BATCH_PATIENCE, Engine, PoolEmbed, PoolGenerate, PoolRerank, registry};
@@ -51,8 +52,22 @@ pub fn embedding(config: &Config, patience: Duration) -> anyhow::Result<PoolEmbe
     let name = &config.models.embed;
     let mend = || format!("the embedding model `{name}` cannot be used: see `cloister model verify {name}`");
     let verified = registry(config)?.verify(name).with_context(mend)?;
+    let pairs = cross(&verified, config)?;
     let pool = EmbedPool::start(verified, &embedding_options(config)).with_context(mend)?;
-    Ok(PoolEmbed::new(pool, patience))
+    let embed = PoolEmbed::new(pool, patience);
+    Ok(match pairs {
+        Some(pairs) => embed.with_pairs(pairs),
+        None => embed,
+    })
+}
+
+/// The embedding model with the adapter that is built in, where it is the one that the adapter belongs to.
+fn cross(verified: &Verified, config: &Config) -> anyhow::Result<Option<PairPool>> {
+    if !cross::is_learned_beside(&verified.identity().sha256) {
+        return Ok(None);
+    }
+    let pool = PairPool::start(verified, cross::ADAPTER, &embedding_options(config));
+    pool.map(Some).context("the embedding model does not take the adapter that is built in")
 }
 
 /// Verifies and loads the configured cross-encoder.

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::adapter::Adapter;
 use super::config::{self, refused};
 use super::encoder::{self, Biases, Loading, Numbers, Outline, Whole};
 use super::tensors::{Names, Tensors};
@@ -98,7 +99,14 @@ const GGUF: Names = Names {
 const GGUF_FUSED: Names = Names { qkv: &["attn_qkv"], ..GGUF };
 
 pub(super) fn load(loading: Loading<'_>) -> Result<Encoder, LoadError> {
-    let tensors = Tensors::open(loading.model, NAMES.words, &["bert.", "roberta."])?;
+    let mut tensors = Tensors::open(loading.model, NAMES.words, &["bert.", "roberta."])?;
+    if let Some(adapter) = loading.adapter {
+        // An adapter names tensors as transformers does.
+        if tensors.header().is_some() {
+            return Err(refused("adapters are for models in safetensors alone"));
+        }
+        tensors.adapt(Adapter::read(adapter)?);
+    }
     let (names, head, numbers, first_position) = if tensors.header().is_some() {
         let names = if tensors.has("blk.0.attn_qkv.weight") { &GGUF_FUSED } else { &GGUF };
         (names, ["cls", "cls.output"], Numbers::of_header(&tensors, "bert")?, 0)
@@ -123,11 +131,17 @@ pub(super) fn load(loading: Loading<'_>) -> Result<Encoder, LoadError> {
 
 /// The two layers of a head.
 const BERT_HEAD: [&str; 2] = ["bert.pooler.dense", "classifier"];
+const ADAPTED_HEAD: [&str; 2] = ["pooler.dense", "classifier"];
 const ROBERTA_HEAD: [&str; 2] = ["classifier.dense", "classifier.out_proj"];
 
 /// What transformers calls `BertForSequenceClassification`: BERT's pooler, or RoBERTa's head of two layers, on the first token.
 /// Files in GGUF keep the latter only.
 fn head_of(tensors: &mut Tensors, [dense, last]: [&str; 2], width: usize) -> Result<(Pooling, Head), LoadError> {
+    if let Some(adapter) = tensors.adapter() {
+        let [dense, last] = ADAPTED_HEAD.map(|name| adapter.head(name, width));
+        let dense = Dense { weights: dense?, curve: DenseCurve::Tanh, norm: None };
+        return Ok((Pooling::Cls, Head { dense: Some(dense), last: last? }));
+    }
     let weights = tensors.head(dense, width, width, true)?;
     let dense = Dense { weights, curve: DenseCurve::Tanh, norm: None };
     Ok((Pooling::Cls, Head { dense: Some(dense), last: tensors.head(last, 1, width, true)? }))

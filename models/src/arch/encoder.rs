@@ -1,6 +1,7 @@
 //! What the encoders have in common when they are read: which file names what how, which numbers there are, and how an architecture's
 //! outline becomes a model.
 
+use super::config::refused;
 use super::tensors::{Names, Sides, Tensors};
 use crate::error::LoadError;
 use crate::fit::{Estimate, Machine};
@@ -34,6 +35,8 @@ pub(super) struct Loading<'a> {
     /// The highest token that the tokenizer makes.
     pub(super) highest: u32,
     pub(super) options: &'a PoolOptions,
+    /// What makes an embedder a cross-encoder.
+    pub(super) adapter: Option<&'a [u8]>,
 }
 
 /// The numbers that every encoder has.
@@ -93,11 +96,32 @@ impl Biases {
 
 /// Loads an embedder, or a cross-encoder where `task` is that.
 pub(crate) fn load_encoder(model: &Verified, task: Task, options: &PoolOptions) -> Result<LoadedEncoder, LoadError> {
+    load(model, task, options, None)
+}
+
+/// Loads an embedder with an adapter, which makes it a cross-encoder.
+pub(crate) fn load_adapted(
+    model: &Verified,
+    adapter: &[u8],
+    options: &PoolOptions,
+) -> Result<LoadedEncoder, LoadError> {
+    load(model, Task::Embed, options, Some(adapter))
+}
+
+fn load(
+    model: &Verified,
+    task: Task,
+    options: &PoolOptions,
+    adapter: Option<&[u8]>,
+) -> Result<LoadedEncoder, LoadError> {
     super::admit(model, task, &ENCODERS, ENCODERS_IN_WORDS)?;
     Estimate::of(model, options)?.carried_by(&Machine::here())?;
     let tokens = tokenizer(model)?;
-    let loading = Loading { model, highest: tokens.highest(), options };
+    let loading = Loading { model, highest: tokens.highest(), options, adapter };
     let model = match model.manifest().architecture.as_str() {
+        "nomic_bert" | "nomic-bert" | "modernbert" | "modern-bert" if adapter.is_some() => {
+            return Err(refused("adapters are for BERT's line alone"));
+        }
         "nomic_bert" | "nomic-bert" => super::nomic::load(loading)?,
         "modernbert" | "modern-bert" => super::modernbert::load(loading)?,
         _ => super::bert::load(loading)?,
@@ -230,10 +254,12 @@ pub(super) fn build(
         (parts.rope, parts.reach) = outline.sight(layer);
         builder.push(parts)?;
     }
-    let readout = match (loading.model.manifest().task, loading.model.manifest().embedding) {
-        (Task::Embed, Some(embedding)) => Readout::Pool(embedding.pooling),
+    let manifest = loading.model.manifest();
+    let readout = match (manifest.task, manifest.embedding) {
+        (Task::Embed, Some(embedding)) if loading.adapter.is_none() => Readout::Pool(embedding.pooling),
         _ => {
             let (pooling, head) = head(&mut tensors)?;
+            tensors.adapter().map_or(Ok(()), |adapter| adapter.finish())?;
             Readout::Score(pooling, head)
         }
     };

@@ -1,5 +1,6 @@
 //! Tensors of an encoder by name, from safetensors or GGUF.
 
+use super::adapter::Adapter;
 use super::encoder::{Biases, Numbers};
 use super::shape::Keys;
 use crate::error::LoadError;
@@ -16,6 +17,8 @@ pub(super) struct Tensors {
     files: Files,
     /// What stands before every name.
     prefix: &'static str,
+    /// What is added to them.
+    adapter: Option<Adapter>,
 }
 
 enum Files {
@@ -60,12 +63,12 @@ impl Tensors {
     pub(super) fn open(model: &Verified, first: &str, prefixes: &[&'static str]) -> Result<Self, LoadError> {
         let weights = || model.files().filter(|file| file.entry().kind == FileKind::Weights);
         if let Some(file) = weights().find(|file| file.entry().path.ends_with(".gguf")) {
-            return Ok(Self { files: Files::Gguf(Box::new(GgufFile::open(file)?)), prefix: "" });
+            return Ok(Self { files: Files::Gguf(Box::new(GgufFile::open(file)?)), prefix: "", adapter: None });
         }
         let files = weights().map(SafetensorsFile::open).collect::<Result<Vec<_>, _>>()?;
         let holds = |prefix: &&str| files.iter().any(|file| file.has(&format!("{prefix}{first}")));
         let prefix = prefixes.iter().copied().find(holds).unwrap_or_default();
-        Ok(Self { files: Files::Safetensors(files), prefix })
+        Ok(Self { files: Files::Safetensors(files), prefix, adapter: None })
     }
 
     /// The header of a GGUF file.
@@ -96,10 +99,23 @@ impl Tensors {
         }
     }
 
+    /// Adds what an adapter holds to what is read from here on.
+    pub(super) fn adapt(&mut self, adapter: Adapter) {
+        self.adapter = Some(adapter);
+    }
+
+    /// The adapter, where there is one.
+    pub(super) const fn adapter(&mut self) -> Option<&mut Adapter> {
+        self.adapter.as_mut()
+    }
+
     /// The numbers of a tensor.
     fn numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let name = format!("{}{name}", self.prefix);
-        self.numbers_of(&name, shape)
+        let mut numbers = self.numbers_of(&format!("{}{name}", self.prefix), shape)?;
+        if let Some(adapter) = &mut self.adapter {
+            adapter.add(name, shape, &mut numbers)?;
+        }
+        Ok(numbers)
     }
 
     /// The numbers of a tensor whose name no prefix stands before.
@@ -114,11 +130,7 @@ impl Tensors {
                 values.map_err(|error| LoadError::malformed("the weights", error.to_string()))?
             }
         };
-        // What is no number would be rounded to one: every vector would be wrong and none would show it.
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(self.malformed(format!("tensor `{name}` holds what is no finite number")));
-        }
-        Ok(values)
+        finite(name, values).map_err(|what| self.malformed(what))
     }
 
     /// Matrices that take the same input, on top of each other.
@@ -201,6 +213,14 @@ impl Tensors {
             reach: None,
         })
     }
+}
+
+/// What is no number would be rounded to one: every vector would be wrong and none would show it.
+pub(super) fn finite(name: &str, values: Vec<f32>) -> Result<Vec<f32>, String> {
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(format!("tensor `{name}` holds what is no finite number"));
+    }
+    Ok(values)
 }
 
 /// Fills up each half of a gated matrix with outputs that are 0, so that it takes whole lines.

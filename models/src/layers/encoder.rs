@@ -100,7 +100,7 @@ enum Trunk {
 pub(crate) enum Readout {
     /// A vector.
     Pool(Pooling),
-    /// A score.
+    /// Scores.
     Score(Pooling, Head),
 }
 
@@ -179,7 +179,7 @@ impl Encoder {
                 normalise(&mut vector);
                 vector
             }
-            Readout::Score(_, head) => vec![head.score(vector)],
+            Readout::Score(_, head) => head.scores(vector),
         }
     }
 
@@ -267,9 +267,9 @@ fn groups(batch: &[Sequence], threads: usize) -> Vec<Vec<usize>> {
 
 impl EncodeText for Encoder {
     fn dimensions(&self) -> usize {
-        match self.readout {
+        match &self.readout {
             Readout::Pool(_) => self.embeddings.width(),
-            Readout::Score(..) => 1,
+            Readout::Score(_, head) => head.outputs(),
         }
     }
 

@@ -33,7 +33,8 @@ pub enum Truncate {
 /// The answer of an embedding pool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embeddings {
-    /// One L2-normalised vector per text, in the order of the texts; of [`EmbedPool::embed_tokens_blocking`], two per token.
+    /// One L2-normalised vector per text, in the order of the texts; of [`EmbedPool::embed_tokens_blocking`], two per token; of texts
+    /// that are read together, what the head makes of them.
     pub vectors: Vec<Vec<f32>>,
     /// Tokens computed, special ones included.
     pub tokens: usize,
@@ -69,6 +70,12 @@ impl EmbedPool {
         Self::with_model(model.identity(), loaded.model, loaded.tokens, options)
     }
 
+    /// The same for an embedding model that an adapter makes a cross-encoder.
+    pub(super) fn adapted(model: &Verified, adapter: &[u8], options: &PoolOptions) -> Result<Self, LoadError> {
+        let loaded = arch::load_adapted(model, adapter, options)?;
+        Self::with_model(model.identity(), loaded.model, loaded.tokens, options)
+    }
+
     pub(crate) fn with_model(
         identity: ModelIdentity,
         model: Box<dyn EncodeText>,
@@ -99,7 +106,7 @@ impl EmbedPool {
         &self.inner.identity
     }
 
-    /// Length of every vector.
+    /// Length of every vector, or how many outputs there are for a pair.
     #[must_use]
     pub fn dimensions(&self) -> usize {
         self.inner.dimensions
@@ -237,6 +244,15 @@ impl Inner {
         self.tokens.pair(query, &text, limit).ok_or_else(|| {
             PoolError::Failed("the model's tokenizer does not say how two texts stand together".to_owned())
         })
+    }
+
+    /// The tokens of a text up to half of what the model reads, so that something of another is read beside it.
+    pub(super) fn beginning(&self, text: &str) -> Result<Vec<u32>, PoolError> {
+        let limit = self.max_tokens / 2;
+        let tokens = self.tokens.encode(self.tokens.head(text, limit));
+        let mut tokens = tokens.map_err(|error| PoolError::Failed(error.to_string()))?;
+        tokens.truncate(limit);
+        Ok(tokens)
     }
 
     /// The tokens of a query alone. It may take half of what the model reads, so that something of each text is read.

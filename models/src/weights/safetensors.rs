@@ -46,7 +46,7 @@ impl SafetensorsFile {
 }
 
 impl<F: Read + Seek> SafetensorsFile<F> {
-    fn read(mut file: F, name: String) -> Result<Self, LoadError> {
+    pub(crate) fn read(mut file: F, name: String) -> Result<Self, LoadError> {
         let tensors = places(&mut file).map_err(|what| LoadError::malformed(&name, what))?;
         Ok(Self { file, name, tensors })
     }

@@ -11,7 +11,7 @@ use crate::{
     cli::{guardrail, progress, serve, site},
     evaluation::{
         Site, Suite,
-        calibrate::{choose, effects, questions, weigh},
+        calibrate::{choose, effects, key, questions, weigh},
     },
     wiring::App,
 };
@@ -83,6 +83,6 @@ pub(super) fn run(site: &site::Arguments, wanted: Arguments) -> anyhow::Result<E
             "\nNo threshold declines as little as {false_abstention} of the answerable: the lowest is marked."
         ));
     }
-    say(&format!("\nFor the configuration:\n\n[answer]\nsentence = {:.2}", chosen.threshold));
+    say(&format!("\nFor the configuration:\n\n[answer]\n{} = {:.2}", key(&weighings), chosen.threshold));
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use cloister_governance::audit::Outcome;
@@ -29,7 +30,11 @@ pub(super) struct Bench {
     pub(super) identifiers: Arc<Identifiers>,
     pub(super) guardrail: Arc<Guardrail>,
     pub(super) metrics: Metrics,
+    reader: Option<Reader>,
 }
+
+/// What stands for an adapter: the logarithm of the odds that a sentence answers a question, or none while it is busy.
+pub(super) type Reader = fn(&str, &str) -> Option<f32>;
 
 #[derive(Clone, Default)]
 struct Shelf {
@@ -71,7 +76,13 @@ impl Bench {
             identifiers: Arc::default(),
             guardrail: Arc::default(),
             metrics: Metrics::new(),
+            reader: None,
         }
+    }
+
+    pub(super) fn reading(mut self, reader: Reader) -> Self {
+        self.reader = Some(reader);
+        self
     }
 
     pub(super) fn holding(mut self, passage: Passage) -> Self {
@@ -118,7 +129,7 @@ impl Bench {
 
     /// The embedding model.
     pub(super) fn embed(&self) -> Arc<dyn Embed> {
-        Arc::new(Counting)
+        Arc::new(Counting { reader: self.reader })
     }
 
     pub(super) async fn ask_into(
@@ -200,7 +211,9 @@ impl Knowledge for Shelf {
 }
 
 /// Each word is a place in the vector: texts that share words are near each other.
-struct Counting;
+struct Counting {
+    reader: Option<Reader>,
+}
 
 impl Embed for Counting {
     fn identity(&self) -> EmbedIdentity {
@@ -213,6 +226,17 @@ impl Embed for Counting {
 
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
         Ok(texts.iter().map(|text| vector(text)).collect())
+    }
+
+    fn reads_pairs(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    fn read_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let reader = self.reader.unwrap();
+        let read = pairs.iter().map(|(first, second)| reader(first, second).map(|read| vec![read]));
+        let busy = EmbedError::Busy { retry_after: Duration::from_secs(1) };
+        read.collect::<Option<Vec<Vec<f32>>>>().ok_or(busy)
     }
 }
 

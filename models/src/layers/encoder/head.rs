@@ -21,15 +21,20 @@ pub(crate) enum DenseCurve {
     Gelu,
 }
 
-/// The head, with one output.
+/// The head.
 pub(crate) struct Head {
     pub(crate) dense: Option<Dense>,
     pub(crate) last: Affine,
 }
 
 impl Head {
-    /// The score: any number, the larger the better the second text answers the first.
-    pub(super) fn score(&self, mut vector: Vec<f32>) -> f32 {
+    /// How many scores it gives.
+    pub(super) const fn outputs(&self) -> usize {
+        self.last.bias.len()
+    }
+
+    /// The scores: any numbers; of a cross-encoder one, the larger the better the second text answers the first.
+    pub(super) fn scores(&self, mut vector: Vec<f32>) -> Vec<f32> {
         if let Some(dense) = &self.dense {
             vector = dense.weights.apply(&vector);
             vector.iter_mut().for_each(|x| {
@@ -42,7 +47,7 @@ impl Head {
                 layer_norm(&mut vector, &scale.weight, &scale.bias, *epsilon);
             }
         }
-        self.last.apply(&vector).first().copied().unwrap_or_default()
+        self.last.apply(&vector)
     }
 }
 
