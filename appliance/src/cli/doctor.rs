@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     doctor::{Finding, Machine, State, examine, processor, weigh, worst},
     edge::metrics::Metrics,
+    pipeline::Settings,
     wiring,
 };
 
@@ -59,7 +60,7 @@ fn models(config: &Config) -> Vec<Finding> {
         Ok(registry) => registry,
         Err(error) => return vec![Finding::bad("models", error.to_string(), "check the folder")],
     };
-    let (mut findings, mut estimates) = (Vec::new(), Vec::new());
+    let (mut findings, mut estimates, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(engine) = &config.models.engine {
         findings.push(match wiring::Engine::new(engine, Metrics::new()).reachable() {
             Ok(()) => Finding::good("models", format!("{} at {}", engine.model, engine.socket.display())),
@@ -87,6 +88,7 @@ fn models(config: &Config) -> Vec<Finding> {
                 let here = options.device == Accelerator::None;
                 // An embedding model that an adapter belongs to is loaded once more with it.
                 let adapted = *name == config.models.embed && cross::is_learned_beside(&model.identity().sha256);
+                ignored.extend(adapted.then(|| passed_over(&config.answer)).flatten());
                 let with = if adapted { ", reads two texts together" } else { "" };
                 estimates.extend((adapted && here).then(|| estimate.clone()));
                 estimates.extend(Some(estimate).filter(|_| here));
@@ -95,8 +97,19 @@ fn models(config: &Config) -> Vec<Finding> {
             Err(error) => Finding::bad("models", format!("{name}: {error}"), MEND),
         });
     }
+    findings.extend(ignored);
     if !estimates.is_empty() {
         findings.push(weigh(&estimates, &fit::Machine::here()));
     }
     findings
+}
+
+/// What a site has set that counts for other models alone, while what counts in its place is as it comes.
+fn passed_over(answer: &Settings) -> Option<Finding> {
+    let usual = Settings::default();
+    let own = answer.evidence != usual.evidence || answer.sentence != usual.sentence;
+    (own && answer.answers == usual.answers).then(|| {
+        let found = "`answer.evidence` and `answer.sentence` count little beside a model that reads two texts together";
+        Finding::warning("models", found, "find `answer.answers` with `cloister eval calibrate`")
+    })
 }

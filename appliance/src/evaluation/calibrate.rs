@@ -43,13 +43,6 @@ pub struct Sentence {
     pub features: Vec<f32>,
 }
 
-impl Sentence {
-    /// What the threshold is held against.
-    fn held(&self) -> f32 {
-        self.answers.unwrap_or(self.score)
-    }
-}
-
 /// The key of the threshold that these sentences are held against.
 pub fn key(weighings: &[Weighing]) -> &'static str {
     let read = weighings.iter().flat_map(|weighing| &weighing.sentences).any(|sentence| sentence.answers.is_some());
@@ -133,9 +126,14 @@ pub fn effects(weighings: &[Weighing], least: f32, seed: u64) -> Result<Vec<Effe
         .map(|step| {
             let threshold = f32::from(step) / 100.0;
             let declined = |weighing: &Weighing| {
-                let read = weighing.sentences.iter().any(|sentence| sentence.answers.is_some());
-                let best = weighing.sentences.iter().map(Sentence::held).fold(0.0, f32::max);
-                weighing.evidence < least && !read || best < threshold
+                // Where sentences were read, the best of all decides.
+                match weighing.sentences.first().and_then(|first| first.answers) {
+                    Some(answers) => answers < threshold,
+                    None => {
+                        let best = weighing.sentences.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
+                        weighing.evidence < least || best < threshold
+                    }
+                }
             };
             let share = |of: &mut dyn Iterator<Item = bool>| {
                 let points: Vec<Vec<Point>> = of.map(|is| vec![Point(f64::from(u8::from(is)), 1.0)]).collect();

@@ -1,7 +1,10 @@
 //! Third stage: what a model would be told, and the sentences that an answer may rest on.
 
-use cloister_guardrails::screen as guard;
-use cloister_knowledge::Passage;
+use cloister_guardrails::{
+    same_question::{Gate, gate},
+    screen as guard,
+};
+use cloister_knowledge::{PairMatch, Passage};
 
 use super::{
     Ports,
@@ -77,7 +80,11 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
     if evidence.weight() < ports.settings.evidence && !read {
         return Ok(Prompt { evidence, sentences: Vec::new(), composed: None, denied: 0 });
     }
-    let sentences = sentence::rank(ports, &evidence).await?;
+    let sentences = match sentence::rank(ports, &evidence).await {
+        // A curated answer rests on no sentence of a passage.
+        Err(stop) if stop.kind() == "busy" && is_settled(ports, &evidence) => Vec::new(),
+        ranked => ranked?,
+    };
     let text =
         |s: &Sentence| evidence.passages().get(s.passage).map_or("", |passage| s.span.of(&passage.text)).to_owned();
     let denied = ports.guardrail.denies(&ports.embed, sentences.iter().map(text).collect()).await?;
@@ -97,6 +104,13 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
     Ok(Prompt { evidence, sentences, composed, denied: count })
 }
 
+/// Whether the wording of a curated question lets its answer in.
+fn is_settled(ports: &Ports, evidence: &Evidence) -> bool {
+    let (asked, limits) = (evidence.screened().sought(), ports.settings.same_question.into());
+    let same = |pair: &PairMatch| gate(asked, &pair.matched, pair.similarity, limits) == Gate::Same;
+    ports.settings.lanes.contains(&Lane::Verified) && evidence.pairs().iter().any(same)
+}
+
 /// The best sentences that fit the budget, in the order of their documents.
 fn fit(
     model: &dyn Generate,
@@ -107,14 +121,11 @@ fn fit(
 ) -> Vec<Sentence> {
     let reserve = ports.settings.draft_tokens;
     let budget = ports.settings.prompt_tokens.min(model.context_tokens().saturating_sub(reserve));
-    let best = ranked.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
-    let worthy: Vec<&Sentence> = ranked.iter().filter(|sentence| sentence.is_worth_telling(&ports.settings)).collect();
-    let near = |sentence: &&Sentence| match worthy.first() {
-        Some(first) if sentence.answers.is_some() => sentence.stands_beside(first),
-        _ => sentence.score >= NEAR_BEST * best,
-    };
+    let worthy = sentence::worth_telling(ranked, &ports.settings);
+    let best = worthy.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
+    let near = |at: usize, sentence: &Sentence| at == 0 || sentence.score >= NEAR_BEST * best;
     let mut shown: Vec<Sentence> = Vec::new();
-    for sentence in worthy.iter().copied().filter(near) {
+    for (_, sentence) in worthy.into_iter().enumerate().filter(|(at, sentence)| near(*at, sentence)) {
         let mut with = shown.clone();
         with.push(*sentence);
         with.sort_by_key(|sentence| (sentence.passage, sentence.span.start));

@@ -4,7 +4,7 @@
 use super::{
     Settings,
     retrieve::Evidence,
-    sentence::{Sentence, standing_under},
+    sentence::{Sentence, standing_under, worth_telling},
 };
 use cloister_guardrails::{
     drug::Lexicon,
@@ -24,7 +24,7 @@ pub(super) struct Quote {
 pub(super) fn choose(ranked: &[Sentence], evidence: &Evidence, settings: &Settings) -> Vec<Quote> {
     let (passages, quarantine) = (evidence.passages(), evidence.quarantine());
     let question = evidence.screened().sought();
-    let worthy: Vec<&Sentence> = ranked.iter().filter(|sentence| sentence.is_worth_telling(settings)).collect();
+    let worthy = worth_telling(ranked, settings);
     let Some(best) = worthy.first().copied() else { return Vec::new() };
     let mut quotes: Vec<Quote> = Vec::new();
     for sentence in worthy.into_iter().filter(|sentence| sentence.stands_beside(best)) {

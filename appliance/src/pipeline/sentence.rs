@@ -45,9 +45,10 @@ impl Sentence {
     }
 
     /// Whether an answer may rest on it: it is likely enough to answer, or, where nobody read both together, near enough.
-    pub(super) fn is_worth_telling(&self, settings: &Settings) -> bool {
+    fn is_worth_telling(&self, settings: &Settings) -> bool {
         match self.answers {
-            Some(answers) => answers >= settings.answers,
+            // Nothing makes what could not be told an answer.
+            Some(answers) => answers > 0.0 && answers >= settings.answers,
             None => self.score >= settings.sentence,
         }
     }
@@ -57,6 +58,15 @@ impl Sentence {
 /// on, 0.65 to 0.68 of what is quoted so stands where the answer does (0.43 on questions of a portal that are hard to tell
 /// apart); without a limit 0.37 to 0.53.
 const BESIDE: f32 = 0.5;
+
+/// Of sentences ranked by how well they answer those that an answer may rest on, the best first; none where the best of all was read together with
+/// the question and does not answer: what comes after it is not likelier to.
+pub(super) fn worth_telling<'a>(ranked: &'a [Sentence], settings: &Settings) -> Vec<&'a Sentence> {
+    match ranked.first() {
+        Some(first) if first.answers.is_some() && !first.is_worth_telling(settings) => Vec::new(),
+        _ => ranked.iter().filter(|sentence| sentence.is_worth_telling(settings)).collect(),
+    }
+}
 
 /// As in the weight of passages, so that both are on one scale.
 const WORDS: f32 = 0.25;

@@ -88,3 +88,21 @@ async fn a_reader_that_is_busy_or_gives_no_number_fails_the_question() {
         assert_eq!(stop.kind(), kind);
     }
 }
+
+#[tokio::test]
+async fn a_busy_reader_keeps_no_curated_answer_back() {
+    let busy: Reader = |_, _| None;
+    let bench = delivering(busy).pair("What is the price of delivery?", "Four dollars.", 0.93);
+    let answer = bench.ask("What is the price of delivery").await.unwrap();
+    assert_eq!((answer.lane(), answer.text()), (Lane::Verified, "Four dollars."));
+}
+
+#[tokio::test]
+async fn where_the_best_sentence_does_not_answer_no_lesser_one_is_quoted() {
+    // By words and likeness the first is far ahead, and reads as no answer; another reads as one.
+    let reader: Reader = |_, sentence| Some(if sentence.contains("stairs") { -3.0 } else { 1.0 });
+    let mut bench = delivering(reader);
+    bench.settings.answers = 0.6;
+    let answer = bench.ask("Is delivery by van free of stairs?").await.unwrap();
+    assert_eq!(answer.lane(), Lane::Abstain, "{}", answer.text());
+}
