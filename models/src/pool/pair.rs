@@ -6,7 +6,6 @@ use super::embed::{EmbedPool, Embeddings};
 use super::share::Priority;
 use super::{PoolError, PoolOptions};
 use crate::error::LoadError;
-use crate::manifest::ModelIdentity;
 use crate::registry::Verified;
 
 /// Runs an embedding model that an adapter has made a cross-encoder of several outputs. Cheap to clone; the worker ends with the
@@ -40,18 +39,6 @@ impl PairPool {
         Self { pool: self.pool.with_priority(priority) }
     }
 
-    /// Which model is adapted.
-    #[must_use]
-    pub fn identity(&self) -> &ModelIdentity {
-        self.pool.identity()
-    }
-
-    /// Longest pair in tokens, special ones included.
-    #[must_use]
-    pub fn max_tokens(&self) -> usize {
-        self.pool.max_tokens()
-    }
-
     /// How many numbers it gives for a pair.
     #[must_use]
     pub fn outputs(&self) -> usize {
@@ -64,8 +51,8 @@ impl PairPool {
         self.pool.serving()
     }
 
-    /// The outputs for each pair, in their order. Of a first text no more is read than half of [`PairPool::max_tokens`], and the end of a
-    /// second one is not read where both are too long together. Panics where called from inside an async task.
+    /// The outputs for each pair, in their order. Of a first text no more is read than half of what the embedding model takes, and the end
+    /// of a second one is not read where both are too long together. Panics where called from inside an async task.
     ///
     /// # Errors
     /// [`PoolError`].
