@@ -77,6 +77,7 @@ pub(crate) use weigh::{Weighed, weigh};
 
 use stage::{Stage, Watch};
 
+pub(crate) use cross::together;
 pub(crate) use sentence::cosine;
 
 use crate::{capture::Recorder, edge::metrics::Metrics, session::Session};

@@ -1,8 +1,8 @@
-//! Whether a sentence answers a question, told by reading both together: a cross-encoder, made of the embedding model itself by an
-//! [`ADAPTER`] of low rank: some ten thousand weights beside each of its matrices, and a head. `models/training/cross` says how they came about
-//! and how far they carry.
+//! What two texts are to each other, told by reading both together: whether a sentence answers a question, and whether two questions ask the
+//! same. A cross-encoder, made of the embedding model itself by an [`ADAPTER`] of low rank: some weights beside each of its matrices, and
+//! a head. `models/training/cross` says how they came about and how far they carry.
 //!
-//! **What it is not:** a model that runs here; whoever has it hands its outputs to [`answers`]. Nor is it a judge of what is true or whole: the
+//! **What it is not:** a model that runs here; whoever has it hands its outputs to [`Read::of`]. Nor is it a judge of what is true or whole: the
 //! best of two sentences that answer it hardly knows, and exact facts it does not read.
 //!
 //! # Why
@@ -12,13 +12,16 @@
 //!   weights than those that it has. Beside another embedding model there is none, and likeness and words decide.
 //!
 //! ```
-//! use cloister_guardrails::cross::answers;
-//! assert_eq!(answers(&[1.5]), Some(1.5));
-//! assert_eq!((answers(&[f32::NAN]), answers(&[])), (None, None));
+//! use cloister_guardrails::cross::Read;
+//! assert_eq!(Read::of(&[1.5, -2.0]), Some(Read { answers: 1.5, same: -2.0 }));
+//! assert_eq!((Read::of(&[f32::NAN, 0.0]), Read::of(&[])), (None, None));
 //! ```
 
 /// The adapter: a safetensors file as the pool of adapted models takes it.
 pub const ADAPTER: &[u8] = include_bytes!("cross/adapter.safetensors");
+
+/// Outputs of the adapter: those of [`Read`].
+pub const OUTPUTS: usize = 2;
 
 /// SHA-256 of the embedding model that it belongs to, as its manifest makes it.
 const TRUNK: &str = "0bc312444ef45971c199eb8d59ef2ff96e2f970524bb299dfa2e1dbfec6a5ef3";
@@ -28,11 +31,23 @@ pub fn is_learned_beside(model: &str) -> bool {
     model == TRUNK
 }
 
-/// Of the outputs for a question and a sentence under its heading, the logarithm of the odds that the sentence answers the question; none where
-/// they are not one finite number. [`selection::answers`](crate::selection::answers) makes of it how likely that is.
-pub fn answers(outputs: &[f32]) -> Option<f32> {
-    let [answers] = *outputs else { return None };
-    answers.is_finite().then_some(answers)
+/// The outputs for two texts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Read {
+    /// For a question and a sentence under its heading, the logarithm of the odds that the sentence answers the question.
+    /// [`selection::answers`](crate::selection::answers) makes of it how likely that is.
+    pub answers: f32,
+    /// For an asked question and a curated one, the logarithm of the odds that they ask the same.
+    /// [`same_question`](crate::same_question) makes of it how likely that is.
+    pub same: f32,
+}
+
+impl Read {
+    /// What the outputs say; none where they are not two finite numbers.
+    pub fn of(outputs: &[f32]) -> Option<Self> {
+        let [answers, same]: [f32; OUTPUTS] = outputs.try_into().ok()?;
+        (answers.is_finite() && same.is_finite()).then_some(Self { answers, same })
+    }
 }
 
 #[cfg(test)]
@@ -41,13 +56,13 @@ mod tests {
 
     #[test]
     fn outputs_of_another_number_and_what_is_no_number_are_refused() {
-        for outputs in [&[][..], &[0.0; 2], &[f32::INFINITY]] {
-            assert_eq!(answers(outputs), None);
+        for outputs in [&[][..], &[0.0; 1], &[0.0; 3], &[f32::INFINITY, 0.0], &[0.0, f32::NAN]] {
+            assert_eq!(Read::of(outputs), None);
         }
     }
 
     #[test]
     fn the_adapter_stays_below_the_size_that_the_repository_takes() {
-        assert!(ADAPTER.len() < 25 << 20);
+        assert!(ADAPTER.len() < 4 << 20);
     }
 }

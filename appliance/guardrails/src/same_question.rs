@@ -2,23 +2,23 @@
 //!
 //! Likeness of meaning alone cannot tell "5 days" from "50 days" or "children" from "adults": embeddings of such pairs
 //! lie closer together than most paraphrases. So a threshold on likeness comes first and vetoes follow, each on one
-//! kind of detail that changes the answer.
+//! kind of detail that changes the answer ([`gate`]). A question in other words is known by reading both together, and the vetoes hold there too
+//! ([`gate_by_reading`]).
 
 pub(crate) mod kind;
 pub(crate) mod lexicon;
-mod likeness;
+mod reading;
 
 use std::collections::BTreeSet;
 
 use crate::{
     drug::Lexicon,
     fact::{Fact, facts},
-    ground::Entailment,
     polarity::Polarity,
     words,
 };
 
-pub use likeness::{Features, Known, NAMES, least_found};
+pub use reading::{Known, NAMES, beside};
 
 /// What the gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +65,6 @@ impl Veto {
     }
 }
 
-/// Whether [`gate_by_likeness`] understands the vectors of the embedding model whose manifest has that SHA-256.
-pub fn is_learned_beside(model: &str) -> bool {
-    Entailment::of(model).is_some()
-}
-
 /// When questions count as the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
@@ -78,7 +73,7 @@ pub struct Limits {
     /// Least share of meaningful words in common, by the Dice coefficient. Questions whose meaningful words are the
     /// same in the same order need no likeness beyond [`FLOOR`].
     pub words: f32,
-    /// How likely it must be for [`gate_by_likeness`], where as many questions ask the same as only look like it.
+    /// How likely it must be for [`gate_by_reading`], where as many questions ask the same as only look like it.
     pub likely: f32,
 }
 
@@ -86,14 +81,14 @@ pub struct Limits {
 pub const FLOOR: f32 = 0.70;
 
 impl Default for Limits {
-    /// On 52 triples of question, paraphrase and near-miss (40 on benefits, 12 on drugs; all-MiniLM-L6-v2), these let
+    /// On 52 triples of question, paraphrase and near-miss (40 on benefits, 12 on drugs; all-MiniLM-L6-v2), similarity and words let
     /// in half of the paraphrases and 1 of 52 near-misses; likeness of 0.80 alone, 56 and 64 in 100. The vetoes were
     /// written with those triples in sight, so that the figures flatter them.
     ///
-    /// By likeness: where 0.8 of what is let in asks the same, among questions of which half were written to only look like it, as of what
-    /// similarity and words let in there.
+    /// By reading: where 0.95 of what is let in asks the same, among questions of which half were written to only look like it, on sites that the
+    /// reader has not learned from (0.39 of those that ask the same are let in).
     fn default() -> Self {
-        Self { similarity: 0.80, words: 0.40, likely: 0.68 }
+        Self { similarity: 0.80, words: 0.40, likely: 0.73 }
     }
 }
 
@@ -109,34 +104,60 @@ pub fn gate(asked: &str, known: &str, similarity: f32, limits: Limits) -> Gate {
     }
 }
 
-/// Whether `asked` is the same question as the curated one that is likest to it, in other words than [`gate`] lets in: by how far that one
-/// stands out among the curated questions. For vectors of a model that it [is learned beside](is_learned_beside).
-pub fn gate_by_likeness(asked: &str, known: &Known<'_>, limits: Limits) -> Gate {
-    let likely = Features::of(asked, known).likely();
-    match changed(asked, known.question) {
-        Some(veto) if known.similarity >= FLOOR => Gate::Vetoed(veto),
-        None if likely > 0.0 && likely >= limits.likely && known.similarity >= OTHER_WORDS => Gate::Same,
+/// Whether `asked` is the same question as a curated one, in other words than [`gate`] lets in: by reading both together, and by how far that one
+/// stands out among the curated questions. A detail that differs keeps it out whatever reading tells; where the wording is the same but for a word,
+/// reading must be sure.
+pub fn gate_by_reading(asked: &str, known: &Known<'_>, limits: Limits) -> Gate {
+    let likely = known.likely();
+    let same = known.similarity >= OTHER_WORDS // not a number: not alike
+        && known.read > LEAST_READ
+        && likely > 0.0
+        && likely >= limits.likely
+        && limits.likely < 1.0;
+    // One word that differs in the same wording may be another word for the same: where reading is sure of it.
+    let overruled = |veto: &Veto| *veto == Veto::Wording && known.read > SURE_READ;
+    match changed(asked, known.question).filter(|veto| !overruled(veto)) {
+        Some(veto) if same => Gate::Vetoed(veto),
+        None if same => Gate::Same,
         _ => Gate::Below,
     }
 }
 
-/// Least likeness of meaning of a question in other words, however far the curated one stands out: 0.65 of those that ask the same
-/// lie above it, in `models/training/selection`.
-const OTHER_WORDS: f32 = 0.60;
+/// Least likeness of meaning of a question in other words, however far the curated one stands out: below it there is another topic.
+const OTHER_WORDS: f32 = 0.35;
 
-/// The first detail that changes the answer, for [`gate_by_likeness`]. Where the wording is another altogether, a negation and the form of
-/// the question are left to likeness: a circumstance is told by the way ("I don't have a card, is cash all right?"), and one thing is asked
+/// What reading must tell at least, however far the curated question stands out: among few of them one stands out for no merit of its own.
+const LEAST_READ: f32 = -1.5;
+
+/// What reading must tell where the wording is the same but for a word. In `models/training/selection`, of such questions on sites that the reader
+/// has not learned from that would be let in, 18 ask the same and none asks something else; from -1.5 on 20 and 5.
+const SURE_READ: f32 = 1.0;
+
+/// The first detail that changes the answer, for [`gate_by_reading`]. Where the wording is another altogether, a negation, a word for undoing and the
+/// form of the question are left to reading: a circumstance is told by the way ("I don't have a card, is cash all right?"), and one thing is asked
 /// for in several forms. What stands around a question that holds the other one's wording makes it no other wording.
 pub fn changed(asked: &str, known: &str) -> Option<Veto> {
     let (a, b) = (Details::of(asked), Details::of(known));
     let shorter = a.words.len().min(b.words.len()).max(1);
     let held = common_in_order(&a.words, &b.words) as f32 / shorter as f32;
-    let counts = |veto: &Veto| !matches!(veto, Veto::Negation | Veto::Kind) || held >= SAME_ORDER;
-    let swapped = || {
-        let [one, other] = [&a, &b].map(|details| meaningful(details).into_iter().collect::<BTreeSet<String>>());
-        held >= HELD && !one.is_subset(&other) && !other.is_subset(&one)
+    let [one, other] = [&a, &b].map(|details| meaningful(details).into_iter().collect::<BTreeSet<String>>());
+    let share = one.intersection(&other).count() as f32 / one.len().min(other.len()).max(1) as f32;
+    let counts = |(_, where_alike): &(Veto, Alike)| match where_alike {
+        Alike::OrNot => true,
+        Alike::InOrder => held >= SAME_ORDER,
+        Alike::InWords => held >= SAME_ORDER || share >= SAME_WORDS,
     };
-    vetoes(&a, &b).into_iter().find(counts).or_else(|| swapped().then_some(Veto::Wording))
+    let swapped = || held >= HELD && !one.is_subset(&other) && !other.is_subset(&one);
+    let first = vetoes(&a, &b).into_iter().find(counts).map(|(veto, _)| veto);
+    first.or_else(|| swapped().then_some(Veto::Wording))
+}
+
+/// Where a detail counts for [`changed`]: whether the wording is alike or not, or only where it is.
+#[derive(Clone, Copy)]
+enum Alike {
+    OrNot,
+    InOrder,
+    InWords,
 }
 
 /// The stems of the meaningful words, in order.
@@ -146,21 +167,23 @@ fn meaningful(details: &Details) -> Vec<String> {
 
 /// The first detail in which the two questions differ, if any.
 pub fn veto(asked: &str, known: &str) -> Option<Veto> {
-    vetoes(&Details::of(asked), &Details::of(known)).into_iter().next()
+    vetoes(&Details::of(asked), &Details::of(known)).into_iter().map(|(veto, _)| veto).next()
 }
 
-/// All details in which two questions differ.
-fn vetoes(a: &Details, b: &Details) -> Vec<Veto> {
+/// All details in which two questions differ, and where they count for [`changed`].
+fn vetoes(a: &Details, b: &Details) -> Vec<(Veto, Alike)> {
+    let turned = a.polarity.opposes(&b.polarity) || lexicon::turned(&a.words, &b.words);
     let differs = [
-        (Veto::Number, !same_facts(&a.facts, &b.facts)),
-        (Veto::Drug, a.drugs != b.drugs),
-        (Veto::Population, a.populations != b.populations),
-        (Veto::Negation, a.polarity.negates() != b.polarity.negates()),
-        (Veto::Direction, a.polarity.opposes(&b.polarity) || lexicon::turned(&a.words, &b.words)),
-        (Veto::Kind, kind::differ(kind::kind(&a.words), kind::kind(&b.words))),
-        (Veto::Wording, nearly_same_wording(a, b)),
+        (Veto::Number, Alike::OrNot, !same_facts(&a.facts, &b.facts)),
+        (Veto::Drug, Alike::OrNot, a.drugs != b.drugs),
+        (Veto::Population, Alike::OrNot, a.populations != b.populations),
+        (Veto::Negation, Alike::InOrder, a.polarity.negates() != b.polarity.negates()),
+        (Veto::Direction, Alike::OrNot, turned),
+        (Veto::Direction, Alike::InWords, lexicon::undone(&a.words, &b.words)),
+        (Veto::Kind, Alike::InOrder, kind::differ(kind::kind(&a.words), kind::kind(&b.words))),
+        (Veto::Wording, Alike::OrNot, nearly_same_wording(a, b)),
     ];
-    differs.into_iter().filter_map(|(veto, differs)| differs.then_some(veto)).collect()
+    differs.into_iter().filter_map(|(veto, counts, differs)| differs.then_some((veto, counts))).collect()
 }
 
 /// The drugs that a text names, or words built like a drug's name, by their generic names.
@@ -202,6 +225,9 @@ fn frame(a: &Details, b: &Details) -> f32 {
 
 /// From this share of the shorter one's words in order on, two questions are worded alike.
 const SAME_ORDER: f32 = 0.5;
+
+/// From this share of the meaningful words of the shorter one on, two questions are about the same.
+const SAME_WORDS: f32 = 0.5;
 
 /// From this share on, one question stands in the other but for a word.
 const HELD: f32 = 0.7;
@@ -310,20 +336,46 @@ mod tests {
     }
 
     #[test]
-    fn a_curated_question_that_stands_out_passes_in_other_words_unless_a_detail_differs() {
-        let likest = |next| Known { question: "Can I pay in cash?", similarity: 0.75, next, least: 0.4 };
-        let says = |asked, next| gate_by_likeness(asked, &likest(next), Limits::default());
-        assert_eq!(says("are bills and coins fine with you", 0.3), Gate::Same);
-        assert_eq!(says("are bills and coins fine with you", 0.7), Gate::Below);
-        assert_eq!(says("are 20 dollar bills fine with you", 0.3), Gate::Vetoed(Veto::Number));
-        let far = Known { similarity: 0.59, next: 0.1, ..likest(0.1) };
-        assert_eq!(gate_by_likeness("are 20 dollar bills fine with you", &far, Limits::default()), Gate::Below);
-        assert_eq!(gate_by_likeness("are bills and coins fine with you", &far, Limits::default()), Gate::Below);
+    fn a_curated_question_that_reads_the_same_passes_in_other_words_unless_a_detail_differs() {
+        let likest = |read| Known { question: "Can I pay in cash?", similarity: 0.75, next: 0.3, read };
+        let says = |asked, read| gate_by_reading(asked, &likest(read), Limits::default());
+        assert_eq!(says("are bills and coins fine with you", 6.0), Gate::Same);
+        assert_eq!(says("are bills and coins fine with you", -6.0), Gate::Below);
+        assert_eq!(says("are 20 dollar bills fine with you", 6.0), Gate::Vetoed(Veto::Number));
+        let far = Known { similarity: 0.34, next: 0.1, ..likest(6.0) };
+        assert_eq!(gate_by_reading("are 20 dollar bills fine with you", &far, Limits::default()), Gate::Below);
+        assert_eq!(gate_by_reading("are bills and coins fine with you", &far, Limits::default()), Gate::Below);
         let any = Limits { likely: 0.0, ..Limits::default() };
-        let unknown = Known { similarity: f32::NAN, ..far };
-        assert_eq!(gate_by_likeness("are bills and coins fine with you", &unknown, any), Gate::Below);
+        let apart = Known { next: -1.0, similarity: 0.9, ..likest(-4.0) };
+        for unknown in
+            [Known { similarity: f32::NAN, ..far }, Known { next: f32::NAN, ..likest(6.0) }, likest(f32::NAN), apart]
+        {
+            assert_eq!(gate_by_reading("are bills and coins fine with you", &unknown, any), Gate::Below);
+        }
         let never = Limits { likely: 1.0, ..Limits::default() };
-        assert_eq!(gate_by_likeness("are bills and coins fine with you", &likest(0.3), never), Gate::Below);
+        assert_eq!(gate_by_reading("are bills and coins fine with you", &likest(60.0), never), Gate::Below);
+        assert_eq!(gate_by_reading("are 20 dollar bills fine with you", &likest(-6.0), Limits::default()), Gate::Below);
+    }
+
+    #[test]
+    fn an_opposite_is_kept_out_whatever_reading_tells() {
+        for (asked, known) in [
+            ("How do I stop automatic refills?", "How do I start automatic refills?"),
+            ("Should I not take it with food?", "Should I take it with food?"),
+            ("How much is the last payment?", "How much is the first payment?"),
+            ("What is the minimum daily dose?", "What is the maximum daily dose?"),
+            ("How often is the right eye treated?", "How often is the left eye treated?"),
+            ("please quit my automatic refills for me", "How do I start automatic refills?"),
+            ("i want my records moved to another clinic", "Can you move my records to your clinic?"),
+        ] {
+            let sure = Known { question: known, similarity: 0.98, next: 0.0, read: 20.0 };
+            assert!(matches!(gate_by_reading(asked, &sure, Limits::default()), Gate::Vetoed(_)), "{asked}");
+        }
+        let worded = |read| Known { question: "How do I request a refill?", similarity: 0.95, next: 0.4, read };
+        let says = |read| gate_by_reading("How do I ask for a refill?", &worded(read), Limits::default());
+        assert_eq!((says(0.9), says(1.1)), (Gate::Vetoed(Veto::Wording), Gate::Same));
+        let told = "your messages drive me mad, how do i switch them off";
+        assert_eq!(changed(told, "How do I stop text alerts?"), None);
     }
 
     #[test]

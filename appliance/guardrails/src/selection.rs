@@ -74,7 +74,7 @@ impl Features {
     }
 
     /// The same to one who read question and sentence together: `read` is the logarithm of the odds that came of it
-    /// ([`cross::answers`](crate::cross::answers)).
+    /// ([`cross::Read`](crate::cross::Read)).
     pub fn rank_read(&self, read: f32) -> f32 {
         weights::READING.mul_add(read, self.rank())
     }

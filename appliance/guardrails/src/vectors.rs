@@ -1,4 +1,4 @@
-//! What the parts that read an embedding model's tokens have in common: a token is two vectors, what the last layer leaves and what the layer
+//! The tokens of an embedding model: a token is two vectors, what the last layer leaves and what the layer
 //! half way up does, and a text is its tokens one after the other.
 
 /// The tokens of a text without those that the model adds at either end; a vector has `width` numbers.

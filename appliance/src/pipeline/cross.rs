@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloister_guardrails::cross;
+use cloister_guardrails::cross::Read;
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{knowledge::blocking, stop::Stop, windows::unjudged};
@@ -17,18 +17,24 @@ pub(super) async fn read(
     if !embed.reads_pairs() {
         return Ok(None);
     }
-    let together: Vec<(String, String)> =
-        sentences.into_iter().map(|sentence| (question.to_owned(), sentence)).collect();
-    let embed = Arc::clone(embed);
+    let (embed, question) = (Arc::clone(embed), question.to_owned());
     blocking(move || {
-        let outputs = embed.read_pairs(&together).and_then(|outputs| {
-            let read: Option<Vec<f32>> = outputs.iter().map(|outputs| cross::answers(outputs)).collect();
-            let missing = || EmbedError::Failed("what was read of two texts is missing or is no number".to_owned());
-            read.filter(|read| read.len() == together.len()).ok_or_else(missing)
-        });
-        outputs.map(Some).map_err(|fault| unjudged("reading sentences", fault))
+        let read =
+            together(embed.as_ref(), &question, sentences).map_err(|fault| unjudged("reading sentences", fault))?;
+        Ok(Some(read.into_iter().map(|read| read.answers).collect()))
     })
     .await
+}
+
+/// What comes of reading a text together with each of some others. Blocks.
+///
+/// # Errors
+/// The embedding model's; [`EmbedError::Failed`] too where an output is missing or is no number.
+pub(crate) fn together(embed: &dyn Embed, first: &str, others: Vec<String>) -> Result<Vec<Read>, EmbedError> {
+    let pairs: Vec<(String, String)> = others.into_iter().map(|other| (first.to_owned(), other)).collect();
+    let read: Option<Vec<Read>> = embed.read_pairs(&pairs)?.iter().map(|outputs| Read::of(outputs)).collect();
+    let missing = || EmbedError::Failed("what was read of two texts is missing or is no number".to_owned());
+    read.filter(|read| read.len() == pairs.len()).ok_or_else(missing)
 }
 
 /// Whether the model reads all of a text that stands first: of a longer one it would judge the beginning.

@@ -8,9 +8,8 @@ use super::{
     model::{Constraint, Events, GenerateError, GenerateRequest, ModelName, PromptText, Sampling},
     prompt::{Composed, Prompt},
     quote::{self, Quote},
-    retrieve::Likest,
 };
-use cloister_guardrails::same_question::{self, Gate, Known};
+use cloister_guardrails::same_question::{self, Gate};
 
 /// Offers of an answer, best lane first. A lane opens only when the one before it has failed, so that no model runs
 /// for a question that a curated answer settles.
@@ -19,7 +18,7 @@ pub struct Draft {
     lanes: VecDeque<Lane>,
     model: Option<ModelName>,
     passed_over: Vec<(Lane, &'static str)>,
-    by_likeness: bool,
+    read_as_same: Option<f32>,
 }
 
 /// What one lane offers.
@@ -48,9 +47,9 @@ impl Draft {
         &self.passed_over
     }
 
-    /// Whether a curated question that was offered was let in by how far it stands out, and not by its wording.
-    pub(super) const fn by_likeness(&self) -> bool {
-        self.by_likeness
+    /// How likely a curated question that was offered asks the same, where reading both let it in and not its wording.
+    pub(super) const fn read_as_same(&self) -> Option<f32> {
+        self.read_as_same
     }
 
     /// Notes why the last offer did not become the answer.
@@ -92,12 +91,11 @@ impl Draft {
                 Gate::Vetoed(veto) => reason = veto.as_str(),
             }
         }
-        if let Some((pair, Likest { next, least })) = evidence.pairs().first().zip(evidence.likest()) {
-            let known = Known { question: &pair.matched, similarity: pair.similarity, next, least };
-            match same_question::gate_by_likeness(asked, &known, limits) {
+        if let Some((at, known)) = evidence.likeliest() {
+            match same_question::gate_by_reading(asked, &known, limits) {
                 Gate::Same => {
-                    self.by_likeness = true;
-                    return Ok(Offer::Approved(0));
+                    self.read_as_same = Some(known.likely());
+                    return Ok(Offer::Approved(at));
                 }
                 Gate::Below => {}
                 Gate::Vetoed(veto) => reason = veto.as_str(),
@@ -141,5 +139,5 @@ impl Draft {
 /// Lays the lanes out in the order that the settings name.
 pub(super) fn generate(ports: &Ports, prompt: Prompt) -> Draft {
     let lanes = ports.settings.lanes.iter().copied().collect();
-    Draft { prompt, lanes, model: None, passed_over: Vec::new(), by_likeness: false }
+    Draft { prompt, lanes, model: None, passed_over: Vec::new(), read_as_same: None }
 }

@@ -1,10 +1,7 @@
 //! Third stage: what a model would be told, and the sentences that an answer may rest on.
 
-use cloister_guardrails::{
-    same_question::{Gate, gate},
-    screen as guard,
-};
-use cloister_knowledge::{PairMatch, Passage};
+use cloister_guardrails::screen as guard;
+use cloister_knowledge::Passage;
 
 use super::{
     Ports,
@@ -80,9 +77,12 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
     if evidence.weight() < ports.settings.evidence && !read {
         return Ok(Prompt { evidence, sentences: Vec::new(), composed: None, denied: 0 });
     }
+    let verified = ports.settings.lanes.contains(&Lane::Verified);
     let sentences = match sentence::rank(ports, &evidence).await {
         // A curated answer rests on no sentence of a passage.
-        Err(stop) if stop.kind() == "busy" && is_settled(ports, &evidence) => Vec::new(),
+        Err(stop) if stop.kind() == "busy" && verified && evidence.is_settled(ports.settings.same_question.into()) => {
+            Vec::new()
+        }
         ranked => ranked?,
     };
     let text =
@@ -102,13 +102,6 @@ pub(super) async fn prompt(ports: &Ports, evidence: Evidence) -> Result<Prompt, 
         })
     });
     Ok(Prompt { evidence, sentences, composed, denied: count })
-}
-
-/// Whether the wording of a curated question lets its answer in.
-fn is_settled(ports: &Ports, evidence: &Evidence) -> bool {
-    let (asked, limits) = (evidence.screened().sought(), ports.settings.same_question.into());
-    let same = |pair: &PairMatch| gate(asked, &pair.matched, pair.similarity, limits) == Gate::Same;
-    ports.settings.lanes.contains(&Lane::Verified) && evidence.pairs().iter().any(same)
 }
 
 /// The best sentences that fit the budget, in the order of their documents.

@@ -98,7 +98,10 @@ impl Answer {
         outcome = kinds.into_iter().fold(outcome, |outcome, (kind, number)| outcome.with_count(kind, number));
         // What let a curated answer in.
         if self.lane() == Lane::Verified {
-            outcome = outcome.with_count(if draft.by_likeness() { "by_likeness" } else { "by_wording" }, 1);
+            outcome = match draft.read_as_same() {
+                Some(likely) => outcome.with_count("by_reading", 1).with_count("same_permille", permille(likely)),
+                None => outcome.with_count("by_wording", 1),
+            };
         }
         if let Some(likely) = draft.prompt().sentences().first().and_then(|sentence| sentence.answers) {
             outcome = outcome.with_count("answers_permille", permille(likely));

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use cloister_guardrails::cross;
 use cloister_models::{Accelerator, EmbedPool, GeneratePool, PairPool, PoolOptions, RerankPool, Verified};
 use cloister_terms::Random;
@@ -66,8 +66,10 @@ fn cross(verified: &Verified, config: &Config) -> anyhow::Result<Option<PairPool
     if !cross::is_learned_beside(&verified.identity().sha256) {
         return Ok(None);
     }
-    let pool = PairPool::start(verified, cross::ADAPTER, &embedding_options(config));
-    pool.map(Some).context("the embedding model does not take the adapter that is built in")
+    let pool = PairPool::start(verified, cross::ADAPTER, &embedding_options(config))
+        .context("the embedding model does not take the adapter that is built in")?;
+    ensure!(pool.outputs() == cross::OUTPUTS, "the adapter that is built in has {} outputs", pool.outputs());
+    Ok(Some(pool))
 }
 
 /// Verifies and loads the configured cross-encoder.

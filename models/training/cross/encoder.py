@@ -1,96 +1,19 @@
-"""all-MiniLM-L6-v2 as a cross-encoder, with low-rank additions to its matrices (LoRA) and a head of several outputs, in JAX."""
+"""all-MiniLM-L6-v2 as a cross-encoder, with low-rank additions to its matrices (LoRA) and a head of several outputs, in PyTorch."""
 import json
 import struct
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 LAYERS, HEADS, WIDTH = 6, 12, 384
 MATRICES = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense",
             "output.dense"]
-RANK = 16
-OUTPUTS = 4  # answers, which is what it is for; entails, contradicts and same question, which it is trained on beside
+RANK = 32
+OUTPUTS = 4
 CLS, SEP = 101, 102
-
-
-def tensors(folder):
-    raw = (folder / "model.safetensors").read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    found = {}
-    for name, about in json.loads(raw[8:8 + size]).items():
-        if name != "__metadata__" and about["dtype"] == "F32":
-            start, end = about["data_offsets"]
-            found[name] = np.frombuffer(raw[8 + size + start:8 + size + end], np.float32).reshape(about["shape"])
-    return found
-
-
-def frozen(found):
-    """What is not trained."""
-    norm = lambda name: (found[f"{name}.weight"], found[f"{name}.bias"])
-    layers = [{
-        "matrices": [(found[f"encoder.layer.{layer}.{name}.weight"], found[f"encoder.layer.{layer}.{name}.bias"]) for name in MATRICES],
-        "attended": norm(f"encoder.layer.{layer}.attention.output.LayerNorm"),
-        "fed": norm(f"encoder.layer.{layer}.output.LayerNorm"),
-    } for layer in range(LAYERS)]
-    table = lambda name: found[f"embeddings.{name}_embeddings.weight"]
-    whole = {"words": table("word"), "positions": table("position"), "kinds": table("token_type"), "norm": norm("embeddings.LayerNorm"),
-             "layers": layers}
-    return jax.tree.map(jnp.asarray, whole)
-
-
-def fresh(found, seed=0):
-    """What is: at first it adds nothing."""
-    random = np.random.default_rng(seed)
-    normal = lambda *shape: jnp.asarray(random.normal(size=shape).astype(np.float32))
-    adapter = {"matrices": []}
-    for layer in range(LAYERS):
-        sides = [found[f"encoder.layer.{layer}.{name}.weight"].shape for name in MATRICES]
-        adapter["matrices"].append([(normal(RANK, inputs) / np.sqrt(inputs), jnp.zeros((outputs, RANK))) for outputs, inputs in sides])
-    adapter["pooler"] = (normal(WIDTH, WIDTH) * 0.02, jnp.zeros(WIDTH))
-    adapter["classifier"] = (normal(OUTPUTS, WIDTH) * 0.02, jnp.zeros(OUTPUTS))
-    adapter["kinds"] = jnp.zeros((2, WIDTH))
-    return adapter
-
-
-def normalise(rows, norm):
-    mean = rows.mean(-1, keepdims=True)
-    variance = ((rows - mean) ** 2).mean(-1, keepdims=True)
-    return (rows - mean) * jax.lax.rsqrt(variance + 1e-12) * norm[0] + norm[1]
-
-
-def layers(trunk, rows, mask, adapter=None, dropped=lambda rows, at: rows, lowest=0):
-    batch, length, _ = rows.shape
-    hidden = jnp.where(mask, 0, -1e9)[:, None, None, :]
-    for at, layer in enumerate(trunk["layers"]):
-        def product(which, rows):
-            weights, bias = layer["matrices"][which]
-            if adapter is None:
-                return rows @ weights.T + bias
-            down, up = adapter["matrices"][at][which]
-            if at < lowest:
-                down, up = jax.lax.stop_gradient((down, up))
-            return rows @ weights.T + bias + (rows @ down.T) @ up.T
-        query, key, value = (product(which, rows).reshape(batch, length, HEADS, WIDTH // HEADS).transpose(0, 2, 1, 3) for which in range(3))
-        seen = jax.nn.softmax(query @ key.transpose(0, 1, 3, 2) / np.sqrt(WIDTH / HEADS) + hidden, -1)
-        attended = (seen @ value).transpose(0, 2, 1, 3).reshape(batch, length, WIDTH)
-        rows = normalise(rows + dropped(product(3, attended), 10 * at + 1), layer["attended"])
-        inner = jax.nn.gelu(product(4, rows), approximate=False)
-        rows = normalise(rows + dropped(product(5, inner), 10 * at + 2), layer["fed"])
-    return rows
-
-
-def read(trunk, adapter, tokens, kinds, mask, drop=0.0, key=None, lowest=0):
-    """The outputs for pairs; with `key`, as in training. What is added below the `lowest` layer is not trained."""
-    def dropped(rows, at):
-        if key is None:
-            return rows
-        return jnp.where(jax.random.bernoulli(jax.random.fold_in(key, at), 1 - drop, rows.shape), rows / (1 - drop), 0)
-    told = trunk["words"][tokens] + trunk["positions"][:tokens.shape[1]] + trunk["kinds"][kinds] + adapter["kinds"][kinds]
-    rows = layers(trunk, dropped(normalise(told, trunk["norm"]), 99), mask, adapter, dropped, lowest)
-    pooled = jnp.tanh(rows[:, 0] @ adapter["pooler"][0].T + adapter["pooler"][1])
-    return dropped(pooled, 1000) @ adapter["classifier"][0].T + adapter["classifier"][1]
+CAST = dict(device_type="cpu", dtype=torch.bfloat16)  # products of matrices are of 16 bits: several times faster where the processor has them
 
 
 class Texts:
@@ -100,57 +23,139 @@ class Texts:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
+        self.known = {}
 
     def tokens(self, text):
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        if text not in self.known:
+            self.known[text] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return self.known[text]
 
     def pair(self, first, second, most, first_most=96):
         first = self.tokens(first)[:first_most]
-        second = self.tokens(second)[:most - len(first) - 3]
+        second = self.tokens(second)[:max(0, most - len(first) - 3)]
         return [CLS, *first, SEP, *second, SEP], len(first) + 2
 
 
-def batch(pairs, step):
+def batch(pairs, step=8):
     """Tokens, kinds and mask, as long as the longest, in whole steps."""
     length = -(-max(len(tokens) for tokens, _ in pairs) // step) * step
-    tokens, kinds, mask = np.zeros((len(pairs), length), np.int32), np.zeros((len(pairs), length), np.int32), np.zeros((len(pairs), length), bool)
+    tokens, kinds, mask = torch.zeros(len(pairs), length, dtype=torch.long), torch.zeros(len(pairs), length, dtype=torch.long), torch.zeros(len(pairs), length, dtype=torch.bool)
     for at, (own, second) in enumerate(pairs):
-        tokens[at, :len(own)], kinds[at, second:len(own)], mask[at, :len(own)] = own, 1, True
+        tokens[at, :len(own)] = torch.tensor(own)
+        kinds[at, second:len(own)] = 1
+        mask[at, :len(own)] = True
     return tokens, kinds, mask
 
 
-def embed(trunk, texts, all_texts):
-    """What the model makes of texts by themselves: vectors of length one."""
-    @jax.jit
-    def run(tokens, mask):
-        told = trunk["words"][tokens] + trunk["positions"][:tokens.shape[1]] + trunk["kinds"][0]
-        rows = layers(trunk, normalise(told, trunk["norm"]), mask)
-        mean = (rows * mask[..., None]).sum(1) / mask.sum(1)[:, None]
-        return mean / jnp.linalg.norm(mean, axis=-1, keepdims=True)
-    framed = [([CLS, *texts.tokens(text)[:126], SEP], 0) for text in all_texts]
-    order, vectors = np.argsort([len(own) for own, _ in framed], kind="stable"), np.zeros((len(framed), WIDTH), np.float32)
-    for start in range(0, len(order), 64):
-        at = order[start:start + 64]
-        rows = [framed[one] for one in at]
-        tokens, _, mask = batch(rows + [rows[-1]] * (64 - len(rows)), 32)
-        vectors[at] = np.asarray(run(tokens, mask))[:len(rows)]
-    return vectors
+class Reader(torch.nn.Module):
+    """The embedding model, which is not trained, and what is added to it; at first that is nothing."""
 
+    def __init__(self, folder, rank=RANK, drop=0.0):
+        super().__init__()
+        raw = (folder / "model.safetensors").read_bytes()
+        size = struct.unpack("<Q", raw[:8])[0]
+        self.trunk = {}
+        for name, about in json.loads(raw[8:8 + size]).items():
+            if name != "__metadata__" and about["dtype"] == "F32":
+                start, end = about["data_offsets"]
+                numbers = np.frombuffer(raw[8 + size + start:8 + size + end], np.float32).reshape(about["shape"])
+                self.trunk[name] = torch.from_numpy(numbers.copy())
+        random = torch.Generator().manual_seed(0)
+        normal = lambda *shape: torch.randn(*shape, generator=random)
+        self.added, self.drop = torch.nn.ParameterDict(), drop
+        for layer in range(LAYERS):
+            for name in MATRICES:
+                outputs, inputs = self.trunk[f"encoder.layer.{layer}.{name}.weight"].shape
+                self.added[self.key(layer, name, "A")] = torch.nn.Parameter(normal(rank, inputs) / inputs ** 0.5)
+                self.added[self.key(layer, name, "B")] = torch.nn.Parameter(torch.zeros(outputs, rank))
+        self.kinds = torch.nn.Parameter(torch.zeros(2, WIDTH))
+        self.pooler = torch.nn.Linear(WIDTH, WIDTH)
+        self.classifier = torch.nn.Linear(WIDTH, OUTPUTS)
+        with torch.no_grad():
+            for matrix in (self.pooler, self.classifier):
+                matrix.weight.copy_(normal(*matrix.weight.shape) * 0.02)
+                matrix.bias.zero_()
 
-def written(adapter):
-    """The adapter as safetensors of 16-bit floats, named as the product takes them."""
-    named = {"embeddings.token_type_embeddings.weight": adapter["kinds"]}
-    for layer, matrices in enumerate(adapter["matrices"]):
-        for name, (down, up) in zip(MATRICES, matrices):
-            named[f"encoder.layer.{layer}.{name}.lora_A.weight"], named[f"encoder.layer.{layer}.{name}.lora_B.weight"] = down, up
-    named["pooler.dense.weight"], named["pooler.dense.bias"] = adapter["pooler"]
-    # Of the outputs the product takes the first.
-    named["classifier.weight"], named["classifier.bias"] = (side[:1] for side in adapter["classifier"])
-    header, data = {}, b""
-    for name, numbers in sorted(named.items()):
-        numbers = np.asarray(numbers, np.float16)
-        header[name] = {"dtype": "F16", "shape": list(numbers.shape), "data_offsets": [len(data), len(data) + numbers.nbytes]}
-        data += numbers.tobytes()
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
-    return struct.pack("<Q", len(head)) + head + data
+    @staticmethod
+    def key(layer, name, side):
+        return f"{layer} {name} {side}".replace(".", "_")
+
+    def norm(self, rows, name):
+        return F.layer_norm(rows, (WIDTH,), self.trunk[f"{name}.weight"], self.trunk[f"{name}.bias"], 1e-12)
+
+    def dropped(self, rows):
+        """Left out alike at every place of a text."""
+        if not self.training or not self.drop:
+            return rows
+        kept = (torch.rand(len(rows), 1, WIDTH) >= self.drop).to(rows.dtype) / (1 - self.drop)
+        return rows * kept.reshape(len(rows), *[1] * (rows.dim() - 2), WIDTH)
+
+    def layers(self, rows, mask, adapted):
+        hidden = torch.where(mask, 0.0, -1e4)[:, None, None, :].to(torch.bfloat16)
+        for layer in range(LAYERS):
+            def product(name, rows):
+                weights, bias = self.trunk[f"encoder.layer.{layer}.{name}.weight"], self.trunk[f"encoder.layer.{layer}.{name}.bias"]
+                if adapted:
+                    weights = weights + self.added[self.key(layer, name, "B")] @ self.added[self.key(layer, name, "A")]
+                return F.linear(rows, weights, bias)
+            query, key, value = (product(name, rows).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in MATRICES[:3])
+            likes = query @ key.transpose(2, 3) * (WIDTH / HEADS) ** -0.5 + hidden
+            seen = (likes.softmax(-1, dtype=torch.bfloat16) @ value).transpose(1, 2).flatten(2)
+            rows = self.norm(rows + self.dropped(product(MATRICES[3], seen)), f"encoder.layer.{layer}.attention.output.LayerNorm")
+            inner = F.gelu(product(MATRICES[4], rows))
+            rows = self.norm(rows + self.dropped(product(MATRICES[5], inner)), f"encoder.layer.{layer}.output.LayerNorm")
+        return rows
+
+    def table(self, name):
+        return self.trunk[f"embeddings.{name}_embeddings.weight"]
+
+    def forward(self, tokens, kinds, mask):
+        """The outputs for pairs."""
+        told = self.table("word")[tokens] + self.table("position")[:tokens.shape[1]] + (self.table("token_type") + self.kinds)[kinds]
+        with torch.autocast(**CAST):
+            rows = self.layers(self.dropped(self.norm(told, "embeddings.LayerNorm")), mask, True)
+        pooled = torch.tanh(self.pooler(rows[:, 0].float()))
+        return self.classifier(self.dropped(pooled))
+
+    @torch.no_grad()
+    def outputs(self, pairs, size=64):
+        """The outputs for any number of pairs."""
+        self.eval()
+        order, found = np.argsort([len(tokens) for tokens, _ in pairs], kind="stable"), np.zeros((len(pairs), OUTPUTS), np.float32)
+        for start in range(0, len(order), size):
+            at = order[start:start + size]
+            found[at] = self(*batch([pairs[one] for one in at])).numpy()
+        self.train()
+        return found
+
+    @torch.no_grad()
+    def embed(self, texts, all_texts, size=64):
+        """What the embedding model makes of texts by themselves: vectors of length one."""
+        framed = [([CLS, *texts.tokens(text)[:126], SEP], 0) for text in all_texts]
+        order, vectors = np.argsort([len(own) for own, _ in framed], kind="stable"), np.zeros((len(framed), WIDTH), np.float32)
+        for start in range(0, len(order), size):
+            at = order[start:start + size]
+            tokens, _, mask = batch([framed[one] for one in at])
+            told = self.table("word")[tokens] + self.table("position")[:tokens.shape[1]] + self.table("token_type")[0]
+            with torch.autocast(**CAST):
+                rows = self.layers(self.norm(told, "embeddings.LayerNorm"), mask, False)
+            mean = (rows.float() * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+            vectors[at] = F.normalize(mean, dim=-1).numpy()
+        return vectors
+
+    def write(self, path, outputs):
+        """The adapter as safetensors of 16-bit floats, named as the product takes them; of the outputs those that are named."""
+        named = {"embeddings.token_type_embeddings.weight": self.kinds, "pooler.dense.weight": self.pooler.weight, "pooler.dense.bias": self.pooler.bias,
+                 "classifier.weight": self.classifier.weight[outputs], "classifier.bias": self.classifier.bias[outputs]}
+        for layer in range(LAYERS):
+            for name in MATRICES:
+                for side in "AB":
+                    named[f"encoder.layer.{layer}.{name}.lora_{side}.weight"] = self.added[self.key(layer, name, side)]
+        header, data = {}, b""
+        for name, numbers in sorted(named.items()):
+            numbers = numbers.detach().numpy().astype(np.float16)
+            header[name] = {"dtype": "F16", "shape": list(numbers.shape), "data_offsets": [len(data), len(data) + numbers.nbytes]}
+            data += numbers.tobytes()
+        head = json.dumps(header, separators=(",", ":")).encode()
+        head += b" " * (-len(head) % 8)
+        path.write_bytes(struct.pack("<Q", len(head)) + head + data)

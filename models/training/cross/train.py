@@ -1,126 +1,132 @@
 #!/usr/bin/env python3
 """The adapter that makes all-MiniLM-L6-v2 a reader of question and sentence together.
 
-    train.py first MODEL DATA PUBLIC START.pkl         pip install numpy scikit-learn tokenizers jax optax
-    train.py second MODEL START.pkl ADAPTER.safetensors
+    train.py first MODEL DATA PUBLIC START.pt         pip install numpy scikit-learn tokenizers torch
+    train.py second MODEL PUBLIC START.pt SECOND.pt
+    train.py third MODEL SECOND.pt ADAPTER.safetensors
 
 MODEL is the folder of the embedding model, DATA that of `../entailment/generate.py` with `medquad/qa.jsonl` beside, PUBLIC what it made of it. The
-first stage teaches the model to tell of two texts read together what it tells of two vectors, and what of public texts is borne by what; the
-second, on what was written for it (`sites`, `claims`, and `selection`), what an answer is, what a claim rests on and what asks the same.
+first stage teaches the model to tell of two texts read together what it tells of two vectors, which sentences are of a question's aspect, and what of
+public texts is borne by what; the second, on what was written for it (`sites`, `claims`, and `selection`), what an answer is, what a claim rests on and
+what asks the same; the third, that a question which is worded as its answer may be answered all the same.
 """
 import pathlib
-import pickle
 import random
 import sys
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+import torch
+import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 import encoder
-from encoder import batch, read
-from texts import Site, claims, public_claims, public_questions, same_questions
+from encoder import batch
+from texts import Site, claims, people_claims, public_claims, public_questions, same_questions
 
 HERE = pathlib.Path(__file__).parent
-LEARNED, HELD = ("brackwater", "sallow-river-rx"), ("juniper-basin", "penhallow-desk")  # of `selection`
+LEARNED = ("brackwater", "sallow-river-rx")  # of `selection`
+HELD = ("juniper-basin", "penhallow-desk", "marlow-callcentre", "norfolk-street-pharmacy")
 ANSWERS, ENTAILS, CONTRADICTS, SAME = range(4)
-jax.config.update("jax_default_prng_impl", "rbg")
+torch.manual_seed(7)
 
 
 class Training:
     """One optimiser over batches of several kinds."""
 
-    def __init__(self, trunk, adapter, rate, steps, decay, least, lowest=0):
-        schedule = optax.warmup_cosine_decay_schedule(0, rate, 30, steps, rate * least)
-        self.optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=decay))
-        self.adapter, self.state, self.trunk, self.lowest = adapter, self.optimiser.init(adapter), trunk, lowest
-        self.key, self.losses, self.began, self.compiled = jax.random.PRNGKey(7), {}, time.time(), {}
+    def __init__(self, reader, rate, steps, decay=0.01, least=0.05):
+        self.reader, self.losses, self.began = reader, {}, time.time()
+        self.optimiser = torch.optim.AdamW(reader.parameters(), rate, weight_decay=decay)
+        warm = 60
+        course = lambda step: min(step / warm, 1) * (least + (1 - least) * 0.5 * (1 + np.cos(np.pi * min(1, step / steps))))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, course)
+        reader.train()
 
-    def step(self, loss, drop, pairs, *labels):
-        if loss not in self.compiled:
-            def run(adapter, state, key, tokens, kinds, mask, *labels):
-                value = lambda adapter: loss(read(self.trunk, adapter, tokens, kinds, mask, drop, key, self.lowest), *labels)
-                lost, slope = jax.value_and_grad(value)(adapter)
-                change, state = self.optimiser.update(slope, state, adapter)
-                return optax.apply_updates(adapter, change), state, lost
-            self.compiled[loss] = jax.jit(run)
-        self.key, key = jax.random.split(self.key)
-        self.adapter, self.state, lost = self.compiled[loss](self.adapter, self.state, key, *batch(pairs, 32), *labels)
-        self.losses.setdefault(loss.__name__, []).append(float(lost))
+    def step(self, loss, pairs, *labels):
+        lost = loss(self.reader(*batch(pairs)), *labels)
+        self.optimiser.zero_grad()
+        lost.backward()
+        torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.losses.setdefault(loss.__name__, []).append(lost.item())
 
     def say(self, step):
-        told = ", ".join(f"{name} {np.mean(lost[-40:]):.3f}" for name, lost in sorted(self.losses.items()))
+        told = ", ".join(f"{name} {np.mean(lost[-60:]):.3f}" for name, lost in sorted(self.losses.items()))
         print(f"{step}: {told}, {time.time() - self.began:.0f} s", flush=True)
 
 
 # The losses.
 
-LISTED, READ_BESIDE = 7, 5
+LISTED = 7
 
 
 def likeness(outputs, target, cosines):
-    """First stage: as the vectors have it, and the own answer's sentences a little more."""
+    """First stage: as the vectors have it, and the own answer's sentences more."""
     answers = outputs[:, ANSWERS].reshape(-1, LISTED)
-    return -(target * jax.nn.log_softmax(answers, -1)).sum(-1).mean() + 0.1 * ((answers - 10 * (cosines - 0.45)) ** 2).mean()
+    return -(target * F.log_softmax(answers, -1)).sum(-1).mean() + 0.05 * ((answers - 10 * (cosines - 0.45)) ** 2).mean()
 
 
 def of_claim(outputs):
-    return jnp.stack([outputs[:, ENTAILS], outputs[:, CONTRADICTS], jnp.zeros(len(outputs))], 1)
+    return torch.stack([outputs[:, ENTAILS], outputs[:, CONTRADICTS], torch.zeros(len(outputs))], 1)
 
 
 def borne(outputs, label):
     """First stage: borne or not, whatever the reason."""
-    entails = jax.nn.log_softmax(of_claim(outputs), -1)[:, 0]
-    return -jnp.where(label > 0, entails, jnp.log1p(-jnp.exp(jnp.minimum(entails, -1e-5)))).mean()
+    entails = F.log_softmax(of_claim(outputs), -1)[:, 0]
+    return -torch.where(label > 0, entails, torch.log1p(-torch.exp(entails.clamp(max=-1e-5)))).mean()
 
 
-def answer(outputs, label, none):
-    """Which sentence answers, or none of them; and each by itself."""
-    answers = outputs[:, ANSWERS].reshape(-1, READ_BESIDE)
-    among = jax.nn.log_softmax(jnp.concatenate([answers, jnp.zeros((len(answers), 1))], 1), -1)
-    target = jnp.concatenate([label / jnp.maximum(label.sum(1, keepdims=True), 1), none[:, None]], 1)
-    return -(target * among).sum(1).mean() + optax.sigmoid_binary_cross_entropy(answers, label).mean()
+def answer(outputs, groups, answered, apart):
+    """Which sentence answers, or none of them; each by itself; and a question that a sentence answers before one that only looks like it."""
+    answers = outputs[:, ANSWERS]
+    lost = []
+    for start, end, right in groups:
+        among = F.log_softmax(torch.cat([answers[start:end], torch.zeros(1)]), 0)
+        lost.append(-among[0 if right else -1])
+    contrast = F.softplus(answers[[wrong for _, wrong in apart]] - answers[[right for right, _ in apart]]).mean() if apart else 0
+    return torch.stack(lost).mean() + F.binary_cross_entropy_with_logits(answers, answered) + 0.5 * contrast
 
 
 def claim(outputs, label):
-    return optax.softmax_cross_entropy_with_integer_labels(of_claim(outputs), label).mean()
+    return F.cross_entropy(of_claim(outputs), label)
 
 
 def same(outputs, label):
-    return optax.sigmoid_binary_cross_entropy(outputs[:, SAME], label).mean()
+    return F.binary_cross_entropy_with_logits(outputs[:, SAME], label)
 
 
-def first(model, data, public, start, steps=480):
-    chosen, texts, found = random.Random(5), encoder.Texts(model), encoder.tensors(model)
-    trunk = encoder.frozen(found)
-    told, questions, vectors, asked = public_questions(data, trunk, texts, chosen)
+def first(model, data, public, start, steps=1600):
+    chosen, texts, reader = random.Random(5), encoder.Texts(model), encoder.Reader(model, drop=0.05)
+    told, questions, vectors, asked = public_questions(data, reader, texts)
+    print(len(told), "sentences,", len(questions), "questions", flush=True)
     pairs = public_claims(public, chosen)
-    training = Training(trunk, encoder.fresh(found), 8e-4, steps, 0.01, 0.3)
+    training = Training(reader, 1e-3, steps, least=0.3)
     for step in range(1, steps + 1):
-        if step % 4 == 0:
-            rows = [pairs[(step // 4 * 24 + at) % len(pairs)] for at in range(24)]
-            training.step(borne, 0.05, [texts.pair(one, evidence, 192) for one, evidence, _ in rows], np.array([label for *_, label in rows], np.float32))
+        if step % 3 == 0:
+            rows = [pairs[(step // 3 * 24 + at) % len(pairs)] for at in range(24)]
+            training.step(borne, [texts.pair(one, evidence, 160) for one, evidence, _ in rows], torch.tensor([float(label) for *_, label in rows]))
         else:
             listed, targets, cosines = [], [], []
             for _ in range(8):
                 at = chosen.randrange(len(questions))
-                question, own = questions[at]
+                forms, own, others = questions[at]
                 near = vectors @ asked[at]
-                order = [int(one) for one in np.argsort(-near)[:60]]
-                read_beside = chosen.sample(own, min(2, len(own))) + chosen.sample([one for one in order[:20] if one not in own], 3)
-                read_beside.append(chosen.choice(order[20:]))
-                read_beside += [chosen.randrange(len(told)) for _ in range(LISTED - len(read_beside))]
-                weight = np.exp(20 * (near[read_beside] - near[read_beside].max()) + 1.5 * np.isin(read_beside, own))
+                picked = chosen.sample(own, min(2, len(own)))
+                picked += sorted(chosen.sample(others, min(6, len(others))), key=lambda one: -near[one])[:3]
+                order = [int(one) for one in np.argsort(-near)[:60] if one not in own]
+                picked += [one for one in [chosen.choice(order[:10]), chosen.choice(order[10:])] if one not in picked]
+                while len(picked) < LISTED:
+                    picked.append(chosen.randrange(len(told)))
+                weight = np.exp(15 * (near[picked] - near[picked].max()) + 2.5 * np.isin(picked, own))
                 targets.append(weight / weight.sum())
-                cosines.append(near[read_beside])
-                listed += [texts.pair(question, told[one], 96) for one in read_beside]
-            training.step(likeness, 0.05, listed, np.array(targets, np.float32), np.array(cosines, np.float32))
-        if step % 40 == 0:
+                cosines.append(near[picked])
+                question = chosen.choice(forms)
+                listed += [texts.pair(question, told[one], 88) for one in picked]
+            training.step(likeness, listed, torch.tensor(np.array(targets, np.float32)), torch.tensor(np.array(cosines, np.float32)))
+        if step % 100 == 0:
             training.say(step)
-    start.write_bytes(pickle.dumps(jax.tree.map(np.asarray, training.adapter)))
+    torch.save(reader.state_dict(), start)
 
 
 class Deck:
@@ -132,95 +138,115 @@ class Deck:
     def deal(self):
         if not self.left:
             self.chosen.shuffle(self.rows)
-            rows = sorted(self.rows, key=self.length) if self.length else self.rows
-            self.left = [rows[at:at + self.size] for at in range(0, len(rows) - self.size + 1, self.size)]
+            rows = self.rows[:len(self.rows) // self.size * self.size]
+            rows = sorted(rows, key=self.length) if self.length else rows
+            self.left = [rows[at:at + self.size] for at in range(0, len(rows), self.size)]
             self.chosen.shuffle(self.left)
         return self.left.pop()
 
 
-def beside(question, chosen):
-    """A sentence that answers and others that are near; where none answers, such alone."""
-    others = [at for at in question["near"] if at not in question["answers"]]
-    weights, picked = [(1 + at) ** -0.6 for at in range(len(others))], []
-    while len(picked) < READ_BESIDE:
+def near(question, count, chosen, without=()):
+    """Sentences near a question that do not answer it."""
+    others = [one for one in question["near"] if one not in question["answers"] and one not in without]
+    weights, picked = [(1 + at) ** -0.7 for at in range(len(others))], []
+    while len(picked) < count:
         one = chosen.choices(others, weights)[0]
         if one not in picked:
             picked.append(one)
-    if question["answers"]:
-        return [chosen.choice(sorted(question["answers"])), *picked[:-1]], [1, *[0] * (READ_BESIDE - 1)]
-    return picked, [0] * READ_BESIDE
+    return picked
 
 
-def outputs(trunk, adapter, pairs, run, step=32, size=32):
-    order, found = np.argsort([len(tokens) for tokens, _ in pairs], kind="stable"), np.zeros((len(pairs), encoder.OUTPUTS), np.float32)
-    for start in range(0, len(order), size):
-        at = order[start:start + size]
-        rows = [pairs[one] for one in at]
-        found[at] = np.asarray(run(adapter, *batch(rows + [rows[-1]] * (size - len(rows)), step)))[:len(rows)]
-    return found
+def read_beside(rows, texts, chosen):
+    """Pairs of some families of questions, and what `answer` wants to know of them: a question with a sentence that answers it and others; one that
+    looks like it with that very sentence and another; one beyond what is told with another."""
+    pairs, groups, answered, apart = [], [], [], []
+    for site, family in rows:
+        own = None
+        for form in (chosen.choice([form for form in ("question", "again") if form in family]), "near", "beyond"):
+            if form not in family:
+                continue
+            question = site.questions[family[form]]
+            if question["answers"]:
+                own = chosen.choice(sorted(question["answers"]))
+                picked = [own, *near(question, 3, chosen)]
+                mark = len(pairs)
+            elif form == "near" and own is not None:
+                picked = [own, *near(question, 1, chosen, (own,))]
+                apart.append((mark, len(pairs)))
+            else:
+                picked = near(question, 2, chosen)
+            groups.append((len(pairs), len(pairs) + len(picked), bool(question["answers"])))
+            answered += [float(one in question["answers"]) for one in picked]
+            pairs += [texts.pair(question["question"], site.sentences[one], 96) for one in picked]
+    return pairs, groups, torch.tensor(answered), apart
 
 
-def evaluate(trunk, adapter, texts, sites, pairs, held):
-    run = jax.jit(lambda adapter, *told: read(trunk, adapter, *told))
+def evaluate(reader, texts, sites, pairs, held):
     for name, site in sites.items():
-        told = [(at, one, texts.pair(question["question"], site.sentences[one], 96)) for at, question in enumerate(site.questions) for one in question["near"][:16]]
+        told = [(at, one, texts.pair(question["question"], site.sentences[one], 96)) for at, question in enumerate(site.questions) for one in question["near"][:8]]
         scores = [{} for _ in site.questions]
-        for (at, one, _), output in zip(told, outputs(trunk, adapter, [pair for *_, pair in told], run)):
+        for (at, one, _), output in zip(told, reader.outputs([pair for *_, pair in told])):
             scores[at][one] = output[ANSWERS]
-        best = [max(found, key=found.get) for found in scores]
+        best = [max(found, key=lambda one: found[one] + 6 * dict(zip(question["near"], question["likeness"]))[one]) for found, question in zip(scores, site.questions)]
         most, has = np.array([found[one] for found, one in zip(scores, best)]), np.array([bool(question["answers"]) for question in site.questions])
         right = np.array([one in question["answers"] for one, question in zip(best, site.questions)])
         before = np.array([question["near"][0] in question["answers"] for question in site.questions])
         near = np.array([question["likeness"][0] for question in site.questions])
-        least, least_near = np.quantile(most[has], 0.08), np.quantile(near[has], 0.08)
+        least = np.quantile(most[has], 0.08)
         print(f"  {name}: first right {right[has].mean():.3f} ({before[has].mean():.3f} by likeness), AUROC of being answered "
               f"{roc_auc_score(has, most):.3f} ({roc_auc_score(has, near):.3f}); where 0.08 of the answerable are declined (below {least:.2f}): "
-              f"{(most[~has] < least).mean():.3f} of the others ({(near[~has] < least_near).mean():.3f}); right of what is said {right[most >= least].mean():.3f}")
-    found, label = outputs(trunk, adapter, [texts.pair(one, evidence, 224) for one, evidence, _ in held], run), np.array([label for *_, label in held])
-    share = np.asarray(jax.nn.softmax(of_claim(jnp.asarray(found)), -1))
-    print(f"  claims: borne AUROC {roc_auc_score(label == 0, share[:, 0]):.3f}, beside refuted {roc_auc_score(label[label != 2] == 0, share[label != 2, 0]):.3f}, "
-          f"beside unsaid {roc_auc_score(label[label != 1] == 0, share[label != 1, 0]):.3f}; refuted {roc_auc_score(label == 1, share[:, 1]):.3f}; right {(share.argmax(1) == label).mean():.3f}")
-    found, label = outputs(trunk, adapter, [texts.pair(one, other, 96) for one, other, _ in pairs], run)[:, SAME], np.array([label for *_, label in pairs])
+              f"{(most[~has] < least).mean():.3f} of the others; right of what is said {right[most >= least].mean():.3f}")
+    if held:
+        found, label = reader.outputs([texts.pair(one, evidence, 224) for one, evidence, _ in held]), np.array([label for *_, label in held])
+        share = F.softmax(of_claim(torch.tensor(found)), -1).numpy()
+        print(f"  claims: borne AUROC {roc_auc_score(label == 0, share[:, 0]):.3f}, beside refuted {roc_auc_score(label[label != 2] == 0, share[label != 2, 0]):.3f}, "
+              f"beside unsaid {roc_auc_score(label[label != 1] == 0, share[label != 1, 0]):.3f}; refuted {roc_auc_score(label == 1, share[:, 1]):.3f}; right {(share.argmax(1) == label).mean():.3f}")
+    found, label = reader.outputs([texts.pair(one, other, 96) for one, other, _ in pairs])[:, SAME], np.array([label for *_, label in pairs])
     order = np.argsort(-found, kind="stable")
     precision = np.cumsum(label[order]) / np.arange(1, len(order) + 1)
     at = lambda least: max((label[order[:one + 1]].sum() / label.sum() for one in range(len(order)) if precision[one] >= least), default=0.0)
     print(f"  same question: AUROC {roc_auc_score(label, found):.3f}, found at precision 0.97 {at(0.97):.3f}, 0.90 {at(0.90):.3f}, 0.80 {at(0.80):.3f}", flush=True)
 
 
-def second(model, start, path, rounds=1, rate=5e-4):
-    chosen, texts, found = random.Random(3), encoder.Texts(model), encoder.tensors(model)
-    trunk = encoder.frozen(found)
-    folders = [*sorted(path for path in (HERE / "sites").iterdir()), *(HERE.parent / "selection" / name for name in LEARNED)]
-    sites = [Site(folder, trunk, texts) for folder in folders]
+def learn(model, start, path, plan, steps, rate, plain, more_claims=()):
+    chosen, texts, reader = random.Random(3), encoder.Texts(model), encoder.Reader(model, drop=0.1)
+    reader.load_state_dict(torch.load(start))
+    folders = [*sorted(HERE.glob("sites/*")), *(HERE.parent / "selection" / name for name in LEARNED)]
     held_folders = [HERE.parent / "selection" / name for name in HELD]
-    held_sites = {folder.name: Site(folder, trunk, texts) for folder in held_folders}
-    learned, held = claims(HERE / "claims")
+    sites = [Site(folder, reader, texts, plain) for folder in folders]
+    held_sites = {folder.name: Site(folder, reader, texts) for folder in held_folders}
+    learned, held = claims(HERE)
     decks = {
-        answer: Deck([(site, question) for site in sites for question in site.questions], 8, chosen),
-        claim: Deck(learned, 24, chosen, lambda row: len(row[1]) // 200),
-        same: Deck([pair for folder in folders for pair in same_questions(folder)], 48, chosen),
+        answer: Deck([(site, family) for site in sites for family in site.families], 8, chosen),
+        claim: Deck([*learned, *more_claims], 32, chosen, lambda row: len(row[1]) // 200),
+        same: Deck([pair for folder in folders for pair in same_questions(folder, reader, texts)], 64, chosen),
     }
-    held_pairs = [pair for folder in held_folders for pair in same_questions(folder)]
-    plan = [kind for kind, deck in decks.items() for _ in range(int(rounds * len(deck.rows)) // deck.size)]
-    chosen.shuffle(plan)
-    print({kind.__name__: len(deck.rows) for kind, deck in decks.items()}, len(plan), "steps", flush=True)
-    training = Training(trunk, jax.tree.map(jnp.asarray, pickle.loads(start.read_bytes())), rate, len(plan), 0.02, 0.05, lowest=2)
-    for step, kind in enumerate(plan, 1):
+    held_pairs = [pair for folder in held_folders for pair in same_questions(folder, reader, texts)]
+    print({kind.__name__: len(deck.rows) for kind, deck in decks.items()}, steps, "steps", flush=True)
+    training = Training(reader, rate, steps)
+    for step in range(1, steps + 1):
+        kind = plan[step % len(plan)]
         rows = decks[kind].deal()
         if kind is answer:
-            picked = [(site, question, *beside(question, chosen)) for site, question in rows]
-            pairs = [texts.pair(question["question"], site.sentences[one], 96) for site, question, ones, _ in picked for one in ones]
-            labels = np.array([label for *_, label in picked], np.float32), np.array([not question["answers"] for _, question, *_ in picked], np.float32)
+            pairs, *labels = read_beside(rows, texts, chosen)
         else:
-            pairs = [texts.pair(one, other, 224 if kind is claim else 96) for one, other, _ in rows]
-            labels = (np.array([label for *_, label in rows], np.int32 if kind is claim else np.float32),)
-        training.step(kind, 0.1, pairs, *labels)
-        if step % 60 == 0:
+            pairs = [texts.pair(one, other, 192 if kind is claim else 96) for one, other, _ in rows]
+            labels = (torch.tensor([label for *_, label in rows], dtype=torch.long if kind is claim else torch.float32),)
+        training.step(kind, pairs, *labels)
+        if step % 100 == 0:
             training.say(step)
-        if step % -(-len(plan) // 4) == 0 or step == len(plan):
-            evaluate(trunk, training.adapter, texts, held_sites, held_pairs, held)
-            path.write_bytes(encoder.written(training.adapter))
+    evaluate(reader, texts, held_sites, held_pairs, held)
+    torch.save(reader.state_dict(), path.with_suffix(".pt"))
+    reader.write(path.with_suffix(".safetensors"), [ANSWERS, SAME])
+
+
+def second(model, public, start, path):
+    learn(model, start, path, [answer, answer, answer, same, claim], 4400, 6e-4, plain=False, more_claims=people_claims(public))
+
+
+def third(model, start, path):
+    learn(model, start, path, [answer, answer, answer, answer, same], 1600, 3e-4, plain=True)
 
 
 if __name__ == "__main__":
-    {"first": first, "second": second}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
+    {"first": first, "second": second, "third": third}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))

@@ -7,7 +7,8 @@ Each file is what `cloister eval calibrate SUITE.toml --weighings FILE` wrote of
 size. Prints, with each set held out in turn, how often the first sentence stands where the answer does, and the weights of all of them
 for `appliance/guardrails/src/selection/weights.rs`. Where question and sentence were read together, as they are beside all-MiniLM-L6-v2, the
 weight of the reading among the features, and those by which it is told whether a sentence answers: give it sites that the reader has not learned
-from (`juniper-basin`, `penhallow-desk`), and each once more with the questions of the other and of `sallow-river-rx`, as ones that nothing answers.
+from (`juniper-basin`, `penhallow-desk`, `marlow-callcentre`, `norfolk-street-pharmacy`), and each once more with some questions of others, as ones that
+nothing answers.
 Deterministic.
 """
 import json

@@ -26,7 +26,7 @@ fn a_question_close_to_a_curated_pair_gets_the_approved_answer_word_for_word() {
 }
 
 #[test]
-fn a_curated_question_that_stands_out_is_known_in_other_words_unless_the_site_wants_more() {
+fn a_curated_question_is_known_in_other_words_unless_the_site_wants_none() {
     let question = json!({ "question": "I have to pay, what payment forms are fine" });
     let answer = ask(question["question"].as_str().unwrap());
     assert_eq!(answer["lane"], "verified", "{answer}");

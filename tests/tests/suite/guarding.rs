@@ -119,8 +119,9 @@ fn what_the_same_question_gate_and_the_scorer_of_entailment_are_trained_on_is_wr
     assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stderr));
     let found = read("found.jsonl");
     assert_eq!((found[0]["found"].as_array().unwrap().len(), &found[0]["found"][0]["at"]), (2, &json!(0)), "{found:?}");
-    let margin = found[0]["found"][0]["features"]["margin"].as_f64().unwrap();
-    assert!(margin > found[1]["found"][0]["features"]["margin"].as_f64().unwrap(), "{found:?}");
+    let first = |at: usize, name: &str| found[at]["found"][0]["features"][name].as_f64().unwrap();
+    assert!(first(0, "margin") > first(1, "margin"), "{found:?}");
+    assert!(first(0, "read") > found[0]["found"][1]["features"]["read"].as_f64().unwrap(), "{found:?}");
     let tokens = site.run(["guardrail", "tokens", "--in", &asked, "--vectors", &vectors, "--out", &counts]);
     assert!(tokens.status.success(), "{}", String::from_utf8_lossy(&tokens.stderr));
     let counted: u64 = read("counts.jsonl").iter().map(|count| count["tokens"].as_u64().unwrap()).sum();

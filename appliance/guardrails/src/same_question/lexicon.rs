@@ -69,20 +69,16 @@ fn is_direction(word: &str) -> bool {
     INWARD.contains(&word) || OUTWARD.contains(&word)
 }
 
-/// Whether one of two questions, as words in lower case, undoes what the other does or moves the other way.
-pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
+/// Whether one of two questions, as words in lower case, has a word for undoing and the other has none.
+pub(super) fn undone(asked: &[String], known: &[String]) -> bool {
     let undoing = |question: &[String]| {
-        let mut found: Vec<String> = question
-            .iter()
-            .filter(|word| UNDOING.iter().any(|undo| words::stem(undo) == words::stem(word)))
-            .map(|word| words::stem(word))
-            .collect();
-        found.sort();
-        !found.is_empty()
+        question.iter().any(|word| UNDOING.iter().any(|undo| words::stem(undo) == words::stem(word)))
     };
-    if undoing(asked) != undoing(known) {
-        return true;
-    }
+    undoing(asked) != undoing(known)
+}
+
+/// Whether one of two questions, as words in lower case, moves the other way.
+pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
     let way = |question: &[String]| {
         let at = question.iter().position(|word| MOVES.contains(&word.as_str()))?;
         let after = question.get(at..)?.iter();

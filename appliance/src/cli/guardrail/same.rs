@@ -5,15 +5,16 @@ use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use anyhow::{bail, ensure};
 use clap::Args;
-use cloister_guardrails::{
-    ground::Entailment,
-    same_question::{self, Features, Known, least_found},
-};
+use cloister_guardrails::{ground::Entailment, same_question};
 use cloister_knowledge::Embed;
 use serde::{Deserialize, Serialize};
 
 use super::Item;
-use crate::{cli::site, pipeline::cosine, wiring};
+use crate::{
+    cli::site,
+    pipeline::{cosine, together},
+    wiring,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -68,70 +69,60 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pairs: Vec<Pair> = super::items(curated)?;
     let items: Vec<Item> = super::items(asked)?;
     let embed = wiring::embedding(&site.load()?.config, wiring::INGEST_PATIENCE)?;
-    if !same_question::is_learned_beside(&embed.identity().sha256) {
-        bail!("questions are compared by vectors of {}: configure that embedding model", Entailment::TRUNK);
+    if !embed.reads_pairs() {
+        bail!("questions are read together by {}: configure that embedding model", Entailment::TRUNK);
     }
     let wordings = pairs.iter().enumerate().flat_map(|(at, pair)| {
         std::iter::once(&pair.question).chain(&pair.also).map(move |question| (at, question.clone()))
     });
     let (of, wordings): (Vec<usize>, Vec<String>) = wordings.unzip();
-    let known = Texts::of(&embed, wordings)?;
-    let asked = Texts::of(&embed, items.iter().map(|item| item.text.clone()).collect())?;
-    let judged = items.into_iter().zip(asked.all()).map(|(item, asked)| {
-        let mut near: Vec<(usize, Text<'_>, f32)> =
-            of.iter().zip(known.all()).map(|(at, known)| (*at, known, cosine(asked.whole, known.whole))).collect();
+    let known = vectors(&embed, &wordings)?;
+    let asked = vectors(&embed, &items.iter().map(|item| item.text.clone()).collect::<Vec<String>>())?;
+    let mut judged = Vec::with_capacity(items.len());
+    for (item, asked) in items.into_iter().zip(&asked) {
+        let mut near: Vec<(usize, &String, f32)> = of
+            .iter()
+            .zip(&wordings)
+            .zip(&known)
+            .map(|((at, wording), known)| (*at, wording, cosine(asked, known)))
+            .collect();
         near.sort_by(|a, b| b.2.total_cmp(&a.2));
         let mut seen = BTreeSet::new();
         near.retain(|(at, ..)| seen.insert(*at));
-        let likest = near.iter().take(*top).map(|(at, text, similarity)| {
-            let next = near.iter().find(|(other, ..)| other != at).map_or(-1.0, |(.., next)| *next);
-            let least = least_found(asked.tokens, text.tokens, asked.whole.len());
-            let known = Known { question: text.text, similarity: *similarity, next, least };
-            let features = Features::of(&item.text, &known);
-            let named = same_question::NAMES.iter().zip(features.0);
-            Likest {
-                at: *at,
-                similarity: *similarity,
-                next,
-                likely: features.likely(),
-                veto: same_question::changed(&item.text, text.text).map(same_question::Veto::as_str),
-                features: named.map(|(name, value)| ((*name).to_owned(), value.into())).collect(),
-            }
-        });
-        Judged { found: likest.collect(), id: item.id }
-    });
-    super::write(found, &judged.collect::<Vec<Judged>>())?;
+        let found = tell(&embed, &item.text, &near, *top)?;
+        judged.push(Judged { found, id: item.id });
+    }
+    super::write(found, &judged)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Some texts and what the embedding model makes of them.
-struct Texts {
-    texts: Vec<String>,
-    whole: Vec<Vec<f32>>,
-    tokens: Vec<Vec<f32>>,
-}
-
-/// One of them.
-#[derive(Clone, Copy)]
-struct Text<'a> {
-    text: &'a str,
-    whole: &'a [f32],
-    tokens: &'a [f32],
-}
-
-impl Texts {
-    fn of(embed: &dyn Embed, texts: Vec<String>) -> anyhow::Result<Self> {
-        let (mut whole, mut tokens) = (Vec::new(), Vec::new());
-        for texts in texts.chunks(super::TOGETHER) {
-            whole.extend(embed.embed(texts)?);
-            tokens.extend(embed.embed_tokens(texts)?);
+/// What is told of the first curated questions, the likest by vectors first.
+fn tell(embed: &dyn Embed, asked: &str, near: &[(usize, &String, f32)], top: usize) -> anyhow::Result<Vec<Likest>> {
+    let first = near.get(..top).unwrap_or(near);
+    let read = together(embed, asked, first.iter().map(|(_, wording, _)| (*wording).clone()).collect())?;
+    let worded: Vec<(&str, f32)> =
+        near.iter().map(|(_, wording, similarity)| (wording.as_str(), *similarity)).collect();
+    let known = same_question::beside(&worded, &read.iter().map(|read| read.same).collect::<Vec<f32>>());
+    let told = first.iter().zip(&known).map(|((at, ..), known)| {
+        let named = same_question::NAMES.iter().zip(known.features());
+        Likest {
+            at: *at,
+            similarity: known.similarity,
+            next: known.next,
+            likely: known.likely(),
+            veto: same_question::changed(asked, known.question).map(same_question::Veto::as_str),
+            features: named.map(|(name, value)| ((*name).to_owned(), value.into())).collect(),
         }
-        ensure!(whole.len() == texts.len() && tokens.len() == texts.len(), "there is a vector too few");
-        Ok(Self { texts, whole, tokens })
-    }
+    });
+    Ok(told.collect())
+}
 
-    fn all(&self) -> impl Iterator<Item = Text<'_>> {
-        let vectors = self.whole.iter().zip(&self.tokens);
-        self.texts.iter().zip(vectors).map(|(text, (whole, tokens))| Text { text, whole, tokens })
+/// The vector of each text.
+fn vectors(embed: &dyn Embed, texts: &[String]) -> anyhow::Result<Vec<Vec<f32>>> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    for texts in texts.chunks(super::TOGETHER) {
+        vectors.extend(embed.embed(texts)?);
     }
+    ensure!(vectors.len() == texts.len(), "there is a vector too few");
+    Ok(vectors)
 }

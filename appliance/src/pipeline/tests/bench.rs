@@ -91,6 +91,7 @@ impl Bench {
     }
 
     pub(super) fn pair(mut self, question: &str, answer: &str, similarity: f32) -> Self {
+        // The names of pairs are their file's, and two files may use the same.
         let pair = PairRef { id: "p1".to_owned(), question: question.to_owned() };
         self.shelf.pairs.push(PairMatch {
             id: "p1".to_owned(),
@@ -234,7 +235,7 @@ impl Embed for Counting {
 
     fn read_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let reader = self.reader.unwrap();
-        let read = pairs.iter().map(|(first, second)| reader(first, second).map(|read| vec![read]));
+        let read = pairs.iter().map(|(first, second)| reader(first, second).map(|read| vec![read; 2]));
         let busy = EmbedError::Busy { retry_after: Duration::from_secs(1) };
         read.collect::<Option<Vec<Vec<f32>>>>().ok_or(busy)
     }
