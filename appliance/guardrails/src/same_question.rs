@@ -2,8 +2,8 @@
 //!
 //! Likeness of meaning alone cannot tell "5 days" from "50 days" or "children" from "adults": embeddings of such pairs
 //! lie closer together than most paraphrases. So a threshold on likeness comes first and vetoes follow, each on one
-//! kind of detail that changes the answer ([`gate`]). A question in other words is known by reading both together, and the vetoes hold there too
-//! ([`gate_by_reading`]).
+//! kind of detail that changes the answer ([`gate`]). A question in other words is known by reading both together, and the vetoes hold there too,
+//! but for what [`changed`] leaves to reading ([`gate_by_reading`]).
 
 pub(crate) mod kind;
 pub(crate) mod lexicon;
@@ -86,7 +86,7 @@ impl Default for Limits {
     /// written with those triples in sight, so that the figures flatter them.
     ///
     /// By reading: where 0.95 of what is let in asks the same, among questions of which half were written to only look like it, on sites that the
-    /// reader has not learned from (0.39 of those that ask the same are let in).
+    /// reader has not learned from (0.39 of those that ask the same are let in). It was chosen there, which flatters it a little.
     fn default() -> Self {
         Self { similarity: 0.80, words: 0.40, likely: 0.73 }
     }
@@ -131,6 +131,7 @@ const LEAST_READ: f32 = -1.5;
 
 /// What reading must tell where the wording is the same but for a word. In `models/training/selection`, of such questions on sites that the reader
 /// has not learned from that would be let in, 18 ask the same and none asks something else; from -1.5 on 20 and 5.
+/// Of 36 other questions that exchange a weekday, a ward, a test or another word, none is read above -1.
 const SURE_READ: f32 = 1.0;
 
 /// The first detail that changes the answer, for [`gate_by_reading`]. Where the wording is another altogether, a negation, a word for undoing and the
@@ -374,8 +375,8 @@ mod tests {
         let worded = |read| Known { question: "How do I request a refill?", similarity: 0.95, next: 0.4, read };
         let says = |read| gate_by_reading("How do I ask for a refill?", &worded(read), Limits::default());
         assert_eq!((says(0.9), says(1.1)), (Gate::Vetoed(Veto::Wording), Gate::Same));
-        let told = "your messages drive me mad, how do i switch them off";
-        assert_eq!(changed(told, "How do I stop text alerts?"), None);
+        let told = "dropped my sleeping pills down the drain, can i have more";
+        assert_eq!(changed(told, "What if I lose my controlled tablets?"), None);
     }
 
     #[test]

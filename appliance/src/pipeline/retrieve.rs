@@ -44,7 +44,7 @@ impl Evidence {
     /// The pair that is likeliest to ask the same in other words, for
     /// [`gate_by_reading`](cloister_guardrails::same_question::gate_by_reading), and its place among the pairs; no other takes its place if it is kept
     /// out there. None where a wording lets one in by itself, where reading is not asked for, and where it cannot be told: no pair, or it was
-    /// quarantined, or a model that is busy or reads no questions together.
+    /// quarantined, a question or pair that is not read to its end, or a model that is busy or reads no questions together.
     pub(super) fn likeliest(&self) -> Option<(usize, Known<'_>)> {
         let likeliest = self.likeliest.as_ref()?;
         let at = self.pairs.iter().position(|pair| likeliest.is(pair))?;
@@ -147,7 +147,10 @@ fn is_settled(asked: &str, pairs: &[PairMatch], limits: Limits) -> bool {
     pairs.iter().any(|pair| gate(asked, &pair.matched, pair.similarity, limits) == Gate::Same)
 }
 
-/// See [`Evidence::likeliest`]. What cannot be told leaves the gate shut.
+/// See [`Evidence::likeliest`]. A busy model leaves the gate shut.
+///
+/// # Errors
+/// Where the model fails: what it cannot tell is not to be guessed.
 fn likeliest(embed: &dyn Embed, asked: &str, pairs: &[PairMatch], limits: Limits) -> Result<Option<Likeliest>, Stop> {
     // Settled: reading would tell nothing more. Of a question that is not read whole, its beginning would be judged.
     if pairs.is_empty() || !embed.reads_pairs() || !cross::reads_whole(embed, asked) || is_settled(asked, pairs, limits)
@@ -162,7 +165,7 @@ fn likeliest(embed: &dyn Embed, asked: &str, pairs: &[PairMatch], limits: Limits
     };
     let near: Vec<(&str, f32)> = pairs.iter().map(|pair| (pair.matched.as_str(), pair.similarity)).collect();
     let known = beside(&near, &read.iter().map(|read| read.same).collect::<Vec<f32>>());
-    let likeliest = first.iter().zip(&known).max_by(|(_, a), (_, b)| a.likely().total_cmp(&b.likely()));
+    let likeliest = first.iter().zip(&known).rev().max_by(|(_, a), (_, b)| a.likely().total_cmp(&b.likely()));
     // One of which the end is not read may ask for something else there.
     let most = embed.identity().max_tokens.saturating_sub(embed.count_tokens(asked) + ADDED);
     let whole = likeliest.filter(|(pair, _)| embed.count_tokens(&pair.matched) <= most);

@@ -98,6 +98,35 @@ fn a_faithful_answer_in_other_words_is_borne_as_its_meaning_has_it_and_a_wrong_f
 }
 
 #[test]
+fn one_word_for_another_does_not_read_as_the_same_question() {
+    let site = program().site();
+    let path = |name: &str| site.path().join(name).display().to_string();
+    let swaps = [
+        ("Is the pharmacy open on Saturday?", "Is the pharmacy open on Sunday?"),
+        ("How do I prepare for an MRI?", "How do I prepare for a CT?"),
+        ("How much is the flu shot?", "How much is the shingles shot?"),
+        ("Where is the eye clinic?", "Where is the skin clinic?"),
+        ("Who signs the red form?", "Who signs the blue form?"),
+        ("Can I take it with food?", "Can I take it with food and alcohol?"),
+        ("Can my spouse pick up my prescription?", "Can my neighbor pick up my prescription?"),
+        ("How do I change my delivery address?", "How do I change my billing address?"),
+    ];
+    let lines = |of: fn(&(&str, &str)) -> Value| swaps.iter().map(|swap| format!("{}\n", of(swap))).collect::<String>();
+    fs::write(path("curated.jsonl"), lines(|(known, _)| json!({ "question": known }))).unwrap();
+    fs::write(path("texts.jsonl"), lines(|(_, asked)| json!({ "id": asked, "text": asked }))).unwrap();
+    let [curated, asked, found] = ["curated.jsonl", "texts.jsonl", "found.jsonl"].map(path);
+    let same = site.run(["guardrail", "same", "--curated", &curated, "--in", &asked, "--out", &found]);
+    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stderr));
+    for line in fs::read_to_string(&found).unwrap().lines() {
+        let judged: Value = serde_json::from_str(line).unwrap();
+        for one in judged["found"].as_array().unwrap() {
+            let read = one["features"]["read"].as_f64().unwrap();
+            assert!(read < if one["veto"].is_null() { -1.5 } else { 1.0 }, "{judged}");
+        }
+    }
+}
+
+#[test]
 fn what_the_same_question_gate_and_the_scorer_of_entailment_are_trained_on_is_written_in_full() {
     let site = program().site();
     let at = |name: &str| site.path().join(name);

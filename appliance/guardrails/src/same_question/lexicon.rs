@@ -41,7 +41,7 @@ pub(crate) fn population(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Acts that undo: a question about them is never the same as one without them.
+/// Acts that undo: by its wording, a question about them is never the same as one without them.
 const UNDOING: &[&str] = &[
     "cancel",
     "delete",

@@ -47,8 +47,8 @@ impl Known<'_> {
     }
 }
 
-/// Curated questions beside each other: `near` are all that are known, each in its likest wording with its cosine, the likest first, and `read` is
-/// what came of reading the first of them together with the asked one.
+/// Curated questions beside each other: `near` are the nearest ones, two at least where there are two, each in its likest wording with its cosine,
+/// the likest first, and `read` is what came of reading the first few of them together with the asked one.
 pub fn beside<'a>(near: &[(&'a str, f32)], read: &[f32]) -> Vec<Known<'a>> {
     let next = |at: usize| near.get(usize::from(at == 0)).map_or(-1.0, |(_, similarity)| *similarity);
     let told = near.iter().zip(read).enumerate();
