@@ -23,6 +23,7 @@
 //!
 //! [words]
 //! words = ["Acme Corp", "off the record"]
+//! managed = ["PROFANITY"]
 //!
 //! [grounding]
 //! grounding = 0.7
@@ -32,13 +33,13 @@
 //! for whoever holds an embedding model.
 //!
 //! # Why
-//! - **The cloud's vocabulary**, so that a policy can be carried over: types, strengths and actions are Bedrock's. What is not
-//!   built here (managed word lists) is refused by name and not passed over: whoever carries a policy over must know what it no
-//!   longer does.
+//! - **The cloud's vocabulary**, so that a policy can be carried over: types, strengths, actions and managed lists are Bedrock's. What
+//!   is not built here is refused by name and not passed over: whoever carries a policy over must know what it no longer does.
 //! - **The identifiers' keys stand here again** and not by a nested [`Policy`]: serde cannot refuse unknown keys in what it
 //!   flattens, and a key that is misspelt must not be passed over.
 //! - **One file**, so that a version is one hash: what was measured is what is put in force.
 
+mod profanity;
 mod word;
 
 use std::collections::BTreeSet;
@@ -51,7 +52,7 @@ use crate::{
     redact::{Action, EntityRule, Policy, PolicyError, Side},
 };
 
-pub use word::Words;
+pub use word::{Managed, Words};
 
 /// A guardrail, read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -370,7 +371,7 @@ mod tests {
     fn a_document_is_written_and_read_back() {
         let text = "version = 1\nblocked_input_message = \"No.\"\n[[filters]]\ntype = \"PROMPT_ATTACK\"\n\
                     input_strength = \"HIGH\"\n[[topics]]\nname = \"law\"\ntype = \"DENY\"\ndefinition = \"Lawsuits.\"\n\
-                    [words]\nwords = [\"Acme Corp\"]\n[grounding]\ngrounding = 0.5\n";
+                    [words]\nwords = [\"Acme Corp\"]\nmanaged = [\"PROFANITY\"]\n[grounding]\ngrounding = 0.5\n";
         let document = Document::read(text).unwrap();
         assert_eq!(document.attacks().unwrap().input_strength, Strength::High);
         assert_eq!(document.topics[0].told().collect::<Vec<_>>(), ["Lawsuits."]);
@@ -379,8 +380,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_by_name() {
-        let refused = Document::read("version = 1\n[words]\nmanaged = [\"PROFANITY\"]");
-        assert!(matches!(refused, Err(DocumentError::Form(told)) if told.contains("managed")));
+        let refused = Document::read("version = 1\n[words]\nmanaged = [\"BLASPHEMY\"]");
+        assert!(matches!(refused, Err(DocumentError::Form(told)) if told.contains("PROFANITY")));
     }
 
     #[test]

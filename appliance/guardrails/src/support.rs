@@ -1,8 +1,10 @@
 //! Whether evidence bears a claim.
 //!
 //! One sentence of evidence must bear the whole claim: its words (most of them, by stem), its exact facts of all the
-//! kinds that [`ground`](crate::ground) knows, in the claim's order, and its polarity. This is the strict check that
-//! lets a generated sentence out; [`ground::judge`](crate::ground::judge) is the one that scores any answer.
+//! kinds that [`ground`](crate::ground) knows, in the claim's order, its polarity, and no word twice, quantifier or
+//! condition otherwise than there. This is the strict check that lets a generated sentence out; [`ground::judge`](crate::ground::judge) is the one that scores any answer.
+
+mod wording;
 
 use std::collections::BTreeSet;
 
@@ -114,7 +116,8 @@ pub fn check_after(before: &[&str], claim: &str, evidence: &[Evidence<'_>], limi
         let named = names_other(&read, sentence);
         let said = words::stems(sentence.text);
         let acts = ACTIONS.iter().map(|action| words::stem(action)).any(|a| stems.contains(&a) && !said.contains(&a));
-        let lacks = named || acts || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
+        let worded = wording::holds(claim, sentence.text, sentence.context);
+        let lacks = named || acts || !worded || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
         let verdict = if near && turned {
             Verdict::Contradicted
         } else if !near || lacks || !in_order(&held, &facts(sentence.text)) {

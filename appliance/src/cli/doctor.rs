@@ -88,7 +88,7 @@ fn models(config: &Config) -> Vec<Finding> {
                 let here = options.device == Accelerator::None;
                 // An embedding model that an adapter belongs to is loaded once more with it.
                 let adapted = *name == config.models.embed && cross::is_learned_beside(&model.identity().sha256);
-                ignored.extend(adapted.then(|| passed_over(&config.answer)).flatten());
+                ignored.extend([passed_over, lenient].into_iter().filter(|_| adapted).filter_map(|told| told(&config.answer)));
                 let with = if adapted { ", reads two texts together" } else { "" };
                 estimates.extend((adapted && here).then(|| estimate.clone()));
                 estimates.extend(Some(estimate).filter(|_| here));
@@ -104,6 +104,15 @@ fn models(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// A threshold below the one that goes with the reader: it may stand in the file since an earlier reader, whose scale was another.
+fn lenient(answer: &Settings) -> Option<Finding> {
+    let (own, usual) = (answer.same_question.likely, Settings::default().same_question.likely);
+    (own < usual).then(|| {
+        let found = format!("`answer.same_question.likely` is {own}: below {usual}, answers to other questions are let in");
+        Finding::warning("models", found, "take it out of the file, unless it was chosen for this release")
+    })
+}
+
 /// What a site has set that counts for other models alone, while what counts in its place is as it comes.
 fn passed_over(answer: &Settings) -> Option<Finding> {
     let usual = Settings::default();
@@ -112,4 +121,20 @@ fn passed_over(answer: &Settings) -> Option<Finding> {
         let found = "`answer.evidence` and `answer.sentence` count little beside a model that reads two texts together";
         Finding::warning("models", found, "find `answer.answers` with `cloister eval calibrate`")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_below_the_reader_s_own_is_told_and_none_other() {
+        let with = |likely: f32| {
+            let mut answer = Settings::default();
+            answer.same_question.likely = likely;
+            lenient(&answer).map(|finding| finding.state)
+        };
+        let usual = Settings::default().same_question.likely;
+        assert_eq!((with(usual - 0.01), with(usual), with(1.0)), (Some(State::Warning), None, None));
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cloister_governance::audit::Outcome as Recorded;
 use cloister_guardrails::{
     attack::{self, Confidence, Strength, Where},
-    document::FilterKind,
+    document::{FilterKind, Managed},
     drug::Lexicon,
     ground,
     redact::{Action, Intervention, Outcome, Placeholders, Side},
@@ -53,6 +53,8 @@ impl Default for Against {
 pub(crate) struct Assessment {
     /// Places of denied words in the document's list.
     pub(crate) words: Vec<String>,
+    /// Words of managed lists, in the list's form.
+    pub(crate) managed: Vec<(Managed, &'static str)>,
     /// Denied topics.
     pub(crate) topics: Vec<About>,
     /// Content that is filtered for; what reads as an attack, in a caller's text.
@@ -106,7 +108,7 @@ impl Assessment {
         let mut add = |name: &'static str, count: u64| *counts.entry(name).or_default() += count;
         add("texts", 1);
         add("blocked", u64::from(self.is_blocked()));
-        add("words_denied", number(self.words.len()));
+        add("words_denied", number(self.words.len() + self.managed.len()));
         add("topics_denied", number(self.topics.len()));
         let (attacks, content): (Vec<&Filtered>, Vec<&Filtered>) =
             self.content.iter().filter(|found| found.blocked).partition(|found| found.kind == FilterKind::PromptAttack);
@@ -139,6 +141,7 @@ impl Guarding {
         let looked_for = if input { document.words.input } else { document.words.output };
         let words = if looked_for { document.words.found(&read) } else { Vec::new() };
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let managed = if looked_for { document.words.found_managed(&read) } else { Vec::new() };
         let windows = match self.guardrail.parts(side, input) {
             Some(parts) => vectors(&self.embed, &read, parts).await?,
             None => Windows::default(),
@@ -151,6 +154,7 @@ impl Guarding {
         let redacted = self.identifiers.redacted(text, side, &mut Placeholders::default(), random);
         let grounding = if input { Vec::new() } else { self.measure(text, against).await? };
         let refused = !words.is_empty()
+            || !managed.is_empty()
             || !topics.is_empty()
             || content.iter().any(|found| found.blocked)
             || grounding.iter().any(Measured::is_below);
@@ -162,7 +166,7 @@ impl Guarding {
         };
         let mut identifiers = redacted.interventions;
         identifiers.retain(|intervention| intervention.action != Action::None);
-        Ok(Assessment { words, topics, content, identifiers, grounding, text, masked })
+        Ok(Assessment { words, managed, topics, content, identifiers, grounding, text, masked })
     }
 
     fn attack(&self, text: &str, windows: &Windows) -> Option<Filtered> {

@@ -163,7 +163,7 @@ impl Guardrail {
     pub(super) async fn screen(&self, embed: &Arc<dyn Embed>, question: &str, attack: Strength) -> Result<(), Stop> {
         let found = attack::assess(question, Where::User);
         refuse_attack(found, attack)?;
-        if self.document.words.input && !self.document.words.found(question).is_empty() {
+        if self.document.words.input && self.document.words.denies(question) {
             return Err(self.refusal("word", "words.denied", "the question holds a word that is not taken here", 1.0));
         }
         let Some(parts) = self.parts(Side::Input, attack != Strength::None) else { return Ok(()) };
@@ -195,7 +195,7 @@ impl Guardrail {
 
     /// Whether a part of an answer holds a word that is not said.
     pub(super) fn withholds(&self, text: &str) -> bool {
-        self.document.words.output && !self.document.words.found(text).is_empty()
+        self.document.words.output && self.document.words.denies(text)
     }
 
     fn refusal(&self, check: &'static str, rule: &'static str, told: &'static str, score: f32) -> Stop {

@@ -116,9 +116,13 @@ fn fit(
     let budget = ports.settings.prompt_tokens.min(model.context_tokens().saturating_sub(reserve));
     let worthy = sentence::worth_telling(ranked, &ports.settings);
     let best = worthy.iter().map(|sentence| sentence.score).fold(0.0, f32::max);
-    let near = |at: usize, sentence: &Sentence| at == 0 || sentence.score >= NEAR_BEST * best;
+    // As quotes are chosen, where question and sentence were read together: what ranks far below is beside the point.
+    let near = |sentence: &&Sentence| match (worthy.first(), sentence.answers) {
+        (Some(first), Some(_)) => sentence.stands_beside(first),
+        (first, _) => first == Some(sentence) || sentence.score >= NEAR_BEST * best,
+    };
     let mut shown: Vec<Sentence> = Vec::new();
-    for (_, sentence) in worthy.into_iter().enumerate().filter(|(at, sentence)| near(*at, sentence)) {
+    for sentence in worthy.iter().copied().filter(near) {
         let mut with = shown.clone();
         with.push(*sentence);
         with.sort_by_key(|sentence| (sentence.passage, sentence.span.start));

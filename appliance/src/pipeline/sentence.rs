@@ -168,22 +168,30 @@ fn foremost(question: &str, passages: &[Passage], mut all: Vec<Sentence>, most: 
 /// A sentence as it is compared: with the innermost heading, or the title.
 fn told(sentence: Sentence, passages: &[Passage]) -> String {
     passages.get(sentence.passage).map_or_else(String::new, |passage| {
-        let above = passage.headings.last().unwrap_or(&passage.title);
+        let above = innermost(passage).unwrap_or(&passage.title);
         format!("{above}: {}", sentence.span.of(&passage.text))
     })
+}
+
+/// What a sentence of a passage stands under, nearest to it: the question that it answers, or a heading.
+fn innermost(passage: &Passage) -> Option<&String> {
+    passage.pair.as_ref().map(|pair| &pair.question).or_else(|| passage.headings.last())
 }
 
 /// Characters of a title and of a heading that are read before a sentence: more would leave no room for the sentence.
 const HEADING: usize = 80;
 
-/// A sentence as it is read together with a question: with the title, and the innermost heading where there is one.
+/// A sentence as it is read together with a question: with the title, and the innermost heading where there is one. An answer on file stands under its
+/// subject, where it has one, and its own question: "Yes, at any time." says nothing without it.
 fn under_title(sentence: Sentence, passages: &[Passage]) -> String {
     let short = |text: &str| text.chars().take(HEADING).collect::<String>();
     passages.get(sentence.passage).map_or_else(String::new, |passage| {
-        let (title, text) = (short(&passage.title), sentence.span.of(&passage.text));
-        match passage.headings.last().filter(|heading| **heading != passage.title) {
-            Some(heading) => format!("{title} / {}: {text}", short(heading)),
-            None => format!("{title}: {text}"),
+        let subject = passage.headings.last().filter(|_| passage.pair.is_some());
+        let title = subject.unwrap_or(&passage.title);
+        let text = sentence.span.of(&passage.text);
+        match innermost(passage).filter(|above| *above != title) {
+            Some(above) => format!("{} / {}: {text}", short(title), short(above)),
+            None => format!("{}: {text}", short(title)),
         }
     })
 }

@@ -20,25 +20,36 @@ def plain(text):
 
 
 def sentences(text):
-    """Sentences of a Markdown document, each with the title and the innermost heading that it stands under."""
-    found, paragraph, title, heads = [], [], "", []
+    """Sentences of a Markdown document: what each stands under, title and innermost heading; what is written; and what the product reads of it, a row
+    of a table with its headers, an item of a list with its mark."""
+    found, paragraph, mark, title, heads, headers = [], [], "", "", [], []
 
     def close():
+        nonlocal mark
         whole = re.sub(r"\s+", " ", " ".join(paragraph))
         paragraph.clear()
-        under = " / ".join([title, *heads[-1:]])
-        found.extend((under, one) for one in re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(*])", whole) if one.strip())
+        written = [one for one in re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(*])", whole) if one.strip()]
+        found.extend((" / ".join([title, *heads[-1:]]), one, one if at else mark + one) for at, one in enumerate(written))
+        mark = ""
 
     for line in map(str.strip, text.split("\n")):
-        heading = re.match(r"(#+)\s+(.*)", line)
-        if heading or not line or line.startswith("|") or MARK.match(line):
+        heading, item = re.match(r"(#+)\s+(.*)", line), MARK.match(line)
+        if heading or not line or line.startswith("|") or item:
             close()
+        if not line.startswith("|"):
+            headers = []
         if heading:
             title, heads = (heading[2], []) if len(heading[1]) == 1 else (title, heads[:len(heading[1]) - 2] + [heading[2]])
         elif line.startswith("|"):
-            if not re.fullmatch(r"[|\s:-]+", line):
-                found.append((" / ".join([title, *heads[-1:]]), line))
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if not headers:
+                headers = cells
+            elif not re.fullmatch(r"[|\s:-]+", line):
+                told = "; ".join(f"{header}: {cell}" if header else cell for header, cell in zip(headers, cells) if cell)
+                found.append((" / ".join([title, *heads[-1:]]), line, told))
         elif line:
+            if item:
+                mark = f"{item[1]} " if item[1][0].isdigit() else "- "
             paragraph.append(MARK.sub("", line))
     close()
     return found
@@ -48,9 +59,9 @@ class Site:
     """Sentences, and questions with the sentences nearest to them and those that answer them; `plain` ones, worded as what answers them, too."""
 
     def __init__(self, folder, reader, texts, with_plain=False):
-        told = [(path.name, under, one) for path in sorted((folder / "docs").iterdir()) for under, one in sentences(path.read_text())]
-        self.sentences = [f"{under}: {one}" for _, under, one in told]
-        stated = [plain(one) for *_, one in told]
+        told = [(path.name, *one) for path in sorted((folder / "docs").iterdir()) for one in sentences(path.read_text())]
+        self.sentences = [f"{under}: {one}" for _, under, _, one in told]
+        stated = [plain(written) for _, _, written, _ in told]
         asked, self.families = [], []
         added = lines(folder / "plain.jsonl") if with_plain and (folder / "plain.jsonl").exists() else []
         for row in lines(folder / "questions.jsonl") + added:
@@ -64,7 +75,7 @@ class Site:
                         family[form] = len(asked)
                         asked.append((row[form], answers if form in ("question", "again") else set(), form))
                 self.families.append(family)
-        vectors = reader.embed(texts, [f"{under.split(' / ')[-1]}: {one}" for _, under, one in told])
+        vectors = reader.embed(texts, [f"{under.split(' / ')[-1]}: {one}" for _, under, _, one in told])
         words = [set(plain(one).split()) for one in self.sentences]
         self.questions = []
         for (question, answers, form), vector in zip(asked, reader.embed(texts, [question for question, *_ in asked])):
@@ -76,22 +87,23 @@ class Site:
 
 def same_questions(folder, reader, texts):
     """Pairs of questions, one asked and one on file, and whether they ask the same; beside each that does, those on file that are nearest to it."""
-    rows, filed, asked = lines(folder / "questions.jsonl"), [], []
-    if (folder / "curated.jsonl").exists():
-        for row in lines(folder / "curated.jsonl"):
+    def told(name):
+        return lines(folder / name) if (folder / name).exists() else []
+    filed, asked = [], []  # of each on file: the question, what it is about, the list that it stands on
+    for name in ("curated.jsonl", "reworded.jsonl"):
+        for row in told(name):
             asked += [(one, len(filed), label) for kind, label in (("same", 1), ("near", 0)) for one in row[kind]]
-            filed.append((row["question"], row["question"]))
-    first = len(filed)
-    for row in rows:
+            filed.append((row["question"], row["question"], name))
+    for row in told("questions.jsonl"):
         if "again" in row:
             asked += [(row[form], len(filed), label) for form, label in (("again", 1), ("near", 0), ("beyond", 0)) if form in row]
-            filed.append((row["question"], row["sources"][0]["text"]))
-    vectors = reader.embed(texts, [question for question, _ in filed])
+            filed.append((row["question"], row["sources"][0]["text"], "questions.jsonl"))
+    vectors = reader.embed(texts, [question for question, *_ in filed])
     pairs = []
     for (one, own, label), vector in zip(asked, reader.embed(texts, [one for one, *_ in asked])):
         pairs.append((one, filed[own][0], label))
-        # What is on file twice, or was not written as one of a list, is no sure case of another question.
-        others = [at for at in np.argsort(-(vectors @ vector)) if filed[at][1] != filed[own][1] and (at < first) == (own < first)]
+        # What is on file twice, or stands on another list, is no sure case of another question.
+        others = [at for at in np.argsort(-(vectors @ vector)) if filed[at][1] != filed[own][1] and filed[at][2] == filed[own][2]]
         # One that only looks like its own may well ask what another on file does.
         pairs += [(one, filed[at][0], 0) for at in others[:2 if label else 0]]
     return pairs

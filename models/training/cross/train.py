@@ -208,18 +208,18 @@ def evaluate(reader, texts, sites, pairs, held):
     print(f"  same question: AUROC {roc_auc_score(label, found):.3f}, found at precision 0.97 {at(0.97):.3f}, 0.90 {at(0.90):.3f}, 0.80 {at(0.80):.3f}", flush=True)
 
 
-def learn(model, start, path, plan, steps, rate, plain, more_claims=()):
+def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
     chosen, texts, reader = random.Random(3), encoder.Texts(model), encoder.Reader(model, drop=0.1)
     reader.load_state_dict(torch.load(start))
-    folders = [*sorted(HERE.glob("sites/*")), *(HERE.parent / "selection" / name for name in LEARNED)]
+    folders = [*sorted(HERE.glob("sites/*")), *(HERE.parent / "selection" / name for name in LEARNED), *(sorted(HERE.glob("more/*")) if last else [])]
     held_folders = [HERE.parent / "selection" / name for name in HELD]
-    sites = [Site(folder, reader, texts, plain) for folder in folders]
+    sites = [Site(folder, reader, texts, last) for folder in folders]
     held_sites = {folder.name: Site(folder, reader, texts) for folder in held_folders}
     learned, held = claims(HERE)
     decks = {
         answer: Deck([(site, family) for site in sites for family in site.families], 8, chosen),
         claim: Deck([*learned, *more_claims], 32, chosen, lambda row: len(row[1]) // 200),
-        same: Deck([pair for folder in folders for pair in same_questions(folder, reader, texts)], 64, chosen),
+        same: Deck([pair for folder in folders for pair in same_questions(folder, reader, texts)], 96, chosen),
     }
     held_pairs = [pair for folder in held_folders for pair in same_questions(folder, reader, texts)]
     print({kind.__name__: len(deck.rows) for kind, deck in decks.items()}, steps, "steps", flush=True)
@@ -241,11 +241,11 @@ def learn(model, start, path, plan, steps, rate, plain, more_claims=()):
 
 
 def second(model, public, start, path):
-    learn(model, start, path, [answer, answer, answer, same, claim], 4400, 6e-4, plain=False, more_claims=people_claims(public))
+    learn(model, start, path, [answer, answer, same, answer, same, claim], 4400, 6e-4, more_claims=people_claims(public))
 
 
 def third(model, start, path):
-    learn(model, start, path, [answer, answer, answer, answer, same], 1600, 3e-4, plain=True)
+    learn(model, start, path, [answer, answer, answer, same, same], 2000, 3e-4, last=True)
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ fn shown(guarding: &Guarding, asked: &Asked, assessed: &[Assessment], began: Ins
     let usage = json!({
         "topicPolicyUnits": if document.topics.is_empty() { 0 } else { units },
         "contentPolicyUnits": units,
-        "wordPolicyUnits": if document.words.words.is_empty() { 0 } else { units },
+        "wordPolicyUnits": if document.words.is_empty() { 0 } else { units },
         "sensitiveInformationPolicyUnits": units,
         "sensitiveInformationPolicyFreeUnits": 0,
         "contextualGroundingPolicyUnits": if asked.against.source.expose().is_empty() { 0 } else { units },
@@ -233,6 +233,10 @@ fn policies(guarding: &Guarding, full: bool, found: &Assessment) -> Value {
     add("topicPolicy", "topics", topics.map(|named| topic(&named.name)).collect());
     let word = |word: &String| json!({"match": word, "action": "BLOCKED", "detected": true});
     add("wordPolicy", "customWords", found.words.iter().map(word).collect());
+    let managed = found.managed.iter().map(|(list, word)| {
+        json!({"match": word, "type": list.as_str(), "action": "BLOCKED", "detected": true})
+    });
+    add("wordPolicy", "managedWordLists", managed.collect());
     let filters = found.content.iter().filter(|found| found.blocked || full).map(|found| {
         json!({
             "type": found.kind.as_str(), "confidence": found.confidence.as_str(), "filterStrength": found.strength,

@@ -88,11 +88,12 @@ fn result(found: &Assessment) -> Value {
     let of = |scores: &mut dyn Iterator<Item = f32>| scores.fold(0.0, f32::max);
     let identifiers = of(&mut found.identifiers.iter().map(|found| found.confidence));
     let topics = of(&mut found.topics.iter().map(|about| about.likeness));
-    let words = if found.words.is_empty() { 0.0 } else { 1.0 };
+    let has_word = !found.words.is_empty() || !found.managed.is_empty();
+    let words = if has_word { 1.0 } else { 0.0 };
     let mut judged = vec![
         ("prompt_attack".to_owned(), false, 0.0),
         ("identifiers".to_owned(), !found.identifiers.is_empty(), identifiers),
-        ("words".to_owned(), !found.words.is_empty(), words),
+        ("words".to_owned(), has_word, words),
         ("topics".to_owned(), !found.topics.is_empty(), topics),
     ];
     judged.extend(found.content.iter().map(|found| (found.kind.as_str().to_lowercase(), found.blocked, found.score)));
