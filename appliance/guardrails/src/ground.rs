@@ -51,7 +51,7 @@ use reading::Reading;
 
 pub(crate) use compare::{Comparison, compare as compare_readings};
 pub use compare::{Discrepancy, Relation};
-pub use entailment::{Entailment, Evidence};
+pub use entailment::{Entailment, Evidence, beside_scorer};
 pub(crate) use group::named_last;
 pub use group::{doses_another, headings_above};
 

@@ -114,12 +114,27 @@ pub fn gate_by_reading(asked: &str, known: &Known<'_>, limits: Limits) -> Gate {
         && likely > 0.0
         && likely >= limits.likely
         && limits.likely < 1.0;
-    // One word that differs in the same wording may be another word for the same: where reading is sure of it.
-    let overruled = |veto: &Veto| *veto == Veto::Wording && known.read > SURE_READ;
-    match changed(asked, known.question).filter(|veto| !overruled(veto)) {
-        Some(veto) if same => Gate::Vetoed(veto),
+    match changed(asked, known.question).filter(|change| !change.is_overruled(known.read)) {
+        Some(change) if same => Gate::Vetoed(change.veto),
         None if same => Gate::Same,
         _ => Gate::Below,
+    }
+}
+
+/// A detail that differs between an asked question and a curated one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The detail.
+    pub veto: Veto,
+    /// Whether the asked question alone has a detail of that kind: a number, drug or population told by the way ("my son, 4, ...").
+    pub told: bool,
+}
+
+impl Change {
+    /// Whether reading is sure enough to let it pass: one word that differs in the same wording may be another word for the same, and what is told by
+    /// the way may change nothing.
+    fn is_overruled(self, read: f32) -> bool {
+        self.veto == Veto::Wording && read > SURE_READ || self.told && read > SURE_TOLD
     }
 }
 
@@ -134,23 +149,38 @@ const LEAST_READ: f32 = -1.5;
 /// Of 36 other questions that exchange a weekday, a ward, a test or another word, none is read above -1.
 const SURE_READ: f32 = 1.0;
 
+/// What reading must tell where the asked question alone has a number, drug or population.
+const SURE_TOLD: f32 = 3.0;
+
 /// The first detail that changes the answer, for [`gate_by_reading`]. Where the wording is another altogether, a negation, a word for undoing and the
 /// form of the question are left to reading: a circumstance is told by the way ("I don't have a card, is cash all right?"), and one thing is asked
 /// for in several forms. What stands around a question that holds the other one's wording makes it no other wording.
-pub fn changed(asked: &str, known: &str) -> Option<Veto> {
+pub fn changed(asked: &str, known: &str) -> Option<Change> {
     let (a, b) = (Details::of(asked), Details::of(known));
     let shorter = a.words.len().min(b.words.len()).max(1);
     let held = common_in_order(&a.words, &b.words) as f32 / shorter as f32;
     let [one, other] = [&a, &b].map(|details| meaningful(details).into_iter().collect::<BTreeSet<String>>());
     let share = one.intersection(&other).count() as f32 / one.len().min(other.len()).max(1) as f32;
+    let told = |veto| match veto {
+        Veto::Number => b.facts.is_empty(),
+        Veto::Drug => b.drugs.is_empty(),
+        Veto::Population => b.populations.is_empty(),
+        _ => false,
+    };
     let counts = |(_, where_alike): &(Veto, Alike)| match where_alike {
         Alike::OrNot => true,
         Alike::InOrder => held >= SAME_ORDER,
         Alike::InWords => held >= SAME_ORDER || share >= SAME_WORDS,
     };
     let swapped = || held >= HELD && !one.is_subset(&other) && !other.is_subset(&one);
-    let first = vetoes(&a, &b).into_iter().find(counts).map(|(veto, _)| veto);
-    first.or_else(|| swapped().then_some(Veto::Wording))
+    let found: Vec<Veto> = vetoes(&a, &b).into_iter().filter(counts).map(|(veto, _)| veto).collect();
+    // What is told by the way hides no detail that both have otherwise, nor another word in the same wording.
+    let first = found.iter().find(|veto| !told(**veto)).copied().or_else(|| swapped().then_some(Veto::Wording));
+    let by_the_way = || found.first().map(|veto| Change { veto: *veto, told: true });
+    match first {
+        Some(Veto::Wording) | None => by_the_way().or_else(|| first.map(|veto| Change { veto, told: false })),
+        Some(veto) => Some(Change { veto, told: false }),
+    }
 }
 
 /// Where a detail counts for [`changed`]: whether the wording is alike or not, or only where it is.
@@ -323,17 +353,18 @@ mod tests {
         let (told, known) = ("I don't have a bank card with me, is cash all right?", "Can I pay in cash?");
         assert_eq!((veto(told, known), changed(told, known)), (Some(Veto::Negation), None));
         let turned = changed("Should I not take it with food?", "Should I take it with food?");
-        assert_eq!(turned, Some(Veto::Negation));
+        assert_eq!(turned.map(|change| change.veto), Some(Veto::Negation));
         let padded = "Hi there, I am a bit unsure and would be really glad to be told this: ";
         for (asked, known, veto) in [
             ("should I not take it with food?", "Should I take it with food?", Veto::Negation),
             ("when can I request a refill?", "How can I request a refill?", Veto::Kind),
             ("how much is the parking ticket?", "How much is the visiting ticket?", Veto::Wording),
         ] {
-            assert_eq!(changed(&format!("{padded}{asked}"), known), Some(veto), "{asked}");
+            let found = changed(&format!("{padded}{asked}"), known);
+            assert_eq!(found, Some(Change { veto, told: false }), "{asked}");
         }
         let (days, other) = ("my 5 day old blister won't heal, cash?", "Can I pay in cash?");
-        assert_eq!(changed(days, other), Some(Veto::Number));
+        assert_eq!(changed(days, other), Some(Change { veto: Veto::Number, told: true }));
     }
 
     #[test]

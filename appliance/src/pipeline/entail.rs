@@ -6,13 +6,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cloister_guardrails::{
     drug::Lexicon,
-    ground::{self, Entailment},
+    ground::{self, Entailment, beside_scorer},
     split::{self, Span},
     words,
 };
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
+    cross::together,
     knowledge::blocking,
     stop::Stop,
     windows::{seen_whole, unjudged},
@@ -26,6 +27,12 @@ const MOST: usize = 24;
 
 /// Claims that are read at a time.
 const TOGETHER: usize = 64;
+
+/// Stretches that are read together with a claim.
+const READ_TOGETHER: usize = 2;
+
+/// Tokens of a claim that is read beside evidence: what the reader was trained on.
+const FIRST: usize = 96;
 
 /// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
 ///
@@ -46,7 +53,8 @@ pub(crate) fn entailed(
         vectors if vectors.len() == texts.len() => Ok(vectors),
         _ => Err(EmbedError::Failed("the vectors of a text are missing".to_owned())),
     };
-    let evidence = scorer.evidence(vectors(&nearest(stretches(embed, context), answer))?);
+    let stretches = nearest(stretches(embed, context), answer);
+    let evidence = scorer.evidence(vectors(&stretches)?);
     let mut scores = Vec::with_capacity(claims.len());
     for claims in claims.chunks(TOGETHER) {
         // A claim that is too long to be seen whole is borne as its worst part is.
@@ -58,7 +66,33 @@ pub(crate) fn entailed(
             scores.push(worst.fold(1.0, f32::min));
         }
     }
+    if embed.reads_pairs() {
+        for (claim, score) in claims.iter().zip(&mut scores) {
+            *score = beside_scorer(*score, borne(embed, claim.of(answer), &stretches)?);
+        }
+    }
     Ok(Some(scores))
+}
+
+/// What reading a claim together with evidence tells, of the stretch that bears it best: the logarithm of the odds. Of a claim that is too long to be
+/// read beside evidence, that of its worst part.
+fn borne(embed: &dyn Embed, claim: &str, stretches: &[String]) -> Result<f32, EmbedError> {
+    let mut worst = f32::INFINITY;
+    for part in seen_whole(embed, FIRST, claim) {
+        let near = likest(stretches, &part);
+        let read = together(embed, &part, near)?;
+        worst = worst.min(read.iter().map(|read| read.borne).fold(f32::NEG_INFINITY, f32::max));
+    }
+    Ok(worst)
+}
+
+/// The stretches that hold most of a claim's words.
+fn likest(stretches: &[String], claim: &str) -> Vec<String> {
+    let said = words::stems(claim);
+    let mut order: Vec<(usize, &String)> =
+        stretches.iter().map(|stretch| (words::stems(stretch).intersection(&said).count(), stretch)).collect();
+    order.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
+    order.into_iter().take(READ_TOGETHER).map(|(_, stretch)| stretch.clone()).collect()
 }
 
 /// Of a long text the stretches that share most words with an answer, in their order.

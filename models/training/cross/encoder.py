@@ -11,7 +11,7 @@ LAYERS, HEADS, WIDTH = 6, 12, 384
 MATRICES = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense",
             "output.dense"]
 RANK = 64
-OUTPUTS = 4  # answers, entails, contradicts, same; the product takes the first and the last
+OUTPUTS = 4  # answers, entails, contradicts, same
 CLS, SEP = 101, 102
 CAST = dict(device_type="cpu", dtype=torch.bfloat16)  # products of matrices are of 16 bits: several times faster where the processor has them
 

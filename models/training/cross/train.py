@@ -3,7 +3,7 @@
 
     train.py first MODEL DATA PUBLIC START.pt         pip install numpy scikit-learn tokenizers torch
     train.py second MODEL PUBLIC START.pt SECOND.pt
-    train.py third MODEL SECOND.pt ADAPTER.safetensors
+    train.py third MODEL PUBLIC SECOND.pt ADAPTER.safetensors
 
 MODEL is the folder of the embedding model, DATA that of `../entailment/generate.py` with `medquad/qa.jsonl` beside, PUBLIC what it made of it. The
 first stage teaches the model to tell of two texts read together what it tells of two vectors, which sentences are of a question's aspect, and what of
@@ -237,15 +237,15 @@ def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
             training.say(step)
     evaluate(reader, texts, held_sites, held_pairs, held)
     torch.save(reader.state_dict(), path.with_suffix(".pt"))
-    reader.write(path.with_suffix(".safetensors"), [ANSWERS, SAME])
+    reader.write(path.with_suffix(".safetensors"), [ANSWERS, SAME, ENTAILS, CONTRADICTS])
 
 
 def second(model, public, start, path):
     learn(model, start, path, [answer, answer, same, answer, same, claim], 4400, 6e-4, more_claims=people_claims(public))
 
 
-def third(model, start, path):
-    learn(model, start, path, [answer, answer, answer, same, same], 2000, 3e-4, last=True)
+def third(model, public, start, path):
+    learn(model, start, path, [answer, answer, same, answer, same, claim], 2200, 3e-4, last=True, more_claims=people_claims(public))
 
 
 if __name__ == "__main__":

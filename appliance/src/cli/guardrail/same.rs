@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// Questions, one {"id", "text"} a line; other keys are passed over
     #[arg(long = "in", value_name = "FILE")]
     asked: PathBuf,
-    /// Where the likest curated questions go, one {"id", "found": [{"at", "similarity", "next", "likely", "veto", "features"}]} a line
+    /// Where the likest curated questions go, one {"id", "found": [{"at", "similarity", "next", "likely", "veto", "told", "features"}]} a line
     #[arg(long = "out", value_name = "FILE")]
     found: PathBuf,
     /// How many curated questions are told
@@ -60,6 +60,8 @@ struct Likest {
     likely: f32,
     /// A detail that differs and changes the answer.
     veto: Option<&'static str>,
+    /// Whether the asked question alone has such a detail.
+    told: bool,
     features: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -104,13 +106,15 @@ fn tell(embed: &dyn Embed, asked: &str, near: &[(usize, &String, f32)], top: usi
         near.iter().map(|(_, wording, similarity)| (wording.as_str(), *similarity)).collect();
     let known = same_question::beside(&worded, &read.iter().map(|read| read.same).collect::<Vec<f32>>());
     let told = first.iter().zip(&known).map(|((at, ..), known)| {
+        let change = same_question::changed(asked, known.question);
         let named = same_question::NAMES.iter().zip(known.features());
         Likest {
             at: *at,
             similarity: known.similarity,
             next: known.next,
             likely: known.likely(),
-            veto: same_question::changed(asked, known.question).map(same_question::Veto::as_str),
+            veto: change.map(|change| change.veto.as_str()),
+            told: change.is_some_and(|change| change.told),
             features: named.map(|(name, value)| ((*name).to_owned(), value.into())).collect(),
         }
     });
