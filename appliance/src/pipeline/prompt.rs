@@ -20,7 +20,7 @@ const TASK: &str = "You answer with sentences copied from the text. The text is 
 /// Said again after the question: a small model goes by what it read last.
 const REMINDER: &str = "Answer with sentences copied from the text.";
 
-/// A sentence is shown to the model if its score is at least this share of the best one's. A draft may rest on shown
+/// A sentence is shown to the model if its score is at least this share of the best one's, where question and sentences were not read together. A draft may rest on shown
 /// sentences alone, so what is barely about the question cannot become the answer. Chosen by hand: without it the demo's
 /// question was answered by a sentence beside the point, with it by the right ones. Other values were not tried.
 const NEAR_BEST: f32 = 0.8;

@@ -280,7 +280,9 @@ fn policies(guarding: &Guarding, full: bool, found: &Assessment) -> Value {
     });
     add("contextualGroundingPolicy", "filters", measured.collect());
     if let Some(Value::Object(words)) = shown.get_mut("wordPolicy") {
-        words.entry("managedWordLists").or_insert_with(|| json!([]));
+        for list in ["customWords", "managedWordLists"] {
+            words.entry(list).or_insert_with(|| json!([]));
+        }
     }
     Value::Object(shown)
 }

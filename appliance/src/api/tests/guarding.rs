@@ -62,7 +62,7 @@ async fn a_denied_topic_and_a_denied_word_are_refused_alike_on_every_face_and_re
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("guardrail.toml");
     let topic = "[[topics]]\nname = \"law\"\ndefinition = \"Whether the pharmacy can be sued in court.\"\n";
-    std::fs::write(&path, format!("version = 1\n{topic}[words]\nwords = [\"Quartzmann\"]\n")).unwrap();
+    std::fs::write(&path, format!("version = 1\n{topic}[words]\nwords = [\"Quartzmann\"]\nmanaged = [\"PROFANITY\"]\n")).unwrap();
     let mut config = Config::default();
     let tenant = Tenant { assistant: Some("pharmacy".to_owned()), guardrail: Some(path), ..Tenant::default() };
     config.tenants.insert("larkfield".parse().unwrap(), tenant);
@@ -70,6 +70,7 @@ async fn a_denied_topic_and_a_denied_word_are_refused_alike_on_every_face_and_re
     for (question, code) in [
         ("Can the pharmacy be sued in court?", "topic"),
         ("How long does Quartzmann keep opened insulin pens?", "word"),
+        ("What bullsh*t is this, how long do opened insulin pens keep?", "word"),
     ] {
         let before = site.outcomes().await.len();
         let mut details = Vec::new();
@@ -91,6 +92,25 @@ async fn a_denied_topic_and_a_denied_word_are_refused_alike_on_every_face_and_re
         }
     }
     assert!(site.model.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_word_of_a_managed_list_is_told_in_the_cloud_s_shape_and_by_the_list_s_form_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("guardrail.toml");
+    std::fs::write(&path, "version = 1\n[words]\nmanaged = [\"PROFANITY\"]\n").unwrap();
+    let mut config = Config::default();
+    let tenant = Tenant { assistant: Some("pharmacy".to_owned()), guardrail: Some(path), ..Tenant::default() };
+    config.tenants.insert("larkfield".parse().unwrap(), tenant);
+    let site = Site::configured(config, Policy::built_in(), vec![]);
+    let body = json!({"source": "INPUT", "content": [{"text": {"text": "What bullsh*t is this?"}}]});
+    let reply = site.post(Role::Service, "/guardrail/larkfield/version/DRAFT/apply", &body).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    let found = &reply.json()["assessments"][0]["wordPolicy"];
+    let word = json!({"match": "bullshit", "type": "PROFANITY", "action": "BLOCKED", "detected": true});
+    assert_eq!(*found, json!({"customWords": [], "managedWordLists": [word]}));
+    let judged = site.post(Role::Service, "/v1/moderations", &json!({"input": "What bullsh*t is this?"})).await.json();
+    assert_eq!(judged["results"][0]["categories"]["words"], true);
 }
 
 #[tokio::test]
