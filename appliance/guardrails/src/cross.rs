@@ -50,10 +50,11 @@ pub struct Read {
 impl Read {
     /// What the outputs say; none where they are not four finite numbers.
     pub fn of(outputs: &[f32]) -> Option<Self> {
-        let [answers, same, bears, refutes]: [f32; OUTPUTS] = outputs.try_into().ok()?;
+        let outputs: [f32; OUTPUTS] = outputs.try_into().ok()?;
+        let [answers, same, bears, refutes] =
+            Some(outputs).filter(|outputs| outputs.iter().all(|output| output.is_finite()))?;
         let other = refutes.max(0.0) + (-refutes.abs()).exp().ln_1p(); // of refuted and unsaid, the logarithm of the sum
-        let read = Self { answers, same, borne: bears - other };
-        [read.answers, read.same, read.borne].iter().all(|number| number.is_finite()).then_some(read)
+        Some(Self { answers, same, borne: bears - other })
     }
 }
 
@@ -63,7 +64,9 @@ mod tests {
 
     #[test]
     fn outputs_of_another_number_and_what_is_no_number_are_refused() {
-        for outputs in [&[][..], &[0.0; 2], &[0.0; 5], &[f32::INFINITY, 0.0, 0.0, 0.0], &[0.0, 0.0, 0.0, f32::NAN]] {
+        for outputs in
+            [&[][..], &[0.0; 2], &[0.0; 5], &[f32::INFINITY, 0.0, 0.0, 0.0], &[0.0, 0.0, 5.0, f32::NEG_INFINITY]]
+        {
             assert_eq!(Read::of(outputs), None);
         }
     }

@@ -36,6 +36,7 @@ mod token;
 
 pub use finding::Finding;
 pub use kind::{Category, Kind, UnknownKind};
+pub(crate) use normal::look_alike;
 pub use pattern::{Pattern, PatternError, Patterns};
 pub use roster::{Entry, Roster, RosterError};
 

@@ -85,10 +85,11 @@ impl Default for Limits {
     /// in half of the paraphrases and 1 of 52 near-misses; likeness of 0.80 alone, 56 and 64 in 100. The vetoes were
     /// written with those triples in sight, so that the figures flatter them.
     ///
-    /// By reading: where 0.95 of what is let in asks the same, among questions of which half were written to only look like it, on sites that the
-    /// reader has not learned from (0.39 of those that ask the same are let in). It was chosen there, which flatters it a little.
+    /// By reading: where 0.957 of what is let in asks the same, among questions of which half were written to only look like it, on sites that the
+    /// reader has not learned from (0.44 of those that ask the same are let in). It was chosen there, and with the sample's suite in sight, which
+    /// flatters it a little.
     fn default() -> Self {
-        Self { similarity: 0.80, words: 0.40, likely: 0.73 }
+        Self { similarity: 0.80, words: 0.40, likely: 0.70 }
     }
 }
 
@@ -105,8 +106,8 @@ pub fn gate(asked: &str, known: &str, similarity: f32, limits: Limits) -> Gate {
 }
 
 /// Whether `asked` is the same question as a curated one, in other words than [`gate`] lets in: by reading both together, and by how far that one
-/// stands out among the curated questions. A detail that differs keeps it out whatever reading tells; where the wording is the same but for a word,
-/// reading must be sure.
+/// stands out among the curated questions. A detail that differs keeps it out whatever reading tells; where the wording is the same but for a word, or
+/// the asked question alone tells a number or for whom by the way, reading must be sure.
 pub fn gate_by_reading(asked: &str, known: &Known<'_>, limits: Limits) -> Gate {
     let likely = known.likely();
     let same = known.similarity >= OTHER_WORDS // not a number: not alike
@@ -126,7 +127,7 @@ pub fn gate_by_reading(asked: &str, known: &Known<'_>, limits: Limits) -> Gate {
 pub struct Change {
     /// The detail.
     pub veto: Veto,
-    /// Whether the asked question alone has a detail of that kind: a number, drug or population told by the way ("my son, 4, ...").
+    /// Whether the asked question alone has a detail of that kind, told by the way in quite another wording: a number, or for whom somebody asks.
     pub told: bool,
 }
 
@@ -142,15 +143,15 @@ impl Change {
 const OTHER_WORDS: f32 = 0.35;
 
 /// What reading must tell at least, however far the curated question stands out: among few of them one stands out for no merit of its own.
-const LEAST_READ: f32 = -1.5;
+const LEAST_READ: f32 = -1.0;
 
 /// What reading must tell where the wording is the same but for a word. In `models/training/selection`, of such questions on sites that the reader
-/// has not learned from that would be let in, 18 ask the same and none asks something else; from -1.5 on 20 and 5.
-/// Of 36 other questions that exchange a weekday, a ward, a test or another word, none is read above -1.
+/// has not learned from, 18 that ask the same are read above it and none that asks something else; above 0, 19 and 1.
 const SURE_READ: f32 = 1.0;
 
-/// What reading must tell where the asked question alone has a number, drug or population.
-const SURE_TOLD: f32 = 3.0;
+/// What reading must tell where the asked question tells a number, or for whom, by the way. On those sites seven of such questions that ask the same are
+/// read above it and none that asks something else; above 0, 14 and 1.
+const SURE_TOLD: f32 = 1.5;
 
 /// The first detail that changes the answer, for [`gate_by_reading`]. Where the wording is another altogether, a negation, a word for undoing and the
 /// form of the question are left to reading: a circumstance is told by the way ("I don't have a card, is cash all right?"), and one thing is asked
@@ -161,26 +162,23 @@ pub fn changed(asked: &str, known: &str) -> Option<Change> {
     let held = common_in_order(&a.words, &b.words) as f32 / shorter as f32;
     let [one, other] = [&a, &b].map(|details| meaningful(details).into_iter().collect::<BTreeSet<String>>());
     let share = one.intersection(&other).count() as f32 / one.len().min(other.len()).max(1) as f32;
-    let told = |veto| match veto {
-        Veto::Number => b.facts.is_empty(),
-        Veto::Drug => b.drugs.is_empty(),
-        Veto::Population => b.populations.is_empty(),
-        _ => false,
-    };
     let counts = |(_, where_alike): &(Veto, Alike)| match where_alike {
         Alike::OrNot => true,
         Alike::InOrder => held >= SAME_ORDER,
         Alike::InWords => held >= SAME_ORDER || share >= SAME_WORDS,
     };
     let swapped = || held >= HELD && !one.is_subset(&other) && !other.is_subset(&one);
+    // Someone else's number or need told by the way, in quite another wording.
+    let told = |veto: &Veto| match veto {
+        _ if held >= SAME_ORDER || nearly_same_wording(&a, &b) => false,
+        Veto::Number => b.facts.is_empty(),
+        Veto::Population => b.populations.is_empty() && a.populations.iter().all(|group| *group == lexicon::ANOTHER),
+        _ => false,
+    };
     let found: Vec<Veto> = vetoes(&a, &b).into_iter().filter(counts).map(|(veto, _)| veto).collect();
-    // What is told by the way hides no detail that both have otherwise, nor another word in the same wording.
-    let first = found.iter().find(|veto| !told(**veto)).copied().or_else(|| swapped().then_some(Veto::Wording));
+    let first = found.iter().find(|veto| !told(veto)).copied().or_else(|| swapped().then_some(Veto::Wording));
     let by_the_way = || found.first().map(|veto| Change { veto: *veto, told: true });
-    match first {
-        Some(Veto::Wording) | None => by_the_way().or_else(|| first.map(|veto| Change { veto, told: false })),
-        Some(veto) => Some(Change { veto, told: false }),
-    }
+    first.map(|veto| Change { veto, told: false }).or_else(by_the_way)
 }
 
 /// Where a detail counts for [`changed`]: whether the wording is alike or not, or only where it is.
@@ -199,6 +197,18 @@ fn meaningful(details: &Details) -> Vec<String> {
 /// The first detail in which the two questions differ, if any.
 pub fn veto(asked: &str, known: &str) -> Option<Veto> {
     vetoes(&Details::of(asked), &Details::of(known)).into_iter().map(|(veto, _)| veto).next()
+}
+
+/// Whether a curated question names other drugs, or other groups of patients, than the asked one does, and none of the same: what answers it does not
+/// answer the asked one, however alike the rest.
+pub fn is_about_another(asked: &str, known: &str) -> bool {
+    let (a, b) = (Details::of(asked), Details::of(known));
+    let groups = |details: &Details| -> BTreeSet<&str> {
+        details.populations.iter().copied().filter(|group| *group != lexicon::ANOTHER).collect()
+    };
+    let (own, other) = (groups(&a), groups(&b));
+    !a.drugs.is_empty() && !b.drugs.is_empty() && a.drugs.is_disjoint(&b.drugs)
+        || !own.is_empty() && !other.is_empty() && own.is_disjoint(&other)
 }
 
 /// All details in which two questions differ, and where they count for [`changed`].
@@ -337,6 +347,11 @@ mod tests {
                 "How do I transfer a prescription to your pharmacy?",
                 Veto::Direction,
             ),
+            (
+                "I want to move my prescriptions to Elmgate. What do you need?",
+                "I want to move my prescriptions to another pharmacy. What do you need?",
+                Veto::Direction,
+            ),
             ("When can I request a refill?", "How do I request a refill?", Veto::Kind),
             ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?", Veto::Kind),
         ] {
@@ -373,9 +388,11 @@ mod tests {
         let says = |asked, read| gate_by_reading(asked, &likest(read), Limits::default());
         assert_eq!(says("are bills and coins fine with you", 6.0), Gate::Same);
         assert_eq!(says("are bills and coins fine with you", -6.0), Gate::Below);
-        assert_eq!(says("are 20 dollar bills fine with you", 6.0), Gate::Vetoed(Veto::Number));
+        assert_eq!(says("are 20 dollar bills fine with you", 1.4), Gate::Vetoed(Veto::Number));
+        assert_eq!(says("are 20 dollar bills fine with you", 6.0), Gate::Same);
+        assert_eq!(says("does warfarin go with bills and coins", 6.0), Gate::Vetoed(Veto::Drug));
         let far = Known { similarity: 0.34, next: 0.1, ..likest(6.0) };
-        assert_eq!(gate_by_reading("are 20 dollar bills fine with you", &far, Limits::default()), Gate::Below);
+        assert_eq!(gate_by_reading("does warfarin go with bills and coins", &far, Limits::default()), Gate::Below);
         assert_eq!(gate_by_reading("are bills and coins fine with you", &far, Limits::default()), Gate::Below);
         let any = Limits { likely: 0.0, ..Limits::default() };
         let apart = Known { next: -1.0, similarity: 0.9, ..likest(-4.0) };
@@ -415,6 +432,37 @@ mod tests {
         let question = "How do I refill a prescription?";
         assert_eq!(gate(question, question, 0.5, Limits::default()), Gate::Below);
         assert_eq!(gate(question, question, f32::NAN, Limits::default()), Gate::Below);
+    }
+
+    #[test]
+    fn what_is_told_by_the_way_is_only_what_leaves_the_question_the_same() {
+        let told = |asked, known| changed(asked, known).map(|change| change.told);
+        for (asked, known) in [
+            ("I'm pregnant, can I take ibuprofen for a headache?", "Can I take ibuprofen for a headache?"),
+            ("Can I take warfarin with food?", "Can I take it with food?"),
+            ("Is paracetamol safe for my baby?", "Is paracetamol safe?"),
+            ("Can pens be kept at 35 degrees?", "Can pens be kept in the car?"),
+            ("Can I pick it up for my wife?", "Can I pick it up?"),
+        ] {
+            assert_eq!(told(asked, known), Some(false), "{asked}");
+            let sure = Known { question: known, similarity: 0.98, next: 0.0, read: 20.0 };
+            assert!(matches!(gate_by_reading(asked, &sure, Limits::default()), Gate::Vetoed(_)), "{asked}");
+        }
+        assert_eq!(told("How much is the parking ticket?", "How much is the visiting ticket?"), Some(false));
+        assert_eq!(
+            told("gonna sit with my dad till evening, any charge for the car", "What does parking cost?"),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn an_answer_on_file_to_another_drug_or_group_is_about_another() {
+        let trazodone = "How often can I take trazodone?";
+        assert!(is_about_another("How often can I take tramadol?", trazodone));
+        assert!(is_about_another("What is the dose for children?", "What is the dose for adults?"));
+        for asked in ["How often can I take it?", trazodone, "How often can my wife take trazodone?"] {
+            assert!(!is_about_another(asked, trazodone), "{asked}");
+        }
     }
 
     #[test]

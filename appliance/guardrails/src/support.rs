@@ -116,7 +116,7 @@ pub fn check_after(before: &[&str], claim: &str, evidence: &[Evidence<'_>], limi
         let named = names_other(&read, sentence);
         let said = words::stems(sentence.text);
         let acts = ACTIONS.iter().map(|action| words::stem(action)).any(|a| stems.contains(&a) && !said.contains(&a));
-        let worded = wording::holds(claim, sentence.text, sentence.context);
+        let worded = wording::holds(claim, sentence.text);
         let lacks = named || acts || !worded || found.count(Relation::Differs) + found.count(Relation::Absent) > 0;
         let verdict = if near && turned {
             Verdict::Contradicted

@@ -88,7 +88,9 @@ fn models(config: &Config) -> Vec<Finding> {
                 let here = options.device == Accelerator::None;
                 // An embedding model that an adapter belongs to is loaded once more with it.
                 let adapted = *name == config.models.embed && cross::is_learned_beside(&model.identity().sha256);
-                ignored.extend([passed_over, lenient].into_iter().filter(|_| adapted).filter_map(|told| told(&config.answer)));
+                ignored.extend(
+                    [passed_over, lenient].into_iter().filter(|_| adapted).filter_map(|told| told(&config.answer)),
+                );
                 let with = if adapted { ", reads two texts together" } else { "" };
                 estimates.extend((adapted && here).then(|| estimate.clone()));
                 estimates.extend(Some(estimate).filter(|_| here));
@@ -108,7 +110,8 @@ fn models(config: &Config) -> Vec<Finding> {
 fn lenient(answer: &Settings) -> Option<Finding> {
     let (own, usual) = (answer.same_question.likely, Settings::default().same_question.likely);
     (own < usual).then(|| {
-        let found = format!("`answer.same_question.likely` is {own}: below {usual}, answers to other questions are let in");
+        let found =
+            format!("`answer.same_question.likely` is {own}: below {usual}, answers to other questions are let in");
         Finding::warning("models", found, "take it out of the file, unless it was chosen for this release")
     })
 }

@@ -2,7 +2,10 @@
 //!
 //! **What it is not:** the verdict. Exact facts, polarity and wording are for [`ground`], which is given these scores.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cloister_guardrails::{
     drug::Lexicon,
@@ -13,7 +16,7 @@ use cloister_guardrails::{
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
-    cross::together,
+    cross::together_each,
     knowledge::blocking,
     stop::Stop,
     windows::{seen_whole, unjudged},
@@ -28,11 +31,15 @@ const MOST: usize = 24;
 /// Claims that are read at a time.
 const TOGETHER: usize = 64;
 
-/// Stretches that are read together with a claim.
-const READ_TOGETHER: usize = 2;
+/// Pieces of evidence that are read together with a claim.
+const READ_TOGETHER: usize = 3;
 
-/// Tokens of a claim that is read beside evidence: what the reader was trained on.
+/// Tokens of a piece of evidence, and of a claim: together less than the reader takes, so that nothing of them goes unread.
+const PIECE: usize = 144;
 const FIRST: usize = 96;
+
+/// Claims of one answer that are read together with evidence; what comes after them is left to the scorer.
+const MOST_READ: usize = 48;
 
 /// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
 ///
@@ -67,32 +74,44 @@ pub(crate) fn entailed(
         }
     }
     if embed.reads_pairs() {
-        for (claim, score) in claims.iter().zip(&mut scores) {
-            *score = beside_scorer(*score, borne(embed, claim.of(answer), &stretches)?);
-        }
+        let read = read_beside(embed, &claims.iter().map(|claim| claim.of(answer)).collect::<Vec<_>>(), &stretches)?;
+        scores.iter_mut().zip(read).for_each(|(score, borne)| *score = beside_scorer(*score, borne));
     }
     Ok(Some(scores))
 }
 
-/// What reading a claim together with evidence tells, of the stretch that bears it best: the logarithm of the odds. Of a claim that is too long to be
-/// read beside evidence, that of its worst part.
-fn borne(embed: &dyn Embed, claim: &str, stretches: &[String]) -> Result<f32, EmbedError> {
-    let mut worst = f32::INFINITY;
-    for part in seen_whole(embed, FIRST, claim) {
-        let near = likest(stretches, &part);
-        let read = together(embed, &part, near)?;
-        worst = worst.min(read.iter().map(|read| read.borne).fold(f32::NEG_INFINITY, f32::max));
+/// What reading each of the first claims together with evidence tells, of the piece of evidence that bears it best: the logarithm of the odds. Of a
+/// claim that is too long to be read beside evidence, that of its worst part.
+fn read_beside(embed: &dyn Embed, claims: &[&str], stretches: &[String]) -> Result<Vec<f32>, EmbedError> {
+    let pieces = stretches.iter().flat_map(|stretch| seen_whole(embed, PIECE, stretch));
+    let pieces: Vec<_> = pieces.map(|piece| (piece.clone(), words::stems(&piece))).collect();
+    let (mut pairs, mut of) = (Vec::new(), Vec::new());
+    for (at, claim) in claims.iter().take(MOST_READ).enumerate() {
+        for (part, text) in seen_whole(embed, FIRST, claim).into_iter().enumerate() {
+            let near = likest(&pieces, &text);
+            of.extend(std::iter::repeat_n((at, part), near.len()));
+            pairs.extend(near.into_iter().map(|piece| (text.clone(), piece)));
+        }
     }
-    Ok(worst)
+    let mut best: BTreeMap<(usize, usize), f32> = BTreeMap::new();
+    let mut of = of.into_iter();
+    for pairs in pairs.chunks(TOGETHER) {
+        for (part, read) in of.by_ref().zip(together_each(embed, pairs)?) {
+            let known = best.entry(part).or_insert(f32::NEG_INFINITY);
+            *known = known.max(read.borne);
+        }
+    }
+    let worst = |claim: usize| best.range((claim, 0)..=(claim, usize::MAX)).map(|(_, borne)| *borne).reduce(f32::min);
+    Ok((0..claims.len()).map_while(worst).collect())
 }
 
-/// The stretches that hold most of a claim's words.
-fn likest(stretches: &[String], claim: &str) -> Vec<String> {
+/// The pieces that hold most of a claim's words.
+fn likest(pieces: &[(String, BTreeSet<String>)], claim: &str) -> Vec<String> {
     let said = words::stems(claim);
     let mut order: Vec<(usize, &String)> =
-        stretches.iter().map(|stretch| (words::stems(stretch).intersection(&said).count(), stretch)).collect();
+        pieces.iter().map(|(piece, held)| (held.intersection(&said).count(), piece)).collect();
     order.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
-    order.into_iter().take(READ_TOGETHER).map(|(_, stretch)| stretch.clone()).collect()
+    order.into_iter().take(READ_TOGETHER).map(|(_, piece)| piece.clone()).collect()
 }
 
 /// Of a long text the stretches that share most words with an answer, in their order.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use cloister_guardrails::{
     fact,
     ground::headings_above,
+    same_question,
     selection::{self, Asked, Candidate, Features},
     split::{self, Span},
     words,
@@ -72,12 +73,16 @@ pub(super) fn worth_telling<'a>(ranked: &'a [Sentence], settings: &Settings) -> 
 /// As in the weight of passages, so that both are on one scale.
 const WORDS: f32 = 0.25;
 
-/// Sentences of `passages` that state something, in the order of the passages.
-fn candidates(passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
+/// Sentences of `passages` that state something, in the order of the passages; none of an answer on file to a question about another drug or group.
+fn candidates(question: &str, passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
     let mut seen = HashSet::new();
+    let answers_another = |passage: &Passage| {
+        passage.pair.as_ref().is_some_and(|pair| same_question::is_about_another(question, &pair.question))
+    };
     passages
         .iter()
         .enumerate()
+        .filter(|(_, passage)| !answers_another(passage))
         .flat_map(|(passage, found)| split::sentences(&found.text).into_iter().map(move |span| (passage, found, span)))
         .filter(|(passage, _, span)| !quarantine.touches(*passage, *span))
         .filter(|(_, found, span)| states_something(span.of(&found.text), &found.headings))
@@ -123,7 +128,7 @@ pub(super) fn standing_under(passage: &Passage, sentence: Sentence, quarantine: 
 pub(super) async fn rank(ports: &Ports, evidence: &Evidence) -> Result<Vec<Sentence>, Stop> {
     let (question, passages) = (evidence.screened().sought(), evidence.passages());
     let mut ranked =
-        foremost(question, passages, candidates(passages, evidence.quarantine()), ports.settings.sentences);
+        foremost(question, passages, candidates(question, passages, evidence.quarantine()), ports.settings.sentences);
     let texts = std::iter::once(question.to_owned()).chain(ranked.iter().map(|sentence| told(*sentence, passages)));
     let cosines = compare(ports.embed.clone(), texts.collect()).await?;
     let told = ranked.iter().map(|sentence| under_title(*sentence, passages));
@@ -169,8 +174,14 @@ fn foremost(question: &str, passages: &[Passage], mut all: Vec<Sentence>, most: 
 fn told(sentence: Sentence, passages: &[Passage]) -> String {
     passages.get(sentence.passage).map_or_else(String::new, |passage| {
         let above = innermost(passage).unwrap_or(&passage.title);
+        let above: String = above.chars().take(most(passage)).collect();
         format!("{above}: {}", sentence.span.of(&passage.text))
     })
+}
+
+/// Characters of what a sentence stands under that are read before it: of a question all but the longest, since its end may say for whom.
+const fn most(passage: &Passage) -> usize {
+    if passage.pair.is_some() { QUESTION } else { HEADING }
 }
 
 /// What a sentence of a passage stands under, nearest to it: the question that it answers, or a heading.
@@ -181,8 +192,11 @@ fn innermost(passage: &Passage) -> Option<&String> {
 /// Characters of a title and of a heading that are read before a sentence: more would leave no room for the sentence.
 const HEADING: usize = 80;
 
+/// Characters of a question on file that are read before a sentence of its answer.
+const QUESTION: usize = 240;
+
 /// A sentence as it is read together with a question: with the title, and the innermost heading where there is one. An answer on file stands under its
-/// subject, where it has one, and its own question: "Yes, at any time." says nothing without it.
+/// subject, where it has one, and its own question: "Yes, until noon." says nothing without it.
 fn under_title(sentence: Sentence, passages: &[Passage]) -> String {
     let short = |text: &str| text.chars().take(HEADING).collect::<String>();
     passages.get(sentence.passage).map_or_else(String::new, |passage| {
@@ -190,7 +204,9 @@ fn under_title(sentence: Sentence, passages: &[Passage]) -> String {
         let title = subject.unwrap_or(&passage.title);
         let text = sentence.span.of(&passage.text);
         match innermost(passage).filter(|above| *above != title) {
-            Some(above) => format!("{} / {}: {text}", short(title), short(above)),
+            Some(above) => {
+                format!("{} / {}: {text}", short(title), above.chars().take(most(passage)).collect::<String>())
+            }
             None => format!("{}: {text}", short(title)),
         }
     })

@@ -3,12 +3,14 @@
 
     train.py first MODEL DATA PUBLIC START.pt         pip install numpy scikit-learn tokenizers torch
     train.py second MODEL PUBLIC START.pt SECOND.pt
-    train.py third MODEL PUBLIC SECOND.pt ADAPTER.safetensors
+    train.py third MODEL PUBLIC SECOND.pt THIRD.pt
+    train.py fourth MODEL PUBLIC THIRD.pt ADAPTER.safetensors
 
 MODEL is the folder of the embedding model, DATA that of `../entailment/generate.py` with `medquad/qa.jsonl` beside, PUBLIC what it made of it. The
 first stage teaches the model to tell of two texts read together what it tells of two vectors, which sentences are of a question's aspect, and what of
 public texts is borne by what; the second, on what was written for it (`sites`, `claims`, and `selection`), what an answer is, what a claim rests on and
-what asks the same; the third, that a question which is worded as its answer may be answered all the same.
+what asks the same; the third, all of that with more sites, and that a question which is worded as its answer may be answered all the same; the fourth,
+mostly what an answer is.
 """
 import pathlib
 import random
@@ -245,8 +247,12 @@ def second(model, public, start, path):
 
 
 def third(model, public, start, path):
-    learn(model, start, path, [answer, answer, same, answer, same, claim], 2200, 3e-4, last=True, more_claims=people_claims(public))
+    learn(model, start, path, [answer, answer, answer, same, answer, claim], 1200, 3e-4, last=True, more_claims=people_claims(public))
+
+
+def fourth(model, public, start, path):
+    learn(model, start, path, [answer, answer, answer, answer, same, answer, answer, claim], 900, 4e-4, last=True, more_claims=people_claims(public))
 
 
 if __name__ == "__main__":
-    {"first": first, "second": second, "third": third}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
+    {"first": first, "second": second, "third": third, "fourth": fourth}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))

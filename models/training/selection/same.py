@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 PENALTY = 0.05
 READ_TOGETHER = 3  # curated questions that are read together with the asked one
 LEAST = 0.35  # cosine of the two
-LEAST_READ, SURE_READ = -1.5, 1.0  # what reading must tell; where the wording is the same but for a word
+LEAST_READ, SURE_READ, SURE_TOLD = -1.0, 1.0, 1.5  # what reading must tell; where the wording is the same but for a word; where a detail is told by the way
 NAMES = []
 
 
@@ -33,6 +33,11 @@ def ask(folder):
     (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def overruled(found):
+    read = found["features"]["read"]
+    return found["veto"] == "wording" and read > SURE_READ or found["told"] and read > SURE_TOLD
+
+
 def table(folder):
     """For each question whether a curated one asks the same, and of the curated ones that are read: the features, whether it is that one, and whether
     it is kept out."""
@@ -40,7 +45,7 @@ def table(folder):
     for row in lines(folder / "found.jsonl"):
         at, kind, _ = row["id"].split(":")
         told = [(list(found["features"].values()), kind == "same" and found["at"] == int(at),
-                 found["veto"] not in (None, "wording") or found["veto"] and found["features"]["read"] <= SURE_READ
+                 found["veto"] is not None and not overruled(found)
                  or found["similarity"] < LEAST or found["features"]["read"] <= LEAST_READ)
                 for found in row["found"][:READ_TOGETHER]]
         NAMES[:] = row["found"][0]["features"]

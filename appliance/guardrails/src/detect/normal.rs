@@ -112,7 +112,7 @@ fn digit(character: char) -> Option<char> {
 }
 
 /// Cyrillic and Greek letters that look like Latin ones (Unicode TR39, confusables).
-const fn look_alike(character: char) -> Option<char> {
+pub(crate) const fn look_alike(character: char) -> Option<char> {
     Some(match character {
         'а' | 'α' => 'a',
         'А' | 'Α' => 'A',

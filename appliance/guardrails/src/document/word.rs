@@ -59,14 +59,8 @@ impl Words {
 
     /// The managed lists of which a word stands in `text`, each with the list's form of it.
     pub fn found_managed(&self, text: &str) -> Vec<(Managed, &'static str)> {
-        let mut found = Vec::new();
-        for list in &self.managed {
-            let words = match list {
-                Managed::Profanity => profanity::found(&seen(text)),
-            };
-            found.extend(words.into_iter().map(|word| (*list, word)).filter(|word| !found.contains(word)).collect::<Vec<_>>());
-        }
-        found
+        let profanity = self.managed.contains(&Managed::Profanity).then(|| profanity::found(&seen(text)));
+        profanity.into_iter().flatten().map(|word| (Managed::Profanity, word)).collect()
     }
 
     /// The own entries that stand in `text`, in the order of the list.

@@ -21,6 +21,9 @@ pub(crate) fn populations(words: &[String]) -> BTreeSet<&'static str> {
     found
 }
 
+/// Somebody for whom another asks: what group they belong to is not told.
+pub(super) const ANOTHER: &str = "another";
+
 /// The group that a word in lower case names.
 pub(crate) fn population(word: &str) -> Option<&'static str> {
     Some(match word.strip_suffix("'s").unwrap_or(word) {
@@ -33,7 +36,7 @@ pub(crate) fn population(word: &str) -> Option<&'static str> {
         "breastfeeding" | "breastfeed" | "nursing" | "lactating" => "breastfeeding",
         "husband" | "wife" | "spouse" | "partner" | "mother" | "mom" | "father" | "dad" | "parent" | "parents"
         | "sister" | "brother" | "sibling" | "siblings" | "relative" | "friend" | "neighbor" | "neighbour"
-        | "roommate" | "caregiver" | "carer" | "dependent" | "dependents" => "another",
+        | "roommate" | "caregiver" | "carer" | "dependent" | "dependents" => ANOTHER,
         "dog" | "dogs" | "cat" | "cats" | "pet" | "pets" => "animal",
         "man" | "men" | "male" => "men",
         "woman" | "women" | "female" => "women",
@@ -77,7 +80,15 @@ pub(super) fn undone(asked: &[String], known: &[String]) -> bool {
     undoing(asked) != undoing(known)
 }
 
-/// Whether one of two questions, as words in lower case, moves the other way.
+/// Where something moves to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Here,
+    Elsewhere,
+    Named,
+}
+
+/// Whether one of two questions, as words in lower case, moves the other way, or elsewhere.
 pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
     let way = |question: &[String]| {
         let at = question.iter().position(|word| MOVES.contains(&word.as_str()))?;
@@ -88,16 +99,18 @@ pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
             _ => None,
         })
     };
-    // To us, or to somebody else: both are "to", and the opposite of each other.
+    // To us, to somebody else, or to something that is named: all are "to", and none is another.
     let goal = |question: &[String]| {
         let at = question.iter().position(|word| MOVES.contains(&word.as_str()))?;
-        let after = question.get(at..)?.iter().skip_while(|word| !is_direction(word));
-        after.into_iter().find_map(|word| match word.as_str() {
-            "your" | "our" | "you" | "us" | "here" | "this" => Some(true),
-            "another" | "other" | "others" | "different" | "elsewhere" | "somewhere" => Some(false),
+        let after = question.get(at..)?;
+        let told = after.iter().skip_while(|word| !is_direction(word)).find_map(|word| match word.as_str() {
+            "your" | "our" | "you" | "us" | "here" | "this" => Some(Goal::Here),
+            "another" | "other" | "others" | "different" | "elsewhere" | "somewhere" => Some(Goal::Elsewhere),
             _ => None,
-        })
+        });
+        told.or_else(|| after.iter().any(|word| word == "to").then_some(Goal::Named))
     };
+    let differ = matches!((goal(asked), goal(known)), (Some(one), Some(other)) if one != other);
     let opposed = |a: Option<bool>, b: Option<bool>| matches!((a, b), (Some(a), Some(b)) if a != b);
-    opposed(way(asked), way(known)) || opposed(goal(asked), goal(known))
+    opposed(way(asked), way(known)) || differ
 }

@@ -233,9 +233,10 @@ fn policies(guarding: &Guarding, full: bool, found: &Assessment) -> Value {
     add("topicPolicy", "topics", topics.map(|named| topic(&named.name)).collect());
     let word = |word: &String| json!({"match": word, "action": "BLOCKED", "detected": true});
     add("wordPolicy", "customWords", found.words.iter().map(word).collect());
-    let managed = found.managed.iter().map(|(list, word)| {
-        json!({"match": word, "type": list.as_str(), "action": "BLOCKED", "detected": true})
-    });
+    let managed = found
+        .managed
+        .iter()
+        .map(|(list, word)| json!({"match": word, "type": list.as_str(), "action": "BLOCKED", "detected": true}));
     add("wordPolicy", "managedWordLists", managed.collect());
     let filters = found.content.iter().filter(|found| found.blocked || full).map(|found| {
         json!({

@@ -62,7 +62,11 @@ async fn a_denied_topic_and_a_denied_word_are_refused_alike_on_every_face_and_re
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("guardrail.toml");
     let topic = "[[topics]]\nname = \"law\"\ndefinition = \"Whether the pharmacy can be sued in court.\"\n";
-    std::fs::write(&path, format!("version = 1\n{topic}[words]\nwords = [\"Quartzmann\"]\nmanaged = [\"PROFANITY\"]\n")).unwrap();
+    std::fs::write(
+        &path,
+        format!("version = 1\n{topic}[words]\nwords = [\"Quartzmann\"]\nmanaged = [\"PROFANITY\"]\n"),
+    )
+    .unwrap();
     let mut config = Config::default();
     let tenant = Tenant { assistant: Some("pharmacy".to_owned()), guardrail: Some(path), ..Tenant::default() };
     config.tenants.insert("larkfield".parse().unwrap(), tenant);

@@ -8,6 +8,7 @@ use std::{
 
 use cloister_governance::audit::Outcome;
 use cloister_governance::policy::{Decision, Permit, Policy, Principal, Readable, Resource};
+use cloister_guardrails::cross::OUTPUTS;
 use cloister_knowledge::{
     DocumentText, Embed, EmbedError, EmbedIdentity, Found, PairMatch, PairRef, Passage, Query, Scope, Strength,
 };
@@ -235,7 +236,7 @@ impl Embed for Counting {
 
     fn read_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let reader = self.reader.unwrap();
-        let read = pairs.iter().map(|(first, second)| reader(first, second).map(|read| vec![read; 2]));
+        let read = pairs.iter().map(|(first, second)| reader(first, second).map(|read| vec![read; OUTPUTS]));
         let busy = EmbedError::Busy { retry_after: Duration::from_secs(1) };
         read.collect::<Option<Vec<Vec<f32>>>>().ok_or(busy)
     }

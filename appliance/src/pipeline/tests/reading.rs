@@ -1,5 +1,7 @@
 //! The walk beside an embedding model that reads question and sentence together.
 
+use cloister_knowledge::{PairRef, Passage};
+
 use super::{bench::Reader, *};
 
 const DELIVERY: &str = "Delivery vans leave at noon. The charge is four dollars. Parcels for the ward go first. \
@@ -73,6 +75,45 @@ async fn a_long_heading_leaves_room_for_the_sentence_under_it() {
 }
 
 #[tokio::test]
+async fn an_answer_on_file_is_read_under_its_subject_and_its_own_question() {
+    let reader: Reader = |_, sentence| {
+        Some(if sentence == "Insulin / May pens be sent by van?: Yes, until noon on weekdays." { 20.0 } else { -20.0 })
+    };
+    let filed = |question: &str| {
+        let pair = PairRef { id: "p7".to_owned(), question: question.to_owned() };
+        Passage { pair: Some(pair), ..passage("pairs.jsonl", "Yes, until noon on weekdays.", 0.8, 0.9) }
+    };
+    let asked = "Can pens come by van?";
+    let lane = |question| async move {
+        Bench::new().holding(filed(question)).reading(reader).ask(asked).await.unwrap().lane()
+    };
+    assert_eq!(lane("May pens be sent by van?").await, Lane::Quoted);
+    assert_eq!(lane("May vans park here?").await, Lane::Abstain);
+}
+
+#[tokio::test]
+async fn an_answer_on_file_about_another_drug_is_neither_quoted_nor_shown_to_a_model() {
+    let answer = |drug: &str| {
+        let pair = PairRef { id: "p7".to_owned(), question: format!("How many dollars is {drug}?") };
+        Passage { pair: Some(pair), ..passage("pairs.jsonl", "It costs four dollars a month.", 0.8, 0.9) }
+    };
+    for (drug, lane) in [("tramadol", Lane::Quoted), ("trazodone", Lane::Abstain)] {
+        let bench = Bench::new().holding(answer(drug)).reading(READS);
+        assert_eq!(bench.ask("What does tramadol cost?").await.unwrap().lane(), lane, "{drug}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_not_shown_what_ranks_far_below_the_best_though_it_may_answer() {
+    let reader: Reader = |_, sentence| Some(if sentence.contains("dollars") { 20.0 } else { 12.0 });
+    let bench = delivering(reader).composing(Scripted::saying("The charge is four dollars."));
+    let answer = bench.ask("What does delivery by van cost?").await.unwrap();
+    assert_eq!((answer.lane(), answer.text()), (Lane::Composed, "The charge is four dollars."));
+    let heard = &bench.model.heard()[0].0;
+    assert!(heard.contains("four dollars") && !heard.contains("noon"), "{heard}");
+}
+
+#[tokio::test]
 async fn what_let_a_curated_answer_in_is_recorded() {
     let bench = Bench::new().pair("What is the price of delivery?", "Four dollars.", 0.93);
     let outcome = bench.ask("What is the price of delivery").await.unwrap().outcome();
@@ -93,8 +134,8 @@ async fn a_curated_question_in_other_words_is_let_in_by_reading_both_though_anot
     let counts = answer.outcome().counts;
     assert_eq!((counts.get("by_wording"), counts.get("by_reading")), (None, Some(&1)));
     assert!(answer.outcome().counts["same_permille"] > 990);
-    let other = bench.ask("what will sending 9 parcels round set me back").await.unwrap();
-    assert_eq!(other.lane(), Lane::Abstain, "a number that differs is not read");
+    let other = bench.ask("what will sending warfarin round set me back").await.unwrap();
+    assert_eq!(other.lane(), Lane::Abstain, "a drug that only one names is not read over");
 }
 
 #[tokio::test]
