@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     drug::Lexicon,
-    fact::{Fact, facts},
+    fact::{Fact, FactKind, facts},
     polarity::Polarity,
     words,
 };
@@ -168,10 +168,14 @@ pub fn changed(asked: &str, known: &str) -> Option<Change> {
         Alike::InWords => held >= SAME_ORDER || share >= SAME_WORDS,
     };
     let swapped = || held >= HELD && !one.is_subset(&other) && !other.is_subset(&one);
-    // Someone else's number or need told by the way, in quite another wording.
+    // A plain number, a time of day or for whom, in quite another wording. A number beside a drug or with a unit may be a dose, an age or a degree.
+    let plain = |fact: &Fact| matches!(fact.kind, FactKind::Number | FactKind::Time);
+    let aged = |word: &String| AGED.contains(&word.as_str());
     let told = |veto: &Veto| match veto {
         _ if held >= SAME_ORDER || nearly_same_wording(&a, &b) => false,
-        Veto::Number => b.facts.is_empty(),
+        Veto::Number => {
+            b.facts.is_empty() && a.drugs.is_empty() && a.facts.iter().all(plain) && !a.words.iter().any(aged)
+        }
         Veto::Population => b.populations.is_empty() && a.populations.iter().all(|group| *group == lexicon::ANOTHER),
         _ => false,
     };
@@ -180,6 +184,10 @@ pub fn changed(asked: &str, known: &str) -> Option<Change> {
     let by_the_way = || found.first().map(|veto| Change { veto: *veto, told: true });
     first.map(|veto| Change { veto, told: false }).or_else(by_the_way)
 }
+
+/// Words by which a number may tell how old somebody is, or how far along.
+const AGED: [&str; 12] =
+    ["old", "age", "aged", "along", "pregnant", "born", "week", "weeks", "month", "months", "year", "years"];
 
 /// Where a detail counts for [`changed`]: whether the wording is alike or not, or only where it is.
 #[derive(Clone, Copy)]
@@ -199,16 +207,16 @@ pub fn veto(asked: &str, known: &str) -> Option<Veto> {
     vetoes(&Details::of(asked), &Details::of(known)).into_iter().map(|(veto, _)| veto).next()
 }
 
-/// Whether a curated question names other drugs, or other groups of patients, than the asked one does, and none of the same: what answers it does not
-/// answer the asked one, however alike the rest.
+/// Whether a curated question and the asked one each name a drug, or a group of patients, that the other does not: what answers it does not answer the
+/// asked one, however alike the rest.
 pub fn is_about_another(asked: &str, known: &str) -> bool {
     let (a, b) = (Details::of(asked), Details::of(known));
     let groups = |details: &Details| -> BTreeSet<&str> {
         details.populations.iter().copied().filter(|group| *group != lexicon::ANOTHER).collect()
     };
     let (own, other) = (groups(&a), groups(&b));
-    !a.drugs.is_empty() && !b.drugs.is_empty() && a.drugs.is_disjoint(&b.drugs)
-        || !own.is_empty() && !other.is_empty() && own.is_disjoint(&other)
+    let drugs = !a.drugs.is_subset(&b.drugs) && !b.drugs.is_subset(&a.drugs);
+    drugs || !own.is_subset(&other) && !other.is_subset(&own)
 }
 
 /// All details in which two questions differ, and where they count for [`changed`].
@@ -352,6 +360,11 @@ mod tests {
                 "I want to move my prescriptions to another pharmacy. What do you need?",
                 Veto::Direction,
             ),
+            (
+                "Can I move my records out of your clinic to another hospital?",
+                "Can you move my records to your clinic?",
+                Veto::Direction,
+            ),
             ("When can I request a refill?", "How do I request a refill?", Veto::Kind),
             ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?", Veto::Kind),
         ] {
@@ -379,7 +392,9 @@ mod tests {
             assert_eq!(found, Some(Change { veto, told: false }), "{asked}");
         }
         let (days, other) = ("my 5 day old blister won't heal, cash?", "Can I pay in cash?");
-        assert_eq!(changed(days, other), Some(Change { veto: Veto::Number, told: true }));
+        assert_eq!(changed(days, other), Some(Change { veto: Veto::Number, told: false }));
+        let hours = "i am off work at 8:30 PM, would coins do for the bill";
+        assert_eq!(changed(hours, other), Some(Change { veto: Veto::Number, told: true }));
     }
 
     #[test]
@@ -388,8 +403,9 @@ mod tests {
         let says = |asked, read| gate_by_reading(asked, &likest(read), Limits::default());
         assert_eq!(says("are bills and coins fine with you", 6.0), Gate::Same);
         assert_eq!(says("are bills and coins fine with you", -6.0), Gate::Below);
-        assert_eq!(says("are 20 dollar bills fine with you", 1.4), Gate::Vetoed(Veto::Number));
-        assert_eq!(says("are 20 dollar bills fine with you", 6.0), Gate::Same);
+        assert_eq!(says("are 20 dollar bills fine with you", 6.0), Gate::Vetoed(Veto::Number));
+        assert_eq!(says("i come by at 8:30 PM, are bills and coins fine", 1.4), Gate::Vetoed(Veto::Number));
+        assert_eq!(says("i come by at 8:30 PM, are bills and coins fine", 6.0), Gate::Same);
         assert_eq!(says("does warfarin go with bills and coins", 6.0), Gate::Vetoed(Veto::Drug));
         let far = Known { similarity: 0.34, next: 0.1, ..likest(6.0) };
         assert_eq!(gate_by_reading("does warfarin go with bills and coins", &far, Limits::default()), Gate::Below);
@@ -443,6 +459,8 @@ mod tests {
             ("Is paracetamol safe for my baby?", "Is paracetamol safe?"),
             ("Can pens be kept at 35 degrees?", "Can pens be kept in the car?"),
             ("Can I pick it up for my wife?", "Can I pick it up?"),
+            ("my 6 year old has a fever, would a couple of ibuprofen do", "Is ibuprofen safe for a headache?"),
+            ("would 8 grams of Tylenol a day hurt me", "Is acetaminophen safe for the liver?"),
         ] {
             assert_eq!(told(asked, known), Some(false), "{asked}");
             let sure = Known { question: known, similarity: 0.98, next: 0.0, read: 20.0 };
@@ -459,6 +477,7 @@ mod tests {
     fn an_answer_on_file_to_another_drug_or_group_is_about_another() {
         let trazodone = "How often can I take trazodone?";
         assert!(is_about_another("How often can I take tramadol?", trazodone));
+        assert!(is_about_another("Is ibuprofen safe with warfarin?", "Is ibuprofen safe with paracetamol?"));
         assert!(is_about_another("What is the dose for children?", "What is the dose for adults?"));
         for asked in ["How often can I take it?", trazodone, "How often can my wife take trazodone?"] {
             assert!(!is_about_another(asked, trazodone), "{asked}");

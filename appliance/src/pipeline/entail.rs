@@ -38,8 +38,8 @@ const READ_TOGETHER: usize = 3;
 const PIECE: usize = 144;
 const FIRST: usize = 96;
 
-/// Claims of one answer that are read together with evidence; what comes after them is left to the scorer.
-const MOST_READ: usize = 48;
+/// Pairs that are read for one answer; the claims that come after them are left to the scorer.
+const MOST_READ: usize = 144;
 
 /// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
 ///
@@ -86,18 +86,21 @@ fn read_beside(embed: &dyn Embed, claims: &[&str], stretches: &[String]) -> Resu
     let pieces = stretches.iter().flat_map(|stretch| seen_whole(embed, PIECE, stretch));
     let pieces: Vec<_> = pieces.map(|piece| (piece.clone(), words::stems(&piece))).collect();
     let (mut pairs, mut of) = (Vec::new(), Vec::new());
-    for (at, claim) in claims.iter().take(MOST_READ).enumerate() {
-        for (part, text) in seen_whole(embed, FIRST, claim).into_iter().enumerate() {
+    for (at, claim) in claims.iter().enumerate() {
+        let parts = seen_whole(embed, FIRST, claim);
+        if pairs.len() + parts.len() * READ_TOGETHER > MOST_READ {
+            break;
+        }
+        for (part, text) in parts.into_iter().enumerate() {
             let near = likest(&pieces, &text);
             of.extend(std::iter::repeat_n((at, part), near.len()));
             pairs.extend(near.into_iter().map(|piece| (text.clone(), piece)));
         }
     }
     let mut best: BTreeMap<(usize, usize), f32> = BTreeMap::new();
-    let mut of = of.into_iter();
-    for pairs in pairs.chunks(TOGETHER) {
-        for (part, read) in of.by_ref().zip(together_each(embed, pairs)?) {
-            let known = best.entry(part).or_insert(f32::NEG_INFINITY);
+    for (of, pairs) in of.chunks(TOGETHER).zip(pairs.chunks(TOGETHER)) {
+        for (part, read) in of.iter().zip(together_each(embed, pairs)?) {
+            let known = best.entry(*part).or_insert(f32::NEG_INFINITY);
             *known = known.max(read.borne);
         }
     }
@@ -207,6 +210,50 @@ mod tests {
         assert_eq!(last, [stretch(90), stretch(40)]);
         let few: Vec<String> = (0..MOST).map(stretch).collect();
         assert_eq!(nearest(few.clone(), "Nothing."), few);
+    }
+
+    /// Bears a claim that holds a word of the evidence.
+    struct Bearing;
+
+    impl Embed for Bearing {
+        fn identity(&self) -> EmbedIdentity {
+            Words.identity()
+        }
+
+        fn count_tokens(&self, text: &str) -> usize {
+            Words.count_tokens(text)
+        }
+
+        fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+            Words.embed(texts)
+        }
+
+        fn reads_pairs(&self) -> bool {
+            true
+        }
+
+        fn read_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
+            assert!(pairs.len() <= TOGETHER);
+            let bears = |(claim, piece): &(String, String)| if piece.contains(claim.as_str()) { 9.0 } else { -9.0 };
+            Ok(pairs.iter().map(|pair| vec![0.0, 0.0, bears(pair), 0.0]).collect())
+        }
+    }
+
+    #[test]
+    fn each_of_many_claims_has_its_own_reading_and_those_after_the_most_have_none() {
+        let evidence: Vec<String> =
+            (0..READ_TOGETHER).map(|n| format!("{}shelf-{n}", "so it is said of ".repeat(28))).collect();
+        let claims: Vec<String> = (0..60).map(|n| format!("shelf-{n}")).collect();
+        let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
+        let read = read_beside(&Bearing, &claims, &evidence).unwrap();
+        assert_eq!(read.len(), MOST_READ / READ_TOGETHER);
+        let borne: Vec<usize> = (0..read.len()).filter(|at| read[*at] > 0.0).collect();
+        assert_eq!(borne, [0, 1, 2]);
+        let late: Vec<&str> = std::iter::repeat_n("nothing", 30).chain(["shelf-2", "nothing else"]).collect();
+        let read = read_beside(&Bearing, &late, &evidence).unwrap();
+        assert_eq!(read.iter().position(|borne| *borne > 0.0), Some(30));
+        assert!(read[31] < 0.0);
+        assert_eq!(read_beside(&Bearing, &late, &[]).unwrap(), Vec::<f32>::new());
     }
 
     #[test]

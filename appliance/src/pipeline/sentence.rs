@@ -77,7 +77,8 @@ const WORDS: f32 = 0.25;
 fn candidates(question: &str, passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
     let mut seen = HashSet::new();
     let answers_another = |passage: &Passage| {
-        passage.pair.as_ref().is_some_and(|pair| same_question::is_about_another(question, &pair.question))
+        let filed = |asked: &str| format!("{} {asked}", passage.headings.join(" "));
+        passage.pair.as_ref().is_some_and(|pair| same_question::is_about_another(question, &filed(&pair.question)))
     };
     passages
         .iter()
@@ -86,7 +87,7 @@ fn candidates(question: &str, passages: &[Passage], quarantine: &Quarantine) -> 
         .flat_map(|(passage, found)| split::sentences(&found.text).into_iter().map(move |span| (passage, found, span)))
         .filter(|(passage, _, span)| !quarantine.touches(*passage, *span))
         .filter(|(_, found, span)| states_something(span.of(&found.text), &found.headings))
-        .filter(|(_, found, span)| seen.insert(span.of(&found.text).to_owned()))
+        .filter(|(_, found, span)| seen.insert((innermost(found), span.of(&found.text))))
         .map(|(passage, _, span)| Sentence {
             passage,
             span,

@@ -72,7 +72,8 @@ pub(super) fn found(text: &str) -> Vec<&'static str> {
     let plain: String = text.nfkd().filter(|c| !is_combining_mark(*c)).map(|c| look_alike(c).unwrap_or(c)).collect();
     let plain = plain.to_lowercase();
     let written: Vec<&str> = plain.split(|c: char| !is_written(c)).filter(|word| !word.is_empty()).collect();
-    let seen: BTreeSet<&str> = written.iter().copied().collect();
+    let bare: Vec<&str> = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let seen: BTreeSet<&str> = written.into_iter().chain(bare.iter().copied()).collect();
     let mut found: Vec<&'static str> = Vec::new();
     for word in seen {
         let spelled = FORMS.iter().filter(|form| is_spelled(word, &form.letters)).map(|form| form.word);
@@ -84,9 +85,9 @@ pub(super) fn found(text: &str) -> Vec<&'static str> {
     }
     let phrased = |(phrase, harmless): &&(&'static str, &str)| {
         let count = phrase.split(' ').count();
-        (0..written.len()).any(|at| {
-            let stands = written.iter().skip(at).take(count).copied().eq(phrase.split(' '));
-            stands && (harmless.is_empty() || written.get(at + count) != Some(harmless))
+        (0..bare.len()).any(|at| {
+            let stands = bare.iter().skip(at).take(count).copied().eq(phrase.split(' '));
+            stands && (harmless.is_empty() || bare.get(at + count) != Some(harmless))
         })
     };
     found.extend(PHRASES.iter().filter(phrased).map(|(phrase, _)| *phrase));
@@ -98,11 +99,13 @@ fn is_written(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '@' | '$' | '!' | '+' | '*')
 }
 
-/// Whether a word spells a form, as it is or without the marks at its end. One of which half and more are digits is a number of something.
+/// Whether a word spells a form, as it is or without the marks at its end. One of which half and more are digits is a number of something, and one with
+/// more stars than letters hides any word of that length, but for the four letters that everyone hides so.
 fn is_spelled(word: &str, form: &[char]) -> bool {
     let count = |what: fn(char) -> bool| word.chars().filter(|c| what(*c)).count();
-    let digits = count(|c| c.is_ascii_digit());
-    (digits == 0 || count(char::is_alphabetic) > digits)
+    let (letters, digits, stars) = (count(char::is_alphabetic), count(|c| c.is_ascii_digit()), count(|c| c == '*'));
+    (digits == 0 || letters > digits)
+        && (letters >= stars || form.len() == 4)
         && (spells(word, form) || spells(word.trim_end_matches(|c: char| !c.is_alphanumeric()), form))
 }
 
@@ -155,7 +158,9 @@ mod tests {
             ("f\u{fc}ck", "fuck"),
             ("sh\u{456}t", "shit"),
             ("b4stard", "bastard"),
-            ("oh piss off.", "piss off"),
+            ("oh Piss off!", "piss off"),
+            ("**bullshit** it is", "bullshit"),
+            ("fuck+you and !fuck", "fuck"),
             ("\u{201c}Bastard\u{201d}, he said", "bastard"),
         ] {
             assert_eq!(found(text), [word], "{text}");
@@ -173,7 +178,7 @@ mod tests {
             "Adalat Retard 20 mg, growth-retarded, breast lump, anal fissure, penis, vaginal cream",
             "Scunthorpe, shitake-free diet, cockroach, assess, class, pass, grass, therapist, analgesic",
             "the fag end of the shift, a bitter pill, shiitake",
-            "Is 5 * 3 ok? ** note ** * * *",
+            "Is 5 * 3 ok? ** note ** * * *, b******",
             "The whorled pattern, niggling pain",
         ] {
             assert_eq!(found(text), Vec::<&str>::new(), "{text}");

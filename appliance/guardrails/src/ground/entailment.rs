@@ -31,7 +31,7 @@ const TEMPER: f32 = 2.0;
 /// refuted and unsaid, the scorer of as many that are borne as not, so that the reader's even odds lie 0.69 lower.
 const READING: [f32; 2] = [0.3, 0.21];
 
-/// How well evidence bears a claim, 0 to 1: what the [scorer](Entailment::score) says and what reading both together says of the stretch that bears
+/// How well evidence bears a claim, 0 to 1: what the [scorer](Entailment::score) says and what reading both together says of the piece that bears
 /// it best ([`Read::borne`](crate::cross::Read)). What is no number bears nothing.
 pub fn beside_scorer(score: f32, borne: f32) -> f32 {
     // The scorer's nought says that there is nothing to judge.

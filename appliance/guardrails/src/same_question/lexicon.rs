@@ -66,11 +66,20 @@ const UNDOING: &[&str] = &[
 /// Words for a direction. Two questions that move must move the same way.
 const INWARD: &[&str] = &["in", "into", "from", "receive"];
 const OUTWARD: &[&str] = &["out", "to", "away", "send"];
-const MOVES: &[&str] = &["transfer", "transferred", "transferring", "move", "moved", "moving", "switch", "forward"];
-
-fn is_direction(word: &str) -> bool {
-    INWARD.contains(&word) || OUTWARD.contains(&word)
-}
+const MOVES: &[&str] = &[
+    "transfer",
+    "transfers",
+    "transferred",
+    "transferring",
+    "move",
+    "moves",
+    "moved",
+    "moving",
+    "switch",
+    "switched",
+    "switching",
+    "forward",
+];
 
 /// Whether one of two questions, as words in lower case, has a word for undoing and the other has none.
 pub(super) fn undone(asked: &[String], known: &[String]) -> bool {
@@ -99,16 +108,26 @@ pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
             _ => None,
         })
     };
-    // To us, to somebody else, or to something that is named: all are "to", and none is another.
+    // To us, to somebody else, or to something that is named: all are "to", and none is another. Out of ours is elsewhere.
     let goal = |question: &[String]| {
         let at = question.iter().position(|word| MOVES.contains(&word.as_str()))?;
         let after = question.get(at..)?;
-        let told = after.iter().skip_while(|word| !is_direction(word)).find_map(|word| match word.as_str() {
-            "your" | "our" | "you" | "us" | "here" | "this" => Some(Goal::Here),
-            "another" | "other" | "others" | "different" | "elsewhere" | "somewhere" => Some(Goal::Elsewhere),
-            _ => None,
-        });
-        told.or_else(|| after.iter().any(|word| word == "to").then_some(Goal::Named))
+        let here = |words: &[String]| {
+            words.iter().find_map(|word| match word.as_str() {
+                "your" | "yours" | "our" | "ours" | "you" | "us" | "here" | "this" => Some(true),
+                "another" | "other" | "others" | "different" | "elsewhere" | "somewhere" => Some(false),
+                _ => None,
+            })
+        };
+        let goal = |here: bool| if here { Goal::Here } else { Goal::Elsewhere };
+        match after.iter().rposition(|word| word == "to").and_then(|at| after.get(at..)) {
+            Some(to) => Some(here(to).map_or(Goal::Named, goal)),
+            None => {
+                let from = after.iter().position(|word| word == "from" || word == "out" || word == "away");
+                let left = from.and_then(|at| after.get(at..)).and_then(here);
+                left.map(|here| goal(!here)).or_else(|| here(after).map(goal))
+            }
+        }
     };
     let differ = matches!((goal(asked), goal(known)), (Some(one), Some(other)) if one != other);
     let opposed = |a: Option<bool>, b: Option<bool>| matches!((a, b), (Some(a), Some(b)) if a != b);

@@ -72,7 +72,9 @@ fn asserts_condition(claim: &str, sentence: &str) -> bool {
     let own = frames(condition);
     // "On appeal" that the condition has itself keeps nothing of it.
     let framed = frames(claim).iter().any(|frame| only.contains(&frame.1) && !own.contains(frame));
-    let kept = framed || words::lower(claim).any(|(_, word)| CONDITIONS.contains(&word.as_str()));
+    // A condition of its own keeps it where what it tells outside of that is not of the condition.
+    let stated = self::condition(claim).is_some_and(|(_, rest)| words::stems(&rest).is_disjoint(&only));
+    let kept = framed || stated;
     !kept && only.iter().any(|stem| said.contains(stem))
 }
 
@@ -105,7 +107,7 @@ mod tests {
     fn a_claim_in_the_sentence_s_own_way_holds() {
         for (claim, sentence) in [
             ("Each dose is given in milliliters and milligrams.", "Give every dose in milliliters and milligrams."),
-            ("Take a missed dose when you remember it.", "If you miss a dose, take it when you remember."),
+            ("Take it when you remember that you missed a dose.", "If you miss a dose, take it when you remember."),
             ("For a missed dose, call the desk.", "If you miss a dose, call the desk."),
             ("Call the desk at 555-0110.", "2. If you miss a dose, call the desk at 555-0110."),
             ("The desk calls the desk of the ward.", "The desk calls the desk of the ward."),
@@ -130,6 +132,10 @@ mod tests {
                 "If the plan approves the claim on appeal, we refund the copay.",
             ),
             ("The plan approves the claim.", "3. If the claim is late, or the plan approves it, we run it again."),
+            (
+                "When we run the claim again, the plan approves later.",
+                "If the plan approves later, we run the claim again.",
+            ),
             ("The plan approves later.", "We run the claim again if the plan approves later."),
             ("You owe 1,500 dollars on a plan.", "If you owe 1,500 dollars or more, you may ask for a plan."),
             (
