@@ -361,6 +361,11 @@ mod tests {
                 Veto::Direction,
             ),
             (
+                "I want to move my prescriptions to Elmgate. What do you need from me?",
+                "I want to move my prescription away from Elmgate.",
+                Veto::Direction,
+            ),
+            (
                 "Can I move my records out of your clinic to another hospital?",
                 "Can you move my records to your clinic?",
                 Veto::Direction,

@@ -89,6 +89,9 @@ pub(super) fn undone(asked: &[String], known: &[String]) -> bool {
     undoing(asked) != undoing(known)
 }
 
+/// Words after "to" or "from" in which it is told whose it is.
+const GOAL: usize = 4;
+
 /// Where something moves to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
@@ -120,13 +123,16 @@ pub(super) fn turned(asked: &[String], known: &[String]) -> bool {
             })
         };
         let goal = |here: bool| if here { Goal::Here } else { Goal::Elsewhere };
-        match after.iter().rposition(|word| word == "to").and_then(|at| after.get(at..)) {
-            Some(to) => Some(here(to).map_or(Goal::Named, goal)),
-            None => {
-                let from = after.iter().position(|word| word == "from" || word == "out" || word == "away");
-                let left = from.and_then(|at| after.get(at..)).and_then(here);
-                left.map(|here| goal(!here)).or_else(|| here(after).map(goal))
-            }
+        let near = |from: usize| after.get(from..).map(|tail| tail.get(..GOAL).unwrap_or(tail));
+        let last = |word: &str| after.iter().rposition(|other| other == word);
+        if let Some(to) = last("to").and_then(near) {
+            return Some(here(to).map_or(Goal::Named, goal));
+        }
+        let left = [last("away"), last("out")].into_iter().flatten().max();
+        match (left, last("from")) {
+            (Some(left), _) => Some(near(left).and_then(here).map_or(Goal::Elsewhere, |here| goal(!here))),
+            (None, Some(from)) => Some(near(from).and_then(here).map_or(Goal::Here, |here| goal(!here))),
+            (None, None) => here(after).map(goal),
         }
     };
     let differ = matches!((goal(asked), goal(known)), (Some(one), Some(other)) if one != other);
