@@ -5,6 +5,7 @@
 //! kind of detail that changes the answer ([`gate`]). A question in other words is known by reading both together, and the vetoes hold there too,
 //! but for what [`changed`] leaves to reading ([`gate_by_reading`]).
 
+mod detail;
 pub(crate) mod kind;
 pub(crate) mod lexicon;
 mod reading;
@@ -12,10 +13,11 @@ mod reading;
 use std::collections::BTreeSet;
 
 use crate::{
-    drug::Lexicon,
-    fact::{Fact, FactKind, facts},
-    polarity::Polarity,
+    fact::{Fact, FactKind},
     words,
+};
+use detail::{
+    AGED, Alike, Details, HELD, SAME_ORDER, SAME_WORDS, common_in_order, meaningful, nearly_same_wording, vetoes,
 };
 
 pub use reading::{Known, NAMES, beside};
@@ -185,23 +187,6 @@ pub fn changed(asked: &str, known: &str) -> Option<Change> {
     first.map(|veto| Change { veto, told: false }).or_else(by_the_way)
 }
 
-/// Words by which a number may tell how old somebody is, or how far along.
-const AGED: [&str; 12] =
-    ["old", "age", "aged", "along", "pregnant", "born", "week", "weeks", "month", "months", "year", "years"];
-
-/// Where a detail counts for [`changed`]: whether the wording is alike or not, or only where it is.
-#[derive(Clone, Copy)]
-enum Alike {
-    OrNot,
-    InOrder,
-    InWords,
-}
-
-/// The stems of the meaningful words, in order.
-fn meaningful(details: &Details) -> Vec<String> {
-    details.words.iter().filter(|word| !words::is_little(word)).map(|word| words::stem(word)).collect()
-}
-
 /// The first detail in which the two questions differ, if any.
 pub fn veto(asked: &str, known: &str) -> Option<Veto> {
     vetoes(&Details::of(asked), &Details::of(known)).into_iter().map(|(veto, _)| veto).next()
@@ -217,91 +202,6 @@ pub fn is_about_another(asked: &str, known: &str) -> bool {
     let (own, other) = (groups(&a), groups(&b));
     let drugs = !a.drugs.is_subset(&b.drugs) && !b.drugs.is_subset(&a.drugs);
     drugs || !own.is_subset(&other) && !other.is_subset(&own)
-}
-
-/// All details in which two questions differ, and where they count for [`changed`].
-fn vetoes(a: &Details, b: &Details) -> Vec<(Veto, Alike)> {
-    let turned = a.polarity.opposes(&b.polarity) || lexicon::turned(&a.words, &b.words);
-    let differs = [
-        (Veto::Number, Alike::OrNot, !same_facts(&a.facts, &b.facts)),
-        (Veto::Drug, Alike::OrNot, a.drugs != b.drugs),
-        (Veto::Population, Alike::OrNot, a.populations != b.populations),
-        (Veto::Negation, Alike::InOrder, a.polarity.negates() != b.polarity.negates()),
-        (Veto::Direction, Alike::OrNot, turned),
-        (Veto::Direction, Alike::InWords, lexicon::undone(&a.words, &b.words)),
-        (Veto::Kind, Alike::InOrder, kind::differ(kind::kind(&a.words), kind::kind(&b.words))),
-        (Veto::Wording, Alike::OrNot, nearly_same_wording(a, b)),
-    ];
-    differs.into_iter().filter_map(|(veto, counts, differs)| differs.then_some((veto, counts))).collect()
-}
-
-/// The drugs that a text names, or words built like a drug's name, by their generic names.
-fn drugs(text: &str) -> BTreeSet<String> {
-    Lexicon::built_in().ingredients(text)
-}
-
-struct Details {
-    facts: Vec<Fact>,
-    drugs: BTreeSet<String>,
-    populations: BTreeSet<&'static str>,
-    polarity: Polarity,
-    words: Vec<String>,
-}
-
-impl Details {
-    fn of(question: &str) -> Self {
-        let words: Vec<String> = words::lower(question).map(|(_, word)| word).collect();
-        Self {
-            facts: facts(question),
-            drugs: drugs(question),
-            populations: lexicon::populations(&words),
-            polarity: Polarity::of(question),
-            words,
-        }
-    }
-}
-
-/// Whether most words stand in the same order in both and yet a meaningful word differs, or the meaningful words are
-/// the same in another order. A true paraphrase changes the frame; a near-miss keeps it and changes one word.
-fn nearly_same_wording(a: &Details, b: &Details) -> bool {
-    meaningful(a) != meaningful(b) && frame(a, b) >= SAME_FRAME
-}
-
-/// Share of the words of both that stand in the same order in the other.
-fn frame(a: &Details, b: &Details) -> f32 {
-    2.0 * common_in_order(&a.words, &b.words) as f32 / (a.words.len() + b.words.len()).max(1) as f32
-}
-
-/// From this share of the shorter one's words in order on, two questions are worded alike.
-const SAME_ORDER: f32 = 0.5;
-
-/// From this share of the meaningful words of the shorter one on, two questions are about the same.
-const SAME_WORDS: f32 = 0.5;
-
-/// From this share on, one question stands in the other but for a word.
-const HELD: f32 = 0.7;
-
-/// From this share of common words in order on, two questions have the same frame. Chosen on the 52 triples that the
-/// limits were measured on.
-const SAME_FRAME: f32 = 0.6;
-
-/// Length of the longest common subsequence.
-fn common_in_order(a: &[String], b: &[String]) -> usize {
-    let mut row = vec![0_usize; b.len() + 1];
-    for word in a {
-        let mut diagonal = 0;
-        let mut left = 0;
-        for (cell, other) in row.iter_mut().skip(1).zip(b) {
-            let above = *cell;
-            *cell = if word == other { diagonal + 1 } else { above.max(left) };
-            (diagonal, left) = (above, *cell);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-fn same_facts(a: &[Fact], b: &[Fact]) -> bool {
-    a.iter().all(|fact| fact.stands_in(b)) && b.iter().all(|fact| fact.stands_in(a))
 }
 
 fn shared(asked: &str, known: &str) -> f32 {
