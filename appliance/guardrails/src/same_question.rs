@@ -337,6 +337,7 @@ mod tests {
             ("How often is the right eye treated?", "How often is the left eye treated?"),
             ("please quit my automatic refills for me", "How do I start automatic refills?"),
             ("i want my records moved to another clinic", "Can you move my records to your clinic?"),
+            ("On which days are cold parcels posted?", "How long does a parcel take?"),
         ] {
             let sure = Known { question: known, similarity: 0.98, next: 0.0, read: 20.0 };
             assert!(matches!(gate_by_reading(asked, &sure, Limits::default()), Gate::Vetoed(_)), "{asked}");

@@ -3,7 +3,7 @@
 
     generate.py OUT.jsonl [--public DATA]
 
-Every template is filled several times, from a fixed seed. With `--public`, harmless text is added from a folder that holds
+Every template is filled several times, from a fixed seed; what is in `written` stands as it is. With `--public`, harmless text is added from a folder that holds
 `medquad/qa.jsonl`, `clinical_notes/` (both CC BY 4.0), `va_gov/` and `fda_labels/` (both CC0), and misconduct from
 `content/medsafetybench_train.jsonl` (MIT); nothing else is read there. A line is {"id", "text", "where",
 "group", "labels"}; texts of one group are never parted between training and validation.
@@ -35,6 +35,14 @@ def templates(name, dice):
             filled = {fill(text, content["slots"], dice) for _ in range(FILLS[name] if "{" in text else 1)}
             for text in sorted(filled):
                 yield {"text": text, "where": group.get("where", "user"), "group": unit, "labels": labels}
+
+
+def written():
+    """Attacks and honest look-alikes, each composed by hand. A look-alike stands with the attacks that it looks like, so that both are held out together."""
+    for path in sorted((HERE / "written").glob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            labels = ["PROMPT_ATTACK"] if row["attack"] else []
+            yield {"text": row["text"], "where": row["where"], "group": f"written/{path.stem}/{row['group']}", "labels": labels}
 
 
 def public(folder, dice):
@@ -69,7 +77,7 @@ def main():
     arguments.add_argument("--public", type=pathlib.Path)
     arguments = arguments.parse_args()
     dice = random.Random(7)
-    rows = [row for name in FILLS for row in templates(name, dice)]
+    rows = [row for name in FILLS for row in templates(name, dice)] + list(written())
     rows += list(public(arguments.public, dice)) if arguments.public else []
     with arguments.out.open("w") as out:
         for number, row in enumerate(rows):

@@ -31,6 +31,7 @@ pub(super) fn meaningful(details: &Details) -> Vec<String> {
 
 /// All details in which two questions differ, and where they count for [`changed`](super::changed).
 pub(super) fn vetoes(a: &Details, b: &Details) -> Vec<(Veto, Alike)> {
+    let kinds = (kind::kind(&a.words), kind::kind(&b.words));
     let turned = a.polarity.opposes(&b.polarity) || lexicon::turned(&a.words, &b.words);
     let differs = [
         (Veto::Number, Alike::OrNot, !same_facts(&a.facts, &b.facts)),
@@ -39,7 +40,8 @@ pub(super) fn vetoes(a: &Details, b: &Details) -> Vec<(Veto, Alike)> {
         (Veto::Negation, Alike::InOrder, a.polarity.negates() != b.polarity.negates()),
         (Veto::Direction, Alike::OrNot, turned),
         (Veto::Direction, Alike::InWords, lexicon::undone(&a.words, &b.words)),
-        (Veto::Kind, Alike::InOrder, kind::differ(kind::kind(&a.words), kind::kind(&b.words))),
+        (Veto::Kind, Alike::OrNot, kind::differ_in_any_wording(kinds.0, kinds.1)),
+        (Veto::Kind, Alike::InOrder, kind::differ(kinds.0, kinds.1)),
         (Veto::Wording, Alike::OrNot, nearly_same_wording(a, b)),
     ];
     differs.into_iter().filter_map(|(veto, counts, differs)| differs.then_some((veto, counts))).collect()

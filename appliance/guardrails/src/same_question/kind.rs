@@ -7,8 +7,12 @@ pub(crate) enum Kind {
     Reason,
     Place,
     Person,
-    /// When, how soon, how long.
+    /// When: a moment, or how long until then.
     Time,
+    /// On which days, again and again.
+    Days,
+    /// How long, how soon, how many days.
+    Duration,
     Frequency,
     Amount,
     Manner,
@@ -28,12 +32,16 @@ pub(crate) fn kind(words: &[String]) -> Option<Kind> {
             "who" | "whom" | "whose" => Kind::Person,
             "when" => Kind::Time,
             "what" | "which" | "what's" => match word(at + 1) {
-                "time" | "times" | "day" | "days" | "date" | "hours" => Kind::Time,
+                "days" => Kind::Days,
+                "time" | "times" | "day" | "date" | "hours" => Kind::Time,
                 _ => Kind::Thing,
             },
             "how" => match (word(at + 1), word(at + 2)) {
-                ("long" | "soon" | "early" | "late" | "fast" | "quickly", _) => Kind::Time,
-                ("many" | "much", "days" | "weeks" | "months" | "hours" | "minutes" | "years" | "time") => Kind::Time,
+                ("early" | "late", _) => Kind::Time,
+                ("long" | "soon" | "fast" | "quickly", _) => Kind::Duration,
+                ("many" | "much", "days" | "weeks" | "months" | "hours" | "minutes" | "years" | "time") => {
+                    Kind::Duration
+                }
                 ("often", _) | ("many" | "much", "times") => Kind::Frequency,
                 ("many" | "much", _) => Kind::Amount,
                 ("come", _) => Kind::Reason,
@@ -57,8 +65,16 @@ const WHETHER: &[&str] = &[
 pub(super) fn differ(asked: Option<Kind>, known: Option<Kind>) -> bool {
     let (Some(asked), Some(known)) = (asked, known) else { return false };
     let either = |kind: Kind| asked == kind || known == kind;
-    let lenient = either(Kind::Thing) && !either(Kind::Reason) || either(Kind::Manner) && either(Kind::Whether);
+    let timed = |kind: Kind| matches!(kind, Kind::Time | Kind::Days | Kind::Duration);
+    let lenient = either(Kind::Thing) && !either(Kind::Reason)
+        || either(Kind::Manner) && either(Kind::Whether)
+        || either(Kind::Time) && timed(asked) && timed(known);
     asked != known && !lenient
+}
+
+/// Whether that holds in whatever wording: the days on which something is done never say how long it takes.
+pub(super) fn differ_in_any_wording(asked: Option<Kind>, known: Option<Kind>) -> bool {
+    matches!((asked, known), (Some(Kind::Days), Some(Kind::Duration)) | (Some(Kind::Duration), Some(Kind::Days)))
 }
 
 #[cfg(test)]
@@ -74,8 +90,9 @@ mod tests {
     fn a_question_word_says_what_is_asked_for() {
         for (question, expected) in [
             ("When can I refill?", Kind::Time),
-            ("How many days before the end can I refill?", Kind::Time),
-            ("How long must I wait?", Kind::Time),
+            ("How many days before the end can I refill?", Kind::Duration),
+            ("How long must I wait?", Kind::Duration),
+            ("On which days are you open?", Kind::Days),
             ("How can I refill?", Kind::Manner),
             ("Why must I wait?", Kind::Reason),
             ("Where is the pharmacy?", Kind::Place),
@@ -96,6 +113,8 @@ mod tests {
             ("Can I refill online?", "How do I refill online?"),
             ("What is the copay?", "How much is the copay?"),
             ("When can I refill?", "How early can I refill?"),
+            ("When do you close?", "At what time do you close?"),
+            ("When does my parcel come?", "How long does my parcel take?"),
             ("refill early", "Why can I not refill early?"),
         ] {
             assert!(!differ(of(a), of(b)), "{a} / {b}");
@@ -104,6 +123,7 @@ mod tests {
             ("When can I request a refill?", "How do I request a refill?"),
             ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?"),
             ("Why is there a copay?", "What is the copay?"),
+            ("On which days do you ship?", "How long does it take to ship?"),
             ("Where can I get a flu shot?", "When can I get a flu shot?"),
         ] {
             assert!(differ(of(a), of(b)) && differ(of(b), of(a)), "{a} / {b}");
