@@ -1,5 +1,5 @@
-//! What two texts are to each other, told by reading both together: whether a sentence answers a question, whether two questions ask the
-//! same, and whether evidence bears a claim. A cross-encoder, made of the embedding model itself by an [`ADAPTER`] of low rank: some weights beside each of its matrices, and
+//! What two texts are to each other, told by reading both together: whether a sentence answers a question, and whether two questions ask the
+//! same. A cross-encoder, made of the embedding model itself by an [`ADAPTER`] of low rank: some weights beside each of its matrices, and
 //! a head. `models/training/cross` says how they came about and how far they carry.
 //!
 //! **What it is not:** a model that runs here; whoever has it hands its outputs to [`Read::of`]. Nor is it a judge of what is true or whole: the
@@ -13,17 +13,15 @@
 //!
 //! ```
 //! use cloister_guardrails::cross::Read;
-//! let read = Read::of(&[1.5, -2.0, 9.0, 0.0]).unwrap();
-//! assert_eq!((read.answers, read.same), (1.5, -2.0));
-//! assert!(read.borne > 8.0);
-//! assert_eq!((Read::of(&[f32::NAN, 0.0, 0.0, 0.0]), Read::of(&[])), (None, None));
+//! assert_eq!(Read::of(&[1.5, -2.0]), Some(Read { answers: 1.5, same: -2.0 }));
+//! assert_eq!((Read::of(&[f32::NAN, 0.0]), Read::of(&[])), (None, None));
 //! ```
 
 /// The adapter: a safetensors file as the pool of adapted models takes it.
 pub const ADAPTER: &[u8] = include_bytes!("cross/adapter.safetensors");
 
-/// Outputs of the adapter, in this order: answers, asks the same, bears, refutes. Evidence that does neither weighs 0 beside the last two.
-pub const OUTPUTS: usize = 4;
+/// Outputs of the adapter, in this order: answers, asks the same.
+pub const OUTPUTS: usize = 2;
 
 /// SHA-256 of the embedding model that it belongs to, as its manifest makes it.
 const TRUNK: &str = "0bc312444ef45971c199eb8d59ef2ff96e2f970524bb299dfa2e1dbfec6a5ef3";
@@ -42,19 +40,14 @@ pub struct Read {
     /// For an asked question and a curated one, the logarithm of the odds that they ask the same.
     /// [`same_question`](crate::same_question) makes of it how likely that is.
     pub same: f32,
-    /// For a claim and evidence, the logarithm of the odds that the evidence bears the claim: that it neither refutes it nor says nothing of it.
-    /// [`ground::beside_scorer`](crate::ground::beside_scorer) makes of it, with the scorer's, how well it is borne.
-    pub borne: f32,
 }
 
 impl Read {
-    /// What the outputs say; none where they are not four finite numbers.
+    /// What the outputs say; none where they are not two finite numbers.
     pub fn of(outputs: &[f32]) -> Option<Self> {
         let outputs: [f32; OUTPUTS] = outputs.try_into().ok()?;
-        let [answers, same, bears, refutes] =
-            Some(outputs).filter(|outputs| outputs.iter().all(|output| output.is_finite()))?;
-        let other = refutes.max(0.0) + (-refutes.abs()).exp().ln_1p(); // of refuted and unsaid, the logarithm of the sum
-        Some(Self { answers, same, borne: bears - other })
+        let [answers, same] = Some(outputs).filter(|outputs| outputs.iter().all(|output| output.is_finite()))?;
+        Some(Self { answers, same })
     }
 }
 
@@ -64,18 +57,9 @@ mod tests {
 
     #[test]
     fn outputs_of_another_number_and_what_is_no_number_are_refused() {
-        for outputs in
-            [&[][..], &[0.0; 2], &[0.0; 5], &[f32::INFINITY, 0.0, 0.0, 0.0], &[0.0, 0.0, 5.0, f32::NEG_INFINITY]]
-        {
+        for outputs in [&[][..], &[0.0], &[0.0; 4], &[f32::INFINITY, 0.0], &[5.0, f32::NEG_INFINITY]] {
             assert_eq!(Read::of(outputs), None);
         }
-    }
-
-    #[test]
-    fn evidence_bears_a_claim_as_far_as_it_neither_refutes_it_nor_is_silent() {
-        let borne = |bears, refutes| Read::of(&[0.0, 0.0, bears, refutes]).unwrap().borne;
-        assert!((borne(0.0, 0.0) + 2.0_f32.ln()).abs() < 1e-6);
-        assert!((borne(3.0, 50.0) + 47.0).abs() < 1e-4 && (borne(3.0, -50.0) - 3.0).abs() < 1e-6);
     }
 
     #[test]

@@ -17,8 +17,7 @@ pub use bound::Bound;
 pub struct Fact {
     /// What kind of fact.
     pub kind: FactKind,
-    /// Its value in a common form: `500 mg`, `17:30`, `5550100`, `2026-03-05`. Facts are the same when kind and
-    /// value are.
+    /// Its value in a common form: `500 mg`, `17:30`, `5550100`, `2026-03-05`; `covid-19`. Facts are the same when kind and value are.
     pub value: String,
     /// First byte.
     pub start: usize,
@@ -42,6 +41,8 @@ pub enum FactKind {
     Date,
     /// A telephone number.
     Phone,
+    /// A name that a number is part of.
+    Name,
     /// A drug's name. This and all kinds below are found by [`ground`](crate::ground), not by [`facts`].
     Drug,
     /// The salt of a drug.
@@ -75,6 +76,7 @@ impl FactKind {
             Self::Time => "time",
             Self::Date => "date",
             Self::Phone => "phone",
+            Self::Name => "name",
             Self::Drug => "drug",
             Self::Salt => "salt",
             Self::Release => "release",
@@ -107,6 +109,11 @@ impl Fact {
         })
     }
 
+    /// Of a name the part before its number: `covid` of `COVID-19`.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.value.rsplit_once('-').map(|(name, _)| name).filter(|_| self.kind == FactKind::Name)
+    }
+
     /// How much it is, in the base unit of its dimension; `None` where the value begins with no number.
     pub(crate) fn amount(&self) -> Option<f64> {
         let plain = || self.value.split(' ').next().and_then(|number| number.parse().ok());
@@ -127,7 +134,9 @@ pub fn facts(text: &str) -> Vec<Fact> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(rest) = tokens.get(at..).filter(|rest| !rest.is_empty()) {
-        let read = phone(rest).or_else(|| date(rest)).or_else(|| time(rest)).or_else(|| measure(rest));
+        let name = || tokens.get(..at).and_then(|before| named(before, rest));
+        let read =
+            name().or_else(|| phone(rest)).or_else(|| date(rest)).or_else(|| time(rest)).or_else(|| measure(rest));
         let Some((kind, value, used)) = read else {
             at += 1;
             continue;
@@ -143,6 +152,26 @@ pub fn facts(text: &str) -> Vec<Fact> {
     }
     share_units(text, &mut found);
     found
+}
+
+/// A number that is part of the name before it: `COVID-19`, `SARS-CoV-2`, `PCV13`, `B12`. A word that is no name, as in `day-14`, or that says what is counted or
+/// how often, as in `Q4`, leaves a number what it is, and so does a unit after it.
+fn named(before: &[Token<'_>], rest: &[Token<'_>]) -> Read {
+    let first = rest.first()?;
+    let number = first.digits()?;
+    let capitals = |name: &str| name.chars().filter(|c| c.is_uppercase()).count();
+    let (last, others) = before.split_last()?;
+    let name = if last.end < first.start {
+        Some(last.text).filter(|name| name.eq_ignore_ascii_case("covid"))
+    } else if matches!(last.text, "-" | "\u{2011}") {
+        let name = others.last().filter(|name| name.end == last.start)?.text;
+        Some(name).filter(|name| capitals(name) > 1 || matches!(name.to_lowercase().as_str(), "covid" | "omega"))
+    } else {
+        let counts = matches!(last.text, "Q" | "X" | "No" | "Nr" | "Day" | "Age" | "Fax" | "Tel" | "Ext");
+        Some(last.text).filter(|name| capitals(name) > 0 && name.len() < 4 && !counts)
+    };
+    let name = name.filter(|_| unit_after(rest, 1).is_none())?;
+    Some((FactKind::Name, format!("{}-{number}", name.to_lowercase()), 1))
 }
 
 /// "Between 65 and 75 mg": the first number has the second one's unit.

@@ -68,6 +68,8 @@ pub(super) struct Citation {
     pub(super) title: String,
     pub(super) version: String,
     pub(super) headings: Vec<String>,
+    #[serde(default)]
+    pub(super) question: Option<String>,
     pub(super) page: Option<u32>,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -187,6 +189,7 @@ fn marked(answer: &Answer) -> String {
 fn place(citation: &Citation) -> String {
     let mut place = vec![citation.title.as_str()];
     place.extend(citation.headings.iter().map(String::as_str).filter(|heading| *heading != citation.title));
+    place.extend(citation.question.as_deref());
     let page = citation.page.map(|page| format!(", page {page}")).unwrap_or_default();
     let Citation { name, version, start, end, score, .. } = citation;
     format!("{} ({name}, version {version}{page}, characters {start} to {end}, score {score:.2})", place.join(" > "))
@@ -211,7 +214,7 @@ mod tests {
                 {"collection": "c", "document": "0", "name": "a.pdf", "title": "Cold", "version": "2",
                  "headings": ["Cold", "Pens"], "page": 3, "start": 5, "end": 18, "text": "Keep it cool.", "score": 0.75},
                 {"collection": "c", "document": "0", "name": "b.md", "title": "Ice", "version": "1",
-                 "headings": [], "page": null, "start": 0, "end": 12, "text": "x", "score": 0.5}],
+                 "headings": [], "question": "Pode congelar?", "page": null, "start": 0, "end": 12, "text": "x", "score": 0.5}],
         }))
         .unwrap()
     }
@@ -223,7 +226,7 @@ mod tests {
 
         quoted · grounding 1.00 · relevance 0.50 · 12 ms
         [1] Cold > Pens (a.pdf, version 2, page 3, characters 5 to 18, score 0.75)
-        [2] Ice (b.md, version 1, characters 0 to 12, score 0.50)
+        [2] Ice > Pode congelar? (b.md, version 1, characters 0 to 12, score 0.50)
         ");
     }
 

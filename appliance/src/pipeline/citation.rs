@@ -47,6 +47,8 @@ pub struct Citation {
     pub version: String,
     /// Headings above the place, outermost first.
     pub headings: Vec<String>,
+    /// The curated question that the cited text answers, where it is an answer on file.
+    pub question: Option<String>,
     /// Page, from 1, for paged formats.
     pub page: Option<u32>,
     /// First character of the cited text, in code points into the document's text.

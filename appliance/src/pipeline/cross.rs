@@ -32,15 +32,7 @@ pub(super) async fn read(
 /// The embedding model's; [`EmbedError::Failed`] too where an output is missing or is no number.
 pub(crate) fn together(embed: &dyn Embed, first: &str, others: Vec<String>) -> Result<Vec<Read>, EmbedError> {
     let pairs: Vec<(String, String)> = others.into_iter().map(|other| (first.to_owned(), other)).collect();
-    together_each(embed, &pairs)
-}
-
-/// What comes of reading the texts of each pair together. Blocks.
-///
-/// # Errors
-/// As [`together`].
-pub(super) fn together_each(embed: &dyn Embed, pairs: &[(String, String)]) -> Result<Vec<Read>, EmbedError> {
-    let read: Option<Vec<Read>> = embed.read_pairs(pairs)?.iter().map(|outputs| Read::of(outputs)).collect();
+    let read: Option<Vec<Read>> = embed.read_pairs(&pairs)?.iter().map(|outputs| Read::of(outputs)).collect();
     let missing = || EmbedError::Failed("what was read of two texts is missing or is no number".to_owned());
     read.filter(|read| read.len() == pairs.len()).ok_or_else(missing)
 }

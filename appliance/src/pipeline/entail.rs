@@ -2,21 +2,17 @@
 //!
 //! **What it is not:** the verdict. Exact facts, polarity and wording are for [`ground`], which is given these scores.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use cloister_guardrails::{
     drug::Lexicon,
-    ground::{self, Entailment, beside_scorer},
+    ground::{self, Entailed, Entailment},
     split::{self, Span},
     words,
 };
 use cloister_knowledge::{Embed, EmbedError};
 
 use super::{
-    cross::together_each,
     knowledge::blocking,
     stop::Stop,
     windows::{seen_whole, unjudged},
@@ -31,17 +27,7 @@ const MOST: usize = 24;
 /// Claims that are read at a time.
 const TOGETHER: usize = 64;
 
-/// Pieces of evidence that are read together with a claim.
-const READ_TOGETHER: usize = 3;
-
-/// Tokens of a piece of evidence, and of a claim: together less than the reader takes, so that nothing of them goes unread.
-const PIECE: usize = 144;
-const FIRST: usize = 96;
-
-/// Pairs that are read for one answer; the claims that come after them are left to the scorer.
-const MOST_READ: usize = 144;
-
-/// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
+/// A score for each of [`ground::claims`] of `answer`, and one for all of it; none where nobody understands the embedding model's vectors. Blocks.
 ///
 /// # Errors
 /// The embedding model's.
@@ -50,11 +36,11 @@ pub(crate) fn entailed(
     context: &str,
     answer: &str,
     lexicon: &Lexicon,
-) -> Result<Option<Vec<f32>>, EmbedError> {
+) -> Result<Option<Entailed>, EmbedError> {
     let Some(scorer) = Entailment::of(&embed.identity().sha256) else { return Ok(None) };
     let claims = ground::claims(answer, lexicon);
     if claims.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Entailed { claims: Vec::new(), whole: 0.0 }));
     }
     let vectors = |texts: &[String]| match embed.embed_tokens(texts)? {
         vectors if vectors.len() == texts.len() => Ok(vectors),
@@ -62,59 +48,20 @@ pub(crate) fn entailed(
     };
     let stretches = nearest(stretches(embed, context), answer);
     let evidence = scorer.evidence(vectors(&stretches)?);
-    let mut scores = Vec::with_capacity(claims.len());
-    for claims in claims.chunks(TOGETHER) {
-        // A claim that is too long to be seen whole is borne as its worst part is.
-        let parts: Vec<Vec<String>> = claims.iter().map(|claim| seen_whole(embed, STRETCH, claim.of(answer))).collect();
-        let texts: Vec<String> = parts.iter().flatten().cloned().collect();
-        let mut found = vectors(&texts)?.into_iter();
+    let mut scores = Vec::with_capacity(claims.len() + 1);
+    // The answer as a whole comes last.
+    let texts: Vec<&str> = claims.iter().map(|claim| claim.of(answer)).chain([answer]).collect();
+    for texts in texts.chunks(TOGETHER) {
+        // What is too long to be seen whole is borne as its worst part is.
+        let parts: Vec<Vec<String>> = texts.iter().map(|text| seen_whole(embed, STRETCH, text)).collect();
+        let mut found = vectors(&parts.concat())?.into_iter();
         for parts in parts {
             let worst = found.by_ref().take(parts.len()).map(|part| scorer.score(&part, &evidence));
             scores.push(worst.fold(1.0, f32::min));
         }
     }
-    if embed.reads_pairs() {
-        let read = read_beside(embed, &claims.iter().map(|claim| claim.of(answer)).collect::<Vec<_>>(), &stretches)?;
-        scores.iter_mut().zip(read).for_each(|(score, borne)| *score = beside_scorer(*score, borne));
-    }
-    Ok(Some(scores))
-}
-
-/// What reading each of the first claims together with evidence tells, of the piece of evidence that bears it best: the logarithm of the odds. Of a
-/// claim that is too long to be read beside evidence, that of its worst part.
-fn read_beside(embed: &dyn Embed, claims: &[&str], stretches: &[String]) -> Result<Vec<f32>, EmbedError> {
-    let pieces = stretches.iter().flat_map(|stretch| seen_whole(embed, PIECE, stretch));
-    let pieces: Vec<_> = pieces.map(|piece| (piece.clone(), words::stems(&piece))).collect();
-    let (mut pairs, mut of) = (Vec::new(), Vec::new());
-    for (at, claim) in claims.iter().enumerate() {
-        let parts = seen_whole(embed, FIRST, claim);
-        if pairs.len() + parts.len() * READ_TOGETHER > MOST_READ {
-            break;
-        }
-        for (part, text) in parts.into_iter().enumerate() {
-            let near = likest(&pieces, &text);
-            of.extend(std::iter::repeat_n((at, part), near.len()));
-            pairs.extend(near.into_iter().map(|piece| (text.clone(), piece)));
-        }
-    }
-    let mut best: BTreeMap<(usize, usize), f32> = BTreeMap::new();
-    for (of, pairs) in of.chunks(TOGETHER).zip(pairs.chunks(TOGETHER)) {
-        for (part, read) in of.iter().zip(together_each(embed, pairs)?) {
-            let known = best.entry(*part).or_insert(f32::NEG_INFINITY);
-            *known = known.max(read.borne);
-        }
-    }
-    let worst = |claim: usize| best.range((claim, 0)..=(claim, usize::MAX)).map(|(_, borne)| *borne).reduce(f32::min);
-    Ok((0..claims.len()).map_while(worst).collect())
-}
-
-/// The pieces that hold most of a claim's words.
-fn likest(pieces: &[(String, BTreeSet<String>)], claim: &str) -> Vec<String> {
-    let said = words::stems(claim);
-    let mut order: Vec<(usize, &String)> =
-        pieces.iter().map(|(piece, held)| (held.intersection(&said).count(), piece)).collect();
-    order.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
-    order.into_iter().take(READ_TOGETHER).map(|(_, piece)| piece.clone()).collect()
+    let whole = scores.pop().unwrap_or(0.0);
+    Ok(Some(Entailed { claims: scores, whole }))
 }
 
 /// Of a long text the stretches that share most words with an answer, in their order.
@@ -132,7 +79,7 @@ fn nearest(mut stretches: Vec<String>, answer: &str) -> Vec<String> {
 }
 
 /// The same for a task. A busy model leaves the answer unjudged: the request is to be sent again.
-pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: String) -> Result<Option<Vec<f32>>, Stop> {
+pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: String) -> Result<Option<Entailed>, Stop> {
     let embed = Arc::clone(embed);
     blocking(move || match entailed(embed.as_ref(), &context, &answer, Lexicon::built_in()) {
         Ok(scores) => Ok(scores),
@@ -210,50 +157,6 @@ mod tests {
         assert_eq!(last, [stretch(90), stretch(40)]);
         let few: Vec<String> = (0..MOST).map(stretch).collect();
         assert_eq!(nearest(few.clone(), "Nothing."), few);
-    }
-
-    /// Bears a claim that holds a word of the evidence.
-    struct Bearing;
-
-    impl Embed for Bearing {
-        fn identity(&self) -> EmbedIdentity {
-            Words.identity()
-        }
-
-        fn count_tokens(&self, text: &str) -> usize {
-            Words.count_tokens(text)
-        }
-
-        fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
-            Words.embed(texts)
-        }
-
-        fn reads_pairs(&self) -> bool {
-            true
-        }
-
-        fn read_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<Vec<f32>>, EmbedError> {
-            assert!(pairs.len() <= TOGETHER);
-            let bears = |(claim, piece): &(String, String)| if piece.contains(claim.as_str()) { 9.0 } else { -9.0 };
-            Ok(pairs.iter().map(|pair| vec![0.0, 0.0, bears(pair), 0.0]).collect())
-        }
-    }
-
-    #[test]
-    fn each_of_many_claims_has_its_own_reading_and_those_after_the_most_have_none() {
-        let evidence: Vec<String> =
-            (0..READ_TOGETHER).map(|n| format!("{}shelf-{n}", "so it is said of ".repeat(28))).collect();
-        let claims: Vec<String> = (0..60).map(|n| format!("shelf-{n}")).collect();
-        let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
-        let read = read_beside(&Bearing, &claims, &evidence).unwrap();
-        assert_eq!(read.len(), MOST_READ / READ_TOGETHER);
-        let borne: Vec<usize> = (0..read.len()).filter(|at| read[*at] > 0.0).collect();
-        assert_eq!(borne, [0, 1, 2]);
-        let late: Vec<&str> = std::iter::repeat_n("nothing", 30).chain(["shelf-2", "nothing else"]).collect();
-        let read = read_beside(&Bearing, &late, &evidence).unwrap();
-        assert_eq!(read.iter().position(|borne| *borne > 0.0), Some(30));
-        assert!(read[31] < 0.0);
-        assert_eq!(read_beside(&Bearing, &late, &[]).unwrap(), Vec::<f32>::new());
     }
 
     #[test]

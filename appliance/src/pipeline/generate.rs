@@ -85,14 +85,17 @@ impl Draft {
         let limits = ports.settings.same_question.into();
         let mut reason = "no_pair";
         for (index, pair) in evidence.pairs().iter().enumerate() {
-            match same_question::gate(asked, &pair.matched, pair.similarity, limits) {
+            let gate = same_question::gate(asked, &pair.matched, pair.similarity, limits);
+            match same_question::beside_wording(gate, asked, &pair.question) {
                 Gate::Same => return Ok(Offer::Approved(index)),
                 Gate::Below => {}
                 Gate::Vetoed(veto) => reason = veto.as_str(),
             }
         }
         if let Some((at, known)) = evidence.likeliest() {
-            match same_question::gate_by_reading(asked, &known, limits) {
+            let gate = same_question::gate_by_reading(asked, &known, limits);
+            let wording = evidence.pairs().get(at).map_or("", |pair| pair.question.as_str());
+            match same_question::beside_wording(gate, asked, wording) {
                 Gate::Same => {
                     self.read_as_same = Some(known.likely());
                     return Ok(Offer::Approved(at));

@@ -251,6 +251,7 @@ pub(super) fn cite(passage: &Passage, span: Span, score: f32) -> Citation {
         title: passage.title.clone(),
         version: passage.version.clone(),
         headings: passage.headings.clone(),
+        question: passage.pair.as_ref().map(|pair| pair.question.clone()),
         page: passage.page,
         start,
         end: start + text.chars().count(),

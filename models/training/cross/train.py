@@ -4,13 +4,14 @@
     train.py first MODEL DATA PUBLIC START.pt         pip install numpy scikit-learn tokenizers torch
     train.py second MODEL PUBLIC START.pt SECOND.pt
     train.py third MODEL PUBLIC SECOND.pt THIRD.pt
-    train.py fourth MODEL PUBLIC THIRD.pt ADAPTER.safetensors
+    train.py fourth MODEL PUBLIC THIRD.pt FOURTH.pt
+    train.py average MODEL THIRD.pt FOURTH.pt ADAPTER.safetensors
 
 MODEL is the folder of the embedding model, DATA that of `../entailment/generate.py` with `medquad/qa.jsonl` beside, PUBLIC what it made of it. The
 first stage teaches the model to tell of two texts read together what it tells of two vectors, which sentences are of a question's aspect, and what of
 public texts is borne by what; the second, on what was written for it (`sites`, `claims`, and `selection`), what an answer is, what a claim rests on and
 what asks the same; the third, all of that with more sites, and that a question which is worded as its answer may be answered all the same; the fourth,
-mostly what an answer is.
+mostly what an answer is. The adapter is the mean of the last two; what it would say of claims is learned beside the rest, and left out of it.
 """
 import pathlib
 import random
@@ -239,7 +240,6 @@ def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
             training.say(step)
     evaluate(reader, texts, held_sites, held_pairs, held)
     torch.save(reader.state_dict(), path.with_suffix(".pt"))
-    reader.write(path.with_suffix(".safetensors"), [ANSWERS, SAME, ENTAILS, CONTRADICTS])
 
 
 def second(model, public, start, path):
@@ -254,5 +254,14 @@ def fourth(model, public, start, path):
     learn(model, start, path, [answer, answer, answer, answer, same, answer, answer, claim], 900, 4e-4, last=True, more_claims=people_claims(public))
 
 
+def average(model, *paths):
+    """The mean of what several stages came to: better than either on text that none has seen (Wortsman et al. 2022, arXiv:2203.05482)."""
+    *stages, path = paths
+    states, reader = [torch.load(stage) for stage in stages], encoder.Reader(model)
+    reader.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    reader.write(path, [ANSWERS, SAME])
+
+
 if __name__ == "__main__":
-    {"first": first, "second": second, "third": third, "fourth": fourth}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
+    stages = {"first": first, "second": second, "third": third, "fourth": fourth, "average": average}
+    stages[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))

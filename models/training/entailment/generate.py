@@ -23,6 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 TURNED = 1500
 WORDS = 140  # of a stretch: what the embedding model sees whole
+HERE = pathlib.Path(__file__).parent
 rng = random.Random(20261128)
 data, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 out.mkdir(parents=True, exist_ok=True)
@@ -192,8 +193,39 @@ def pubmedqa():
     turnings(docs, "pubmedqa")
 
 
+def written():
+    """What was written for this: `matrix` beside this file, five or six claims for each question and what each of some snippets of evidence says of every
+    one (S supports it, R refutes it, N neither), and the claims of `../cross`. A claim is never told from its evidence here, nor evidence from its claims:
+    claims were written as if the evidence had not been seen, so that what is not borne is as near to it as what is."""
+    def lines(folder):
+        for path in sorted((HERE / folder).glob("*.jsonl")):
+            for at, line in enumerate(path.read_text().splitlines()):
+                yield f"{path.stem}-{at}", json.loads(line)
+
+    def beside(claim, evidence, label, kind, group):
+        pair(claim, stretches(sentences(evidence)), label, kind, group)
+
+    for group, row in lines("matrix"):
+        for claim, labels in zip(row["claims"], row["labels"]):
+            for evidence, label in zip(row["evidence"], labels):
+                beside(claim, evidence, int(label == "S"), f"matrix-{label}", f"matrix-{group}")
+    for group, row in lines("../cross/claims"):
+        for kind in ("supported", "contradicted", "unsaid"):
+            for claim in row[kind]:
+                beside(claim, row["evidence"], int(kind == "supported"), f"written-{kind}", f"written-{group}")
+    for group, row in lines("../cross/flips"):
+        told = (row["evidence"], row["other"])
+        for own, kind in enumerate("ab"):
+            for claim in row[kind]:
+                for which, evidence in enumerate(told):
+                    beside(claim, evidence, int(own == which), "flip-S" if own == which else "flip-R", f"flip-{group}")
+        for which, claim in enumerate(row["unsaid"]):
+            beside(claim, told[which % 2], 0, "flip-N", f"flip-{group}")
+
+
 scifact()
 pubmedqa()
+written()
 for name, found in [("texts", texts), ("pairs", pairs)]:
     (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
 kinds = {}

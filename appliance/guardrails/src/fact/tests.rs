@@ -109,6 +109,23 @@ fn numbers_are_read_in_words_and_fractions() {
 }
 
 #[test]
+fn a_number_that_belongs_to_a_name_is_told_with_it() {
+    for (text, value) in [
+        ("COVID-19 may be", "covid-19"),
+        ("covid 19 spreads", "covid-19"),
+        ("SARS-CoV-2 was found", "cov-2"),
+        ("PCV13 at birth", "pcv-13"),
+        ("vitamin B12 is low", "b-12"),
+    ] {
+        assert_eq!(values(text), [(FactKind::Name, value.to_owned())], "{text}");
+    }
+    for (text, value) in [("room 12", "12"), ("from day-14 on", "14"), ("codes 12-13", "12")] {
+        assert_eq!(values(text)[0], (FactKind::Number, value.to_owned()), "{text}");
+    }
+    assert_eq!(values("MME-90 mg"), [(FactKind::Measure, "90 mg".to_owned())]);
+}
+
+#[test]
 fn both_ends_of_a_range_have_the_unit() {
     for text in ["65 to 75 mg", "65-75 mg", "between 65 and 75 mg"] {
         let expected = [(FactKind::Measure, "65 mg".to_owned()), (FactKind::Measure, "75 mg".to_owned())];

@@ -60,7 +60,7 @@ impl Comparison {
 }
 
 /// From this share on, a sentence speaks about the same as the claim, so that an opposite is a contradiction.
-const SAME_MATTER: f32 = 0.4;
+const SAME_MATTER: f32 = 0.6;
 
 /// Holds `claim` against `sentence`, which stands under `context` (title, headings, the drug named before; one a line, the
 /// innermost last). Groups of patients that were `asked` about, or spoken of before, need no name in the claim.
@@ -90,7 +90,7 @@ pub(crate) fn compare(
         found.push(whole(FactKind::Condition, relation));
     }
     if share >= SAME_MATTER {
-        if polarity::contradict(&claim.text, &sentence.text) {
+        if polarity::contradict(&claim.text, &sentence.text) && !leaves_open(&sentence.text) {
             found.push(whole(FactKind::Polarity, Relation::Differs));
         }
         if role::sides_exchanged(claim, sentence) {
@@ -107,6 +107,17 @@ pub(crate) fn compare(
     Comparison { share, discrepancies: found }
 }
 
+/// Whether a sentence says only what somebody wants to find out or what is not known: it denies nothing.
+fn leaves_open(sentence: &str) -> bool {
+    let said = sentence.to_lowercase();
+    let holds = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let open =
+        ["unclear", "uncertain", "unknown", "not known", "little is known", "remains to be", "has not been studied"];
+    let sought = ["aim", "objective", "purpose", "sought to", "hypothes", "we investigate", "we examine"];
+    let study = ["study", "trial", "investigat", "evaluat", "assess", "examine", "explore", "determine", "compare"];
+    holds(&open) && holds(&["whether", " if "]) || holds(&sought) && holds(&study) && holds(&["whether", " to "])
+}
+
 fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize) -> f32 {
     let held: BTreeSet<&str> = sentence.forms().union(&context.forms()).copied().collect();
     let forms = claim.forms();
@@ -119,9 +130,9 @@ fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize
     (there as f32 / asked as f32).min(1.0)
 }
 
-/// Drugs, routes and groups stand among the words already; facts of other kinds count beside them.
+/// Drugs, routes, groups and names with their numbers stand among the words already; facts of other kinds count beside them.
 const fn is_term(kind: FactKind) -> bool {
-    matches!(kind, FactKind::Drug | FactKind::Route | FactKind::Population)
+    matches!(kind, FactKind::Drug | FactKind::Route | FactKind::Population | FactKind::Name)
 }
 
 /// What is wrong with one fact of the claim; `None` if it stands.
@@ -166,6 +177,12 @@ fn standing_of(
             let daily = fact.value == "1440 min" && !weekday::moments(&sentence.text).is_empty();
             let stands = own.iter().any(|held| held.value == fact.value) || own.is_empty() && daily;
             (!stands).then(|| (fact.kind, other()))
+        }
+        // A name is a word, which stands there or not; the same name with another number stands against it.
+        FactKind::Name => {
+            let stands = own.iter().any(|held| held.value == fact.value);
+            let another = own.iter().any(|held| held.name() == fact.name());
+            (!stands && another).then_some((fact.kind, Relation::Differs))
         }
         _ => number(fact, sentence).map_or_else(|| bound(fact, sentence), |relation| Some((fact.kind, relation))),
     }

@@ -13,7 +13,9 @@ pub(super) fn holds(kind: Option<Kind>, sentence: &str) -> Option<bool> {
     let measures = |dimension: &str| found().iter().any(|fact| fact.dimension() == dimension);
     let holds_any = |kinds: &[FactKind]| found().iter().any(|fact| kinds.contains(&fact.kind));
     Some(match kind? {
-        Kind::Time | Kind::Days | Kind::Duration => holds_any(&[FactKind::Time, FactKind::Date]) || measures("time") || says(TIMES),
+        Kind::Time | Kind::Days | Kind::Duration => {
+            holds_any(&[FactKind::Time, FactKind::Date]) || measures("time") || says(TIMES)
+        }
         Kind::Frequency => measures("times") || measures("time") || says(FREQUENCIES),
         Kind::Amount => holds_any(&[FactKind::Measure, FactKind::Number]) || says(AMOUNTS),
         Kind::Reason => says(REASONS),

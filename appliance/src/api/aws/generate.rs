@@ -197,6 +197,7 @@ fn reference(citation: &Citation) -> Value {
             "name": citation.name,
             "title": citation.title,
             "headings": citation.headings,
+            "question": citation.question,
             "page": citation.page,
             "start": citation.start,
             "end": citation.end,

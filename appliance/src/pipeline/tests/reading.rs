@@ -131,6 +131,7 @@ async fn a_curated_question_in_other_words_is_let_in_by_reading_both_though_anot
         .reading(SAME);
     let answer = bench.ask("what will sending it round set me back").await.unwrap();
     assert_eq!((answer.lane(), answer.text()), (Lane::Verified, "Four dollars."));
+    assert!(answer.citations()[0].question.is_some(), "an answer on file says what it answers");
     let counts = answer.outcome().counts;
     assert_eq!((counts.get("by_wording"), counts.get("by_reading")), (None, Some(&1)));
     assert!(answer.outcome().counts["same_permille"] > 990);
