@@ -61,8 +61,9 @@ class Site:
     def __init__(self, folder, reader, texts, with_plain=False):
         told = [(path.name, *one) for path in sorted((folder / "docs").iterdir()) for one in sentences(path.read_text())]
         self.sentences = [f"{under}: {one}" for _, under, _, one in told]
+        self.parts = [(under.split(" / ")[0], None if written.startswith("|") else written) for _, under, written, _ in told]
         stated = [plain(written) for _, _, written, _ in told]
-        asked, self.families = [], []
+        asked, self.families, self.filed = [], [], {}
         added = lines(folder / "plain.jsonl") if with_plain and (folder / "plain.jsonl").exists() else []
         for row in lines(folder / "questions.jsonl") + added:
             answers = {at for source in row["sources"] for at, (document, *_) in enumerate(told)
@@ -73,6 +74,9 @@ class Site:
                 for form in ("question", "again", "near", "beyond"):
                     if form in row:
                         family[form] = len(asked)
+                        if form in ("question", "again"):
+                            for at in answers:
+                                self.filed.setdefault(at, []).append(row[form])
                         asked.append((row[form], answers if form in ("question", "again") else set(), form))
                 self.families.append(family)
         vectors = reader.embed(texts, [f"{under.split(' / ')[-1]}: {one}" for _, under, _, one in told])
@@ -83,6 +87,32 @@ class Site:
             near = vectors @ vector + 0.25 * np.array([len(own & held) / max(1, len(own)) for held in words])
             order = np.argsort(-near, kind="stable")[:NEAREST]
             self.questions.append({"question": question, "form": form, "answers": answers, "near": [int(at) for at in order], "likeness": near[order]})
+        self.curated = self.answers_on_file(folder, reader, texts, vectors)
+
+    def answers_on_file(self, folder, reader, texts, vectors):
+        """Curated questions with their wordings, what only looks like them, the sentences of their answers as the product reads them, under a subject
+        (here the title that stands over the likest sentence) and their own question, and those of the others on file, the likest first."""
+        rows = lines(folder / "curated.jsonl") if (folder / "curated.jsonl").exists() else []
+        if not rows:
+            return []
+        own = reader.embed(texts, [row["answer"] for row in rows])
+        asked = reader.embed(texts, [row["question"] for row in rows])
+        found = []
+        for row, vector in zip(rows, own):
+            subject = self.parts[int(np.argmax(vectors @ vector))][0]
+            found.append({**row, "told": [f"{subject} / {row['question']}: {one}" for one in re.split(r"(?<=[.!?])\s+(?=[A-Z0-9])", row["answer"])]})
+        for at, row in enumerate(found):
+            order = [int(one) for one in np.argsort(-(asked @ asked[at])) if one != at][:6]
+            row["others"] = [told for one in order for told in found[one]["told"]]
+        return found
+
+    def told(self, at, filed, asked, chosen):
+        """A sentence as it stands in its document, or, where it is `filed`, as an answer on file to a question that it answers: never that which is `asked`."""
+        title, written = self.parts[at]
+        questions = [one for one in self.filed.get(at, ()) if one != asked]
+        if filed and written and questions:
+            return f"{title} / {chosen.choice(questions)}: {written}"
+        return self.sentences[at]
 
 
 def same_questions(folder, reader, texts):

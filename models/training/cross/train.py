@@ -5,13 +5,15 @@
     train.py second MODEL PUBLIC START.pt SECOND.pt
     train.py third MODEL PUBLIC SECOND.pt THIRD.pt
     train.py fourth MODEL PUBLIC THIRD.pt FOURTH.pt
-    train.py average MODEL THIRD.pt FOURTH.pt ADAPTER.safetensors
+    train.py fifth MODEL PUBLIC FOURTH.pt FIFTH.pt
+    train.py average MODEL THIRD.pt FOURTH.pt FIFTH.pt ADAPTER.safetensors
 
 MODEL is the folder of the embedding model, DATA that of `../entailment/generate.py` with `medquad/qa.jsonl` beside, PUBLIC what it made of it. The
 first stage teaches the model to tell of two texts read together what it tells of two vectors, which sentences are of a question's aspect, and what of
 public texts is borne by what; the second, on what was written for it (`sites`, `claims`, and `selection`), what an answer is, what a claim rests on and
 what asks the same; the third, all of that with more sites, and that a question which is worded as its answer may be answered all the same; the fourth,
-mostly what an answer is. The adapter is the mean of the last two; what it would say of claims is learned beside the rest, and left out of it.
+mostly what an answer is; the fifth, what an answer on file answers, which stands under its own question. The adapter is the mean of the last three;
+what it would say of claims is learned beside the rest, and left out of it.
 """
 import pathlib
 import random
@@ -62,6 +64,7 @@ class Training:
 # The losses.
 
 LISTED = 7
+FILED = 0.3  # of families of questions those whose sentences stand as answers on file
 
 
 def likeness(outputs, target, cosines):
@@ -93,6 +96,10 @@ def answer(outputs, groups, answered, apart):
 
 def claim(outputs, label):
     return F.cross_entropy(of_claim(outputs), label)
+
+
+def on_file(*told):
+    return answer(*told)
 
 
 def same(outputs, label):
@@ -165,6 +172,7 @@ def read_beside(rows, texts, chosen):
     pairs, groups, answered, apart = [], [], [], []
     for site, family in rows:
         own = None
+        filed, others_filed = chosen.random() < FILED, chosen.random() < FILED
         for form in (chosen.choice([form for form in ("question", "again") if form in family]), "near", "beyond"):
             if form not in family:
                 continue
@@ -180,7 +188,22 @@ def read_beside(rows, texts, chosen):
                 picked = near(question, 2, chosen)
             groups.append((len(pairs), len(pairs) + len(picked), bool(question["answers"])))
             answered += [float(one in question["answers"]) for one in picked]
-            pairs += [texts.pair(question["question"], site.sentences[one], 96) for one in picked]
+            pairs += [texts.pair(question["question"], site.told(one, filed if one == own else others_filed, question["question"], chosen), 96) for one in picked]
+    return pairs, groups, torch.tensor(answered), apart
+
+
+def read_on_file(rows, texts, chosen):
+    """As `read_beside`, of answers on file: two wordings of a curated question with a sentence of its answer and some of others' answers, and one that
+    only looks like it with that very sentence."""
+    pairs, groups, answered, apart = [], [], [], []
+    for row in rows:
+        own = chosen.choice(row["told"])
+        for label, form in ((1, chosen.choice(row["same"])), (1, chosen.choice(row["same"])), (0, chosen.choice(row["near"]))):
+            picked = [own, *chosen.sample(row["others"][:10], 2)] if label else [own]
+            groups.append((len(pairs), len(pairs) + len(picked), bool(label)))
+            apart += [] if label else [(len(pairs) - 6 + 3 * which, len(pairs)) for which in range(2)]
+            answered += [float(label and one is own) for one in picked]
+            pairs += [texts.pair(form, one, 96) for one in picked]
     return pairs, groups, torch.tensor(answered), apart
 
 
@@ -211,7 +234,7 @@ def evaluate(reader, texts, sites, pairs, held):
     print(f"  same question: AUROC {roc_auc_score(label, found):.3f}, found at precision 0.97 {at(0.97):.3f}, 0.90 {at(0.90):.3f}, 0.80 {at(0.80):.3f}", flush=True)
 
 
-def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
+def learn(model, start, path, plan, steps, rate, last=False, more_claims=(), most=192):
     chosen, texts, reader = random.Random(3), encoder.Texts(model), encoder.Reader(model, drop=0.1)
     reader.load_state_dict(torch.load(start))
     folders = [*sorted(HERE.glob("sites/*")), *(HERE.parent / "selection" / name for name in LEARNED), *(sorted(HERE.glob("more/*")) if last else [])]
@@ -221,6 +244,7 @@ def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
     learned, held = claims(HERE)
     decks = {
         answer: Deck([(site, family) for site in sites for family in site.families], 8, chosen),
+        on_file: Deck([row for site in sites for row in site.curated], 12, chosen),
         claim: Deck([*learned, *more_claims], 32, chosen, lambda row: len(row[1]) // 200),
         same: Deck([pair for folder in folders for pair in same_questions(folder, reader, texts)], 96, chosen),
     }
@@ -232,8 +256,10 @@ def learn(model, start, path, plan, steps, rate, last=False, more_claims=()):
         rows = decks[kind].deal()
         if kind is answer:
             pairs, *labels = read_beside(rows, texts, chosen)
+        elif kind is on_file:
+            pairs, *labels = read_on_file(rows, texts, chosen)
         else:
-            pairs = [texts.pair(one, other, 192 if kind is claim else 96) for one, other, _ in rows]
+            pairs = [texts.pair(one, other, most if kind is claim else 96) for one, other, _ in rows]
             labels = (torch.tensor([label for *_, label in rows], dtype=torch.long if kind is claim else torch.float32),)
         training.step(kind, pairs, *labels)
         if step % 100 == 0:
@@ -254,6 +280,10 @@ def fourth(model, public, start, path):
     learn(model, start, path, [answer, answer, answer, answer, same, answer, answer, claim], 900, 4e-4, last=True, more_claims=people_claims(public))
 
 
+def fifth(model, public, start, path):
+    learn(model, start, path, [answer, on_file, answer, same, answer, on_file, answer, claim], 1000, 4e-4, last=True, more_claims=people_claims(public), most=240)
+
+
 def average(model, *paths):
     """The mean of what several stages came to: better than either on text that none has seen (Wortsman et al. 2022, arXiv:2203.05482)."""
     *stages, path = paths
@@ -263,5 +293,5 @@ def average(model, *paths):
 
 
 if __name__ == "__main__":
-    stages = {"first": first, "second": second, "third": third, "fourth": fourth, "average": average}
+    stages = {"first": first, "second": second, "third": third, "fourth": fourth, "fifth": fifth, "average": average}
     stages[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
