@@ -166,13 +166,13 @@ def near(question, count, chosen, without=()):
     return picked
 
 
-def read_beside(rows, texts, chosen):
+def read_beside(rows, texts, chosen, filed_share=0.0):
     """Pairs of some families of questions, and what `answer` wants to know of them: a question with a sentence that answers it and others; one that
     looks like it with that very sentence and another; one beyond what is told with another."""
     pairs, groups, answered, apart = [], [], [], []
     for site, family in rows:
         own = None
-        filed, others_filed = chosen.random() < FILED, chosen.random() < FILED
+        filed, others_filed = (filed_share > 0 and chosen.random() < filed_share for _ in range(2))
         for form in (chosen.choice([form for form in ("question", "again") if form in family]), "near", "beyond"):
             if form not in family:
                 continue
@@ -234,7 +234,7 @@ def evaluate(reader, texts, sites, pairs, held):
     print(f"  same question: AUROC {roc_auc_score(label, found):.3f}, found at precision 0.97 {at(0.97):.3f}, 0.90 {at(0.90):.3f}, 0.80 {at(0.80):.3f}", flush=True)
 
 
-def learn(model, start, path, plan, steps, rate, last=False, more_claims=(), most=192):
+def learn(model, start, path, plan, steps, rate, last=False, more_claims=(), most=192, filed=0.0):
     chosen, texts, reader = random.Random(3), encoder.Texts(model), encoder.Reader(model, drop=0.1)
     reader.load_state_dict(torch.load(start))
     folders = [*sorted(HERE.glob("sites/*")), *(HERE.parent / "selection" / name for name in LEARNED), *(sorted(HERE.glob("more/*")) if last else [])]
@@ -255,7 +255,7 @@ def learn(model, start, path, plan, steps, rate, last=False, more_claims=(), mos
         kind = plan[step % len(plan)]
         rows = decks[kind].deal()
         if kind is answer:
-            pairs, *labels = read_beside(rows, texts, chosen)
+            pairs, *labels = read_beside(rows, texts, chosen, filed)
         elif kind is on_file:
             pairs, *labels = read_on_file(rows, texts, chosen)
         else:
@@ -281,7 +281,7 @@ def fourth(model, public, start, path):
 
 
 def fifth(model, public, start, path):
-    learn(model, start, path, [answer, on_file, answer, same, answer, on_file, answer, claim], 1000, 4e-4, last=True, more_claims=people_claims(public), most=240)
+    learn(model, start, path, [answer, on_file, answer, same, answer, on_file, answer, claim], 1000, 4e-4, last=True, more_claims=people_claims(public), most=240, filed=FILED)
 
 
 def average(model, *paths):

@@ -17,6 +17,7 @@ import tomllib
 
 HERE = pathlib.Path(__file__).parent
 FILLS = {"attacks": 6, "contents": 6, "harmless": 10}  # of a template that has slots
+ASKED = 6000  # of honest questions, about
 PUBLIC = 3000  # of each kind of public text, at most
 
 
@@ -43,6 +44,16 @@ def written():
         for row in map(json.loads, path.read_text().splitlines()):
             labels = ["PROMPT_ATTACK"] if row["attack"] else []
             yield {"text": row["text"], "where": row["where"], "group": f"written/{path.stem}/{row['group']}", "labels": labels}
+
+
+def asked(dice):
+    """Honest questions to a hospital's assistant: those of the sites of `../cross`, as many of each as make up ASKED."""
+    folders = sorted((HERE / "../cross/sites").iterdir())
+    for folder in folders:
+        rows = [json.loads(line) for name in ("questions", "plain") if (folder / f"{name}.jsonl").exists() for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+        questions = [row[form] for row in rows for form in ("question", "again", "near", "beyond") if form in row]
+        for text in dice.sample(questions, min(len(questions), ASKED // len(folders))):
+            yield {"text": text, "where": "user", "group": f"asked/{folder.name}", "labels": []}
 
 
 def public(folder, dice):
@@ -77,7 +88,7 @@ def main():
     arguments.add_argument("--public", type=pathlib.Path)
     arguments = arguments.parse_args()
     dice = random.Random(7)
-    rows = [row for name in FILLS for row in templates(name, dice)] + list(written())
+    rows = [row for name in FILLS for row in templates(name, dice)] + list(written()) + list(asked(random.Random(11)))
     rows += list(public(arguments.public, dice)) if arguments.public else []
     with arguments.out.open("w") as out:
         for number, row in enumerate(rows):

@@ -55,7 +55,7 @@ def line(chosen, kind):
 
 
 def layer(chosen, kind):
-    """The same with a small layer before it, nothing of which is below zero. An attack counts one and a half times: there are fewer of them."""
+    """The same with a small layer before it, nothing of which is below zero."""
     torch.manual_seed(0)
     xs, ys = map(torch.tensor, rows(chosen, labels[kind].astype(np.float32)))
     scale = xs.shape[1] ** 0.5  # what goes in is about one in size
@@ -65,7 +65,7 @@ def layer(chosen, kind):
     for _ in range(ROUNDS):
         for some in torch.randperm(len(xs)).split(BATCH):
             hidden = F.dropout(inner(F.dropout(xs[some], 0.1) * scale).relu(), DROP)
-            loss = F.binary_cross_entropy_with_logits(outer(hidden)[:, 0], ys[some], pos_weight=torch.tensor(1.5))
+            loss = F.binary_cross_entropy_with_logits(outer(hidden)[:, 0], ys[some])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
