@@ -6,8 +6,8 @@
 //! lists. It says nothing of vectors of another model than the one it was trained on.
 //!
 //! # Why
-//! - **One pass for all.** One pass of the embedding model over a text, then for every category a line through the space that the model spans anyway;
-//!   for attacks, which have no topic of their own, a small layer before the line (of 64: 25,000 products, microseconds).
+//! - **One pass for all.** Every category is a line through the space that the embedding model spans anyway: one pass of the model over
+//!   a text, then six dot products.
 //! - **The cloud's categories and steps**, so that a policy can be carried over.
 //! - **Steps of confidence are shares of harmless texts**: they are laid where so many of those that were held out lie above them
 //!   ([`RATES`]), so that a filter's strength says what it costs, and the same strength costs the same in every category.
@@ -52,21 +52,10 @@ pub struct Heads {
 #[serde(deny_unknown_fields)]
 struct Head {
     kind: FilterKind,
-    /// What is judged is the vector; or, where there are any, what these make of it, each by its weights, nothing below zero.
-    #[serde(default)]
-    hidden: Vec<Unit>,
     weights: Vec<f32>,
     bias: f32,
     /// Logits at which confidence is low, medium, high.
     steps: [f32; 3],
-}
-
-/// A sum of numbers by their weights.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unit {
-    weights: Vec<f32>,
-    bias: f32,
 }
 
 /// The file as it is written.
@@ -107,25 +96,13 @@ impl std::fmt::Debug for Heads {
     }
 }
 
-/// `bias` and every number by its weight; `None` where there are not as many of both, or where the sum is no number.
-fn sum(weights: &[f32], bias: f32, numbers: &[f32]) -> Option<f32> {
-    let sum = bias + weights.iter().zip(numbers).map(|(weight, number)| weight * number).sum::<f32>();
-    (weights.len() == numbers.len() && !sum.is_nan()).then_some(sum)
-}
-
 impl Head {
-    /// `None` where it cannot be told.
-    fn logit(&self, vector: &[f32]) -> Option<f32> {
-        if self.hidden.is_empty() {
-            return sum(&self.weights, self.bias, vector);
-        }
-        let hidden = self.hidden.iter().map(|unit| sum(&unit.weights, unit.bias, vector).map(|sum| sum.max(0.0)));
-        sum(&self.weights, self.bias, &hidden.collect::<Option<Vec<f32>>>()?)
-    }
-
     /// The logit, laid on the scale of scores: a line from step to step.
     fn score(&self, vector: &[f32]) -> f32 {
-        let Some(logit) = self.logit(vector) else { return 1.0 };
+        let logit = self.bias + self.weights.iter().zip(vector).map(|(weight, number)| weight * number).sum::<f32>();
+        if logit.is_nan() || vector.len() != self.weights.len() {
+            return 1.0;
+        }
         let [low, medium, high] = self.steps;
         // Below the lowest step and above the highest the line goes on as steeply as between the lowest two.
         let step = (medium - low).max(f32::EPSILON);
@@ -152,8 +129,8 @@ mod tests {
     const TRUNK: &str = "0bc312444ef45971c199eb8d59ef2ff96e2f970524bb299dfa2e1dbfec6a5ef3";
 
     fn one(weights: &[f32]) -> Heads {
-        let (kind, weights, hidden) = (FilterKind::Hate, weights.to_vec(), Vec::new());
-        Heads { trunk: String::new(), heads: vec![Head { kind, hidden, weights, bias: -1.0, steps: [1.0, 2.0, 4.0] }] }
+        let head = Head { kind: FilterKind::Hate, weights: weights.to_vec(), bias: -1.0, steps: [1.0, 2.0, 4.0] };
+        Heads { trunk: String::new(), heads: vec![head] }
     }
 
     #[test]
@@ -161,9 +138,7 @@ mod tests {
         let heads = Heads::of(TRUNK).unwrap();
         for kind in FilterKind::ALL {
             let head = heads.heads.iter().find(|head| head.kind == kind).unwrap();
-            let inputs = head.hidden.iter().map(|unit| unit.weights.len()).chain([head.weights.len()]);
-            assert!(inputs.take(head.hidden.len().max(1)).all(|inputs| inputs == 384), "{kind:?}");
-            assert!(head.hidden.is_empty() || head.weights.len() == head.hidden.len(), "{kind:?}");
+            assert_eq!(head.weights.len(), 384);
             let [low, medium, high] = head.steps;
             assert!(low < medium && medium < high, "{kind:?}");
         }
@@ -188,26 +163,6 @@ mod tests {
         }
         let scores: Vec<f32> = (-100..100).map(|n| at(n as f32 / 10.0).score).collect();
         assert!(scores.windows(2).all(|pair| pair[0] <= pair[1]) && scores[0] > 0.0);
-    }
-
-    #[test]
-    fn a_hidden_layer_tells_what_no_line_could_and_cannot_judge_what_does_not_fit() {
-        let unit = |weights: [f32; 2]| Unit { weights: weights.to_vec(), bias: -0.5 };
-        let mut heads = one(&[8.0, 8.0]);
-        heads.heads[0].hidden = vec![unit([1.0, -1.0]), unit([-1.0, 1.0])]; // either, and not both
-        let at = |vector: &[f32]| heads.judge(FilterKind::Hate, &[vector.to_vec()]).confidence;
-        for (vector, confidence) in [
-            ([0.0, 0.0], Confidence::None),
-            ([1.0, 1.0], Confidence::None),
-            ([1.0, 0.0], Confidence::Medium),
-            ([0.0, 1.0], Confidence::Medium),
-            ([f32::NAN, 0.0], Confidence::High),
-        ] {
-            assert_eq!(at(&vector), confidence, "{vector:?}");
-        }
-        assert_eq!(at(&[0.0]), Confidence::High);
-        heads.heads[0].hidden.truncate(1);
-        assert_eq!(heads.judge(FilterKind::Hate, &[vec![0.0, 0.0]]).confidence, Confidence::High);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
     generate.py OUT.jsonl [--public DATA]
 
-Every template is filled several times, from a fixed seed; what is in `written` stands as it is. With `--public`, harmless text is added from a folder that holds
+Every template is filled several times, from a fixed seed. With `--public`, harmless text is added from a folder that holds
 `medquad/qa.jsonl`, `clinical_notes/` (both CC BY 4.0), `va_gov/` and `fda_labels/` (both CC0), and misconduct from
 `content/medsafetybench_train.jsonl` (MIT); nothing else is read there. A line is {"id", "text", "where",
 "group", "labels"}; texts of one group are never parted between training and validation.
@@ -17,7 +17,6 @@ import tomllib
 
 HERE = pathlib.Path(__file__).parent
 FILLS = {"attacks": 6, "contents": 6, "harmless": 10}  # of a template that has slots
-ASKED = 6000  # of honest questions, about
 PUBLIC = 3000  # of each kind of public text, at most
 
 
@@ -36,24 +35,6 @@ def templates(name, dice):
             filled = {fill(text, content["slots"], dice) for _ in range(FILLS[name] if "{" in text else 1)}
             for text in sorted(filled):
                 yield {"text": text, "where": group.get("where", "user"), "group": unit, "labels": labels}
-
-
-def written():
-    """Attacks and honest look-alikes, each composed by hand. A look-alike stands with the attacks that it looks like, so that both are held out together."""
-    for path in sorted((HERE / "written").glob("*.jsonl")):
-        for row in map(json.loads, path.read_text().splitlines()):
-            labels = ["PROMPT_ATTACK"] if row["attack"] else []
-            yield {"text": row["text"], "where": row["where"], "group": f"written/{path.stem}/{row['group']}", "labels": labels}
-
-
-def asked(dice):
-    """Honest questions to a hospital's assistant: those of the sites of `../cross`, as many of each as make up ASKED."""
-    folders = sorted((HERE / "../cross/sites").iterdir())
-    for folder in folders:
-        rows = [json.loads(line) for name in ("questions", "plain") if (folder / f"{name}.jsonl").exists() for line in (folder / f"{name}.jsonl").read_text().splitlines()]
-        questions = [row[form] for row in rows for form in ("question", "again", "near", "beyond") if form in row]
-        for text in dice.sample(questions, min(len(questions), ASKED // len(folders))):
-            yield {"text": text, "where": "user", "group": f"asked/{folder.name}", "labels": []}
 
 
 def public(folder, dice):
@@ -88,7 +69,7 @@ def main():
     arguments.add_argument("--public", type=pathlib.Path)
     arguments = arguments.parse_args()
     dice = random.Random(7)
-    rows = [row for name in FILLS for row in templates(name, dice)] + list(written()) + list(asked(random.Random(11)))
+    rows = [row for name in FILLS for row in templates(name, dice)]
     rows += list(public(arguments.public, dice)) if arguments.public else []
     with arguments.out.open("w") as out:
         for number, row in enumerate(rows):

@@ -107,15 +107,26 @@ pub(crate) fn compare(
     Comparison { share, discrepancies: found }
 }
 
-/// Whether a sentence says only what somebody wants to find out or what is not known: it denies nothing.
+/// Whether a sentence says only what a study wants to find out, or of what it is not known whether it holds: it denies nothing. Narrow, since what is
+/// taken for such a sentence contradicts nothing: "Call if the dose is unknown; do not give it" is none.
 fn leaves_open(sentence: &str) -> bool {
     let said = sentence.to_lowercase();
     let holds = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let open =
-        ["unclear", "uncertain", "unknown", "not known", "little is known", "remains to be", "has not been studied"];
-    let sought = ["aim", "objective", "purpose", "sought to", "hypothes", "we investigate", "we examine"];
-    let study = ["study", "trial", "investigat", "evaluat", "assess", "examine", "explore", "determine", "compare"];
-    holds(&open) && holds(&["whether", " if "]) || holds(&sought) && holds(&study) && holds(&["whether", " to "])
+    let whether = ["unclear", "uncertain", "unknown", "not known", "little is known about"];
+    let unknown = whether.iter().any(|sign| said.contains(&format!("{sign} whether")));
+    let sought = holds(&["this study", "the study", "this trial", "the present study"])
+        && holds(&["aim", "objective", "purpose", "sought to", "hypothes"])
+        && holds(&[
+            "whether",
+            "to investigate",
+            "to evaluate",
+            "to assess",
+            "to examine",
+            "to explore",
+            "to determine",
+            "to compare",
+        ]);
+    unknown || sought
 }
 
 fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize) -> f32 {

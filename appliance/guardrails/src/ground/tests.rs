@@ -276,3 +276,12 @@ fn a_number_that_belongs_to_a_name_is_held_against_that_name_alone() {
         assert!(found.score < BLOCK, "{answer}: {found:?}");
     }
 }
+
+#[test]
+fn a_question_that_a_study_asks_contradicts_nothing_and_an_order_does() {
+    let asked = "It is unknown whether zinc tablets shorten a common cold in adults.";
+    let answer = "Zinc tablets do not shorten a common cold in adults.";
+    assert!(judged(asked, answer).claims[0].verdict != Verdict::Contradicted);
+    let order = "Do not give the tablets if the dose is unknown.";
+    assert!(judged(order, "Give the tablets if the dose is unknown.").score < BLOCK);
+}
