@@ -154,24 +154,13 @@ pub fn facts(text: &str) -> Vec<Fact> {
     found
 }
 
-/// A number that is part of the name before it: `COVID-19`, `SARS-CoV-2`, `PCV13`, `B12`. A word that is no name, as in `day-14`, or that says what is counted or
-/// how often, as in `Q4`, leaves a number what it is, and so does a unit after it.
+/// A number that is part of one of these names, and of no other: any other word before a number may be what is counted, measured or told apart by it.
 fn named(before: &[Token<'_>], rest: &[Token<'_>]) -> Read {
-    let first = rest.first()?;
-    let number = first.digits()?;
-    let capitals = |name: &str| name.chars().filter(|c| c.is_uppercase()).count();
+    let number = rest.first()?.digits()?;
     let (last, others) = before.split_last()?;
-    let name = if last.end < first.start {
-        Some(last.text).filter(|name| name.eq_ignore_ascii_case("covid"))
-    } else if matches!(last.text, "-" | "\u{2011}") {
-        let name = others.last().filter(|name| name.end == last.start)?.text;
-        Some(name).filter(|name| capitals(name) > 1 || matches!(name.to_lowercase().as_str(), "covid" | "omega"))
-    } else {
-        let counts = matches!(last.text, "Q" | "X" | "No" | "Nr" | "Day" | "Age" | "Fax" | "Tel" | "Ext");
-        Some(last.text).filter(|name| capitals(name) > 0 && name.len() < 4 && !counts)
-    };
-    let name = name.filter(|_| unit_after(rest, 1).is_none())?;
-    Some((FactKind::Name, format!("{}-{number}", name.to_lowercase()), 1))
+    let name = if matches!(last.text, "-" | "\u{2011}") { others.last()?.lower() } else { last.lower() };
+    let known = matches!((name.as_str(), number), ("covid", "19") | ("cov", "1" | "2") | ("omega", "3" | "6"));
+    known.then(|| (FactKind::Name, format!("{name}-{number}"), 1))
 }
 
 /// "Between 65 and 75 mg": the first number has the second one's unit.

@@ -166,7 +166,7 @@ fn score_of(claims: &[Claim], whole: Option<f32>) -> f32 {
     let (doubted, refused): (Vec<&Claim>, Vec<&Claim>) = claims
         .iter()
         .filter(|claim| claim.verdict != Verdict::Supported)
-        .partition(|claim| claim.discrepancies.is_empty());
+        .partition(|claim| claim.discrepancies.is_empty() && claim.verdict == Verdict::NotSure);
     let score =
         if doubted.is_empty() { mean } else { whole.map_or(mean, |whole| f32::midpoint(mean, whole)).min(UNDECIDED) };
     refused.iter().map(|claim| claim.score).fold(score, f32::min)

@@ -60,7 +60,7 @@ impl Comparison {
 }
 
 /// From this share on, a sentence speaks about the same as the claim, so that an opposite is a contradiction.
-const SAME_MATTER: f32 = 0.6;
+const SAME_MATTER: f32 = 0.4;
 
 /// Holds `claim` against `sentence`, which stands under `context` (title, headings, the drug named before; one a line, the
 /// innermost last). Groups of patients that were `asked` about, or spoken of before, need no name in the claim.
@@ -90,7 +90,7 @@ pub(crate) fn compare(
         found.push(whole(FactKind::Condition, relation));
     }
     if share >= SAME_MATTER {
-        if polarity::contradict(&claim.text, &sentence.text) && !leaves_open(&sentence.text) {
+        if polarity::contradict(&claim.text, &sentence.text) {
             found.push(whole(FactKind::Polarity, Relation::Differs));
         }
         if role::sides_exchanged(claim, sentence) {
@@ -105,28 +105,6 @@ pub(crate) fn compare(
         }));
     }
     Comparison { share, discrepancies: found }
-}
-
-/// Whether a sentence says only what a study wants to find out, or of what it is not known whether it holds: it denies nothing. Narrow, since what is
-/// taken for such a sentence contradicts nothing: "Call if the dose is unknown; do not give it" is none.
-fn leaves_open(sentence: &str) -> bool {
-    let said = sentence.to_lowercase();
-    let holds = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let whether = ["unclear", "uncertain", "unknown", "not known", "little is known about"];
-    let unknown = whether.iter().any(|sign| said.contains(&format!("{sign} whether")));
-    let sought = holds(&["this study", "the study", "this trial", "the present study"])
-        && holds(&["aim", "objective", "purpose", "sought to", "hypothes"])
-        && holds(&[
-            "whether",
-            "to investigate",
-            "to evaluate",
-            "to assess",
-            "to examine",
-            "to explore",
-            "to determine",
-            "to compare",
-        ]);
-    unknown || sought
 }
 
 fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize) -> f32 {
