@@ -1,4 +1,4 @@
-//! Facts that must be exact: numbers with their units, times of day, dates, telephone numbers.
+//! Facts that must be exact: numbers with their units, times of day, dates, telephone numbers; and names of which a number is part.
 
 mod bound;
 pub(crate) mod number;
@@ -41,7 +41,7 @@ pub enum FactKind {
     Date,
     /// A telephone number.
     Phone,
-    /// A name that a number is part of.
+    /// A name that a number is part of; its place is the number's.
     Name,
     /// A drug's name. This and all kinds below are found by [`ground`](crate::ground), not by [`facts`].
     Drug,

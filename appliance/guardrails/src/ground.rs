@@ -51,7 +51,7 @@ use reading::Reading;
 
 pub(crate) use compare::{Comparison, compare as compare_readings};
 pub use compare::{Discrepancy, Relation};
-pub use entailment::{Entailed, Entailment, Evidence};
+pub use entailment::{Entailment, Evidence};
 pub(crate) use group::named_last;
 pub use group::{doses_another, headings_above};
 
@@ -99,8 +99,8 @@ pub struct Claim {
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// How well the context bears the answer, 0 to 1: the mean of its claims; below [`BLOCK`] where one of them is not borne, and no more than the worst of
-    /// those that a fact stands against. 0 for an answer that claims nothing.
+    /// How well the context bears the answer, 0 to 1: the mean of its claims, and no more than the worst of those that
+    /// fail a check. 0 for an answer that claims nothing.
     pub score: f32,
     /// How far the answer speaks about what was asked, 0 to 1.
     pub relevance: f32,
@@ -124,9 +124,9 @@ pub fn claims(answer: &str, lexicon: &Lexicon) -> Vec<Span> {
     claim::claims(answer, lexicon)
 }
 
-/// Judges `answer` against `context`. `entailed` is how well the scorer finds the answer and each of its [`claims`] borne, where there are vectors that
-/// it understands.
-pub fn judge(context: &str, question: &str, answer: &str, entailed: Option<&Entailed>, lexicon: &Lexicon) -> Judgement {
+/// Judges `answer` against `context`. `entailed` is how well the scorer finds each of the answer's [`claims`] borne, where there are
+/// vectors that it understands.
+pub fn judge(context: &str, question: &str, answer: &str, entailed: Option<&[f32]>, lexicon: &Lexicon) -> Judgement {
     let sentences = evidence::sentences(context, lexicon);
     let everything = Reading::of(context, lexicon);
     let spans = claim::claims(answer, lexicon);
@@ -140,7 +140,7 @@ pub fn judge(context: &str, question: &str, answer: &str, entailed: Option<&Enta
             None => {
                 let held = Held { sentences: &sentences, everything: &everything, asked: &asked };
                 // A claim whose score is missing is not borne by it.
-                let entailed = entailed.map(|entailed| entailed.claims.get(at).copied().unwrap_or(0.0));
+                let entailed = entailed.map(|scores| scores.get(at).copied().unwrap_or(0.0));
                 judge_claim(*span, answer, context, held, entailed, lexicon)
             }
         }
@@ -149,27 +149,9 @@ pub fn judge(context: &str, question: &str, answer: &str, entailed: Option<&Enta
     let omitted = omitted(&claims, answer, context, lexicon);
     let relevance = score::relevance(question, answer, None);
     let worst = claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::Unsupported);
-    Judgement {
-        score: score_of(&claims, entailed.map(|entailed| entailed.whole)),
-        relevance,
-        verdict: worst,
-        claims,
-        omitted,
-    }
-}
-
-/// How well an answer is borne whose claims are judged: the mean of them, and no better than the worst that a fact stands against. Where one is merely doubted
-/// the answer stays below the threshold, and how far tells the mean beside the answer as a whole: an answer of many claims holds a doubtful one sooner, and
-/// a sentence that is doubted by itself may be clear beside the one before it.
-fn score_of(claims: &[Claim], whole: Option<f32>) -> f32 {
     let mean = claims.iter().map(|claim| claim.score).sum::<f32>() / claims.len().max(1) as f32;
-    let (doubted, refused): (Vec<&Claim>, Vec<&Claim>) = claims
-        .iter()
-        .filter(|claim| claim.verdict != Verdict::Supported)
-        .partition(|claim| claim.discrepancies.is_empty() && claim.verdict == Verdict::NotSure);
-    let score =
-        if doubted.is_empty() { mean } else { whole.map_or(mean, |whole| f32::midpoint(mean, whole)).min(UNDECIDED) };
-    refused.iter().map(|claim| claim.score).fold(score, f32::min)
+    let failed = claims.iter().filter(|claim| claim.verdict != Verdict::Supported).map(|claim| claim.score);
+    Judgement { score: failed.fold(mean, f32::min), relevance, verdict: worst, claims, omitted }
 }
 
 /// The sentences of the answer that stand in the context word for word, and where. A part of one is borne with the whole:

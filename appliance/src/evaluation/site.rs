@@ -11,7 +11,7 @@ use cloister_governance::{
     audit::{Document, Outcome},
     policy::Resource,
 };
-use cloister_guardrails::{detect::Finding, ground::Entailed};
+use cloister_guardrails::detect::Finding;
 use cloister_knowledge::{Mode, Passage, Query, Scope};
 use cloister_terms::{AccessLabel, Action, CollectionId, Phi, RequestId, Role, TenantId};
 
@@ -242,7 +242,7 @@ impl Site {
     ///
     /// # Errors
     /// When the embedding model fails.
-    pub(super) async fn entailed(&self, context: &str, answer: &str) -> anyhow::Result<Option<Entailed>> {
+    pub(super) async fn entailed(&self, context: &str, answer: &str) -> anyhow::Result<Option<Vec<f32>>> {
         Ok(entail(&self.ports.embed, context.to_owned(), answer.to_owned()).await?)
     }
 

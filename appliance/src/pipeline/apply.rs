@@ -182,7 +182,7 @@ impl Guarding {
             return Ok(Vec::new());
         }
         let entailed = entail(&self.embed, source.clone(), answer.to_owned()).await?;
-        let judged = ground::judge(source, query, answer, entailed.as_ref(), Lexicon::built_in());
+        let judged = ground::judge(source, query, answer, entailed.as_deref(), Lexicon::built_in());
         let threshold = self.settings.threshold;
         let grounding = Measured { kind: "GROUNDING", score: judged.score, threshold: threshold.grounding };
         let relevance = Measured { kind: "RELEVANCE", score: judged.relevance, threshold: threshold.relevance };

@@ -61,6 +61,13 @@ pub struct Citation {
     pub score: f32,
 }
 
+impl Citation {
+    /// What of it is the document's own words: the cited text, and the curated question that it answers.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.question.as_deref())
+    }
+}
+
 /// One sentence of an answer and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Claim {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cloister_guardrails::{
     drug::Lexicon,
-    ground::{self, Entailed, Entailment},
+    ground::{self, Entailment},
     split::{self, Span},
     words,
 };
@@ -27,7 +27,7 @@ const MOST: usize = 24;
 /// Claims that are read at a time.
 const TOGETHER: usize = 64;
 
-/// A score for each of [`ground::claims`] of `answer`, and one for all of it; none where nobody understands the embedding model's vectors. Blocks.
+/// One score for each of [`ground::claims`] of `answer`; none where nobody understands the embedding model's vectors. Blocks.
 ///
 /// # Errors
 /// The embedding model's.
@@ -36,11 +36,11 @@ pub(crate) fn entailed(
     context: &str,
     answer: &str,
     lexicon: &Lexicon,
-) -> Result<Option<Entailed>, EmbedError> {
+) -> Result<Option<Vec<f32>>, EmbedError> {
     let Some(scorer) = Entailment::of(&embed.identity().sha256) else { return Ok(None) };
     let claims = ground::claims(answer, lexicon);
     if claims.is_empty() {
-        return Ok(Some(Entailed { claims: Vec::new(), whole: 0.0 }));
+        return Ok(Some(Vec::new()));
     }
     let vectors = |texts: &[String]| match embed.embed_tokens(texts)? {
         vectors if vectors.len() == texts.len() => Ok(vectors),
@@ -48,20 +48,17 @@ pub(crate) fn entailed(
     };
     let stretches = nearest(stretches(embed, context), answer);
     let evidence = scorer.evidence(vectors(&stretches)?);
-    let mut scores = Vec::with_capacity(claims.len() + 1);
-    // The answer as a whole comes last.
-    let texts: Vec<&str> = claims.iter().map(|claim| claim.of(answer)).chain([answer]).collect();
-    for texts in texts.chunks(TOGETHER) {
-        // What is too long to be seen whole is borne as its worst part is.
-        let parts: Vec<Vec<String>> = texts.iter().map(|text| seen_whole(embed, STRETCH, text)).collect();
+    let mut scores = Vec::with_capacity(claims.len());
+    for claims in claims.chunks(TOGETHER) {
+        // A claim that is too long to be seen whole is borne as its worst part is.
+        let parts: Vec<Vec<String>> = claims.iter().map(|claim| seen_whole(embed, STRETCH, claim.of(answer))).collect();
         let mut found = vectors(&parts.concat())?.into_iter();
         for parts in parts {
             let worst = found.by_ref().take(parts.len()).map(|part| scorer.score(&part, &evidence));
             scores.push(worst.fold(1.0, f32::min));
         }
     }
-    let whole = scores.pop().unwrap_or(0.0);
-    Ok(Some(Entailed { claims: scores, whole }))
+    Ok(Some(scores))
 }
 
 /// Of a long text the stretches that share most words with an answer, in their order.
@@ -79,7 +76,7 @@ fn nearest(mut stretches: Vec<String>, answer: &str) -> Vec<String> {
 }
 
 /// The same for a task. A busy model leaves the answer unjudged: the request is to be sent again.
-pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: String) -> Result<Option<Entailed>, Stop> {
+pub(crate) async fn entail(embed: &Arc<dyn Embed>, context: String, answer: String) -> Result<Option<Vec<f32>>, Stop> {
     let embed = Arc::clone(embed);
     blocking(move || match entailed(embed.as_ref(), &context, &answer, Lexicon::built_in()) {
         Ok(scores) => Ok(scores),

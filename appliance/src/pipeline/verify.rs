@@ -152,7 +152,8 @@ pub(super) async fn verify(ports: &Ports, mut draft: Draft, sink: &mut dyn Sink)
         }
         // The citation is shown too, and holds every quoted unit. A composed draft was cut before such a word, and a warning is given whatever its words; what else is given word for
         // word is given whole or not at all.
-        if judged.units.iter().any(|unit| !unit.is_warning() && ports.guardrail.withholds(&unit.citation().text)) {
+        let given = judged.units.iter().filter(|unit| !unit.is_warning());
+        if given.flat_map(|unit| unit.citation().words()).any(|words| ports.guardrail.withholds(words)) {
             draft.pass_over(lane, "word");
             continue;
         }

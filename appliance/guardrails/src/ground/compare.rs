@@ -59,8 +59,11 @@ impl Comparison {
     }
 }
 
-/// From this share on, a sentence speaks about the same as the claim, so that an opposite is a contradiction.
+/// From this share on, a sentence speaks about the same as the claim, so that an opposite counts.
 const SAME_MATTER: f32 = 0.4;
+
+/// From this share on an opposite is a contradiction.
+const SAME_WORDING: f32 = 0.6;
 
 /// Holds `claim` against `sentence`, which stands under `context` (title, headings, the drug named before; one a line, the
 /// innermost last). Groups of patients that were `asked` about, or spoken of before, need no name in the claim.
@@ -90,11 +93,10 @@ pub(crate) fn compare(
         found.push(whole(FactKind::Condition, relation));
     }
     if share >= SAME_MATTER {
-        if polarity::contradict(&claim.text, &sentence.text) {
-            found.push(whole(FactKind::Polarity, Relation::Differs));
-        }
-        if role::sides_exchanged(claim, sentence) {
-            found.push(whole(FactKind::Polarity, Relation::Differs));
+        // In much other wording an opposite may be of something else: it is doubted, which withholds it all the same.
+        let relation = if share >= SAME_WORDING { Relation::Differs } else { Relation::Dropped };
+        if polarity::contradict(&claim.text, &sentence.text) || role::sides_exchanged(claim, sentence) {
+            found.push(whole(FactKind::Polarity, relation));
         }
         let swapped = role::swapped(claim, sentence);
         found.extend(swapped.map(|(start, end)| Discrepancy {
@@ -119,7 +121,7 @@ fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize
     (there as f32 / asked as f32).min(1.0)
 }
 
-/// Drugs, routes, groups and names with their numbers stand among the words already; facts of other kinds count beside them.
+/// Drugs, routes, groups and the letters of names stand among the words already; facts of other kinds count beside them.
 const fn is_term(kind: FactKind) -> bool {
     matches!(kind, FactKind::Drug | FactKind::Route | FactKind::Population | FactKind::Name)
 }
@@ -167,7 +169,7 @@ fn standing_of(
             let stands = own.iter().any(|held| held.value == fact.value) || own.is_empty() && daily;
             (!stands).then(|| (fact.kind, other()))
         }
-        // A name is a word, which stands there or not; the same name with another number stands against it.
+        // Its letters are a word, which stands there or not; the same name with another number stands against it.
         FactKind::Name => {
             let stands = own.iter().any(|held| held.value == fact.value);
             let another = own.iter().any(|held| held.name() == fact.name());

@@ -27,15 +27,6 @@ const MOST: usize = 448;
 /// What the logarithm of the odds is divided by: on text unlike that of its training the scorer is surer than it is right.
 const TEMPER: f32 = 2.0;
 
-/// How well the scorer finds an answer borne.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entailed {
-    /// Each of its [`claims`](crate::ground::claims) by itself, 0 to 1.
-    pub claims: Vec<f32>,
-    /// All of it together, 0 to 1: a sentence may rest on the one before it, as one that begins with "It" does.
-    pub whole: f32,
-}
-
 /// The built-in scorer.
 pub struct Entailment {
     about: About,

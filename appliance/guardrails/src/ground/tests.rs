@@ -242,23 +242,6 @@ fn places_find_the_text_again() {
 }
 
 #[test]
-fn a_doubt_weighs_beside_the_whole_answer_and_a_fact_that_is_wrong_caps_it() {
-    let context = "Insulin pens keep for 28 days in a dry cupboard. Parcels leave the hospital at noon on weekdays.";
-    let scored = |answer: &str, claims: &[f32], whole: f32| {
-        let entailed = Entailed { claims: claims.to_vec(), whole };
-        let found = judge(context, "", answer, Some(&entailed), Lexicon::built_in());
-        assert_eq!(found.claims.len(), claims.len(), "{answer}");
-        found.score
-    };
-    let (kept, wrong) = ("Somewhere dry, a pen is good for 28 days.", "Somewhere dry, a pen is good for 82 days.");
-    let doubted = "Whatever is sent goes out in the middle of the day.";
-    let both = format!("{kept} {doubted}");
-    assert!(scored(&both, &[0.95, 0.01], 0.99) < UNSURE);
-    assert!(scored(&both, &[0.95, 0.95], 0.1) > 0.8);
-    assert!(scored(&format!("{wrong} {doubted}"), &[0.95, 0.95], 0.99) <= LACKING);
-}
-
-#[test]
 fn a_number_that_belongs_to_a_name_is_held_against_that_name_alone() {
     let context =
         "The COVID-19 vaccine is given in room 4 to whoever is older than 5 years. PCV20 is given once at 65.";

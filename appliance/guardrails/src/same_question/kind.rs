@@ -32,7 +32,7 @@ pub(crate) fn kind(words: &[String]) -> Option<Kind> {
             "who" | "whom" | "whose" => Kind::Person,
             "when" => Kind::Time,
             "what" | "which" | "what's" => match word(at + 1) {
-                "days" => Kind::Days,
+                "days" if word(at + 2) != "supply" => Kind::Days,
                 "time" | "times" | "day" | "date" | "hours" => Kind::Time,
                 _ => Kind::Thing,
             },
@@ -93,6 +93,7 @@ mod tests {
             ("How many days before the end can I refill?", Kind::Duration),
             ("How long must I wait?", Kind::Duration),
             ("On which days are you open?", Kind::Days),
+            ("What days supply is covered?", Kind::Thing),
             ("How can I refill?", Kind::Manner),
             ("Why must I wait?", Kind::Reason),
             ("Where is the pharmacy?", Kind::Place),

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use cloister_guardrails::{
     drug::Lexicon,
-    ground::{self, Claim, Entailed, Judgement},
+    ground::{self, Claim, Judgement},
     split::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -112,13 +112,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Some(embed) => entailed(embed, &item.context, &item.answer, lexicon)?,
             None => None,
         };
-        Ok(judge(item, arguments.threshold, entailed.as_ref(), lexicon))
+        Ok(judge(item, arguments.threshold, entailed.as_deref(), lexicon))
     });
     super::write(&arguments.scored, &scored.collect::<anyhow::Result<Vec<Scored>>>()?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge(item: Item, threshold: f32, entailed: Option<&Entailed>, lexicon: &Lexicon) -> Scored {
+fn judge(item: Item, threshold: f32, entailed: Option<&[f32]>, lexicon: &Lexicon) -> Scored {
     let Judgement { score, relevance, verdict, claims, omitted } =
         ground::judge(&item.context, &item.question, &item.answer, entailed, lexicon);
     Scored {

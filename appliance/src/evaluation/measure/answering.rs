@@ -100,7 +100,7 @@ async fn claims(
         let citation = claim.citation.and_then(|at| answer.citations().get(at));
         let context = citation.map(in_context).unwrap_or_default();
         let entailed = site.entailed(&context, &text).await?;
-        let judged = ground::judge(&context, &item.question, &text, entailed.as_ref(), Lexicon::built_in());
+        let judged = ground::judge(&context, &item.question, &text, entailed.as_deref(), Lexicon::built_in());
         let borne = judged.claims.iter().filter(|claim| claim.verdict == Verdict::Supported).count();
         record.point("faithfulness", borne as f64, judged.claims.len().max(1) as f64);
         if borne < judged.claims.len().max(1) {

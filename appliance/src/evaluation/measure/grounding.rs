@@ -2,7 +2,7 @@
 
 use cloister_guardrails::{
     drug::Lexicon,
-    ground::{self, BLOCK, Entailed},
+    ground::{self, BLOCK},
 };
 
 use crate::evaluation::{
@@ -13,10 +13,10 @@ use crate::evaluation::{
 
 pub(super) async fn measure(site: &Site, part: &str, item: &Judged) -> anyhow::Result<Record> {
     let entailed = site.entailed(&item.context, &item.answer).await?;
-    Ok(judged(part, item, entailed.as_ref()))
+    Ok(judged(part, item, entailed.as_deref()))
 }
 
-fn judged(part: &str, item: &Judged, entailed: Option<&Entailed>) -> Record {
+fn judged(part: &str, item: &Judged, entailed: Option<&[f32]>) -> Record {
     let found = ground::judge(&item.context, &item.question, &item.answer, entailed, Lexicon::built_in());
     let omission = item.error.as_deref() == Some(OMISSION);
     // What is left out beside a dose is added when an answer is shown, so that it is found without blocking.

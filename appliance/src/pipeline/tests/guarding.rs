@@ -233,6 +233,16 @@ async fn a_denied_word_in_an_answer_costs_the_place_that_holds_it() {
 }
 
 #[tokio::test]
+async fn a_denied_word_in_the_question_of_an_answer_on_file_keeps_it_back_for_the_question_is_shown() {
+    let document = "version = 1\n[words]\nwords = [\"insulin pens\"]\ninput = false\n";
+    let shown = Bench::new().pair(QUESTION, "They keep for 28 days.", 0.99).ask(QUESTION).await.unwrap();
+    assert_eq!(shown.citations()[0].question.as_deref(), Some(QUESTION));
+    let kept = under(Bench::new().pair(QUESTION, "They keep for 28 days.", 0.99), document);
+    let kept = kept.ask(QUESTION).await.unwrap();
+    assert_eq!(kept.lane(), Lane::Abstain, "{}", kept.text());
+}
+
+#[tokio::test]
 async fn no_lane_says_what_is_about_a_denied_topic() {
     let denied = "Opened insulin pens keep at room temperature for 28 days.";
     let document = format!("version = 1\n[[topics]]\nname = \"pens\"\ndefinition = \"{denied}\"\nlikeness = 0.95\n");

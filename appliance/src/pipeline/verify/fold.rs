@@ -155,7 +155,7 @@ impl<'a> Fold<'a> {
         match (found.verdict, place) {
             // What it cites is shown beside it.
             (Verdict::Supported, Some((_, citation)))
-                if self.guardrail.withholds(&unit) || self.guardrail.withholds(&citation.text) =>
+                if self.guardrail.withholds(&unit) || citation.words().any(|words| self.guardrail.withholds(words)) =>
             {
                 (self.judged.cut, self.judged.denied) = (true, true);
             }
