@@ -19,6 +19,7 @@ use crate::{
 use detail::{
     AGED, Alike, Details, HELD, SAME_ORDER, SAME_WORDS, common_in_order, meaningful, nearly_same_wording, vetoes,
 };
+use kind::Kind;
 
 pub use reading::{Known, NAMES, beside};
 
@@ -188,7 +189,7 @@ pub fn changed(asked: &str, known: &str) -> Option<Change> {
 }
 
 /// The gate's word on one wording of a curated question, beside another wording of the same: whatever the one asks for the other asks too, so that days on
-/// which something is done are not given to who asks how long it takes by either.
+/// which something is done are not given to who asks how long it takes by either, nor whom to call to who asks who is allowed.
 #[must_use]
 pub fn beside_wording(gate: Gate, asked: &str, wording: &str) -> Gate {
     let kind_of = |question: &str| kind::kind(&Details::of(question).words);
@@ -203,16 +204,21 @@ pub fn veto(asked: &str, known: &str) -> Option<Veto> {
     vetoes(&Details::of(asked), &Details::of(known)).into_iter().map(|(veto, _)| veto).next()
 }
 
-/// Whether a curated question and the asked one each name a drug, or a group of patients, that the other does not: what answers it does not answer the
-/// asked one, however alike the rest.
-pub fn is_about_another(asked: &str, known: &str) -> bool {
+/// Whether what answers a curated question does not answer the asked one, however alike the rest: each names a drug, or a group of patients, that the
+/// other does not; or the asked one is when, how often or how much of the second of something, of which neither the curated one nor its `answer` speaks.
+pub fn is_about_another(asked: &str, known: &str, answer: &str) -> bool {
     let (a, b) = (Details::of(asked), Details::of(known));
     let groups = |details: &Details| -> BTreeSet<&str> {
         details.populations.iter().copied().filter(|group| *group != lexicon::ANOTHER).collect()
     };
     let (own, other) = (groups(&a), groups(&b));
     let drugs = !a.drugs.is_subset(&b.drugs) && !b.drugs.is_subset(&a.drugs);
-    drugs || !own.is_subset(&other) && !other.is_subset(&own)
+    let told: Vec<String> = b.words.into_iter().chain(words::lower(answer).map(|(_, word)| word)).collect();
+    // "I missed my second dose, what now?" asks what holds for any.
+    let counted =
+        matches!(kind::kind(&a.words), Some(Kind::Time | Kind::Days | Kind::Duration | Kind::Frequency | Kind::Amount));
+    let another = counted && !lexicon::ordinals(&a.words).is_subset(&lexicon::ordinals(&told));
+    drugs || another || !own.is_subset(&other) && !other.is_subset(&own)
 }
 
 fn shared(asked: &str, known: &str) -> f32 {
@@ -349,6 +355,7 @@ mod tests {
             ("please quit my automatic refills for me", "How do I start automatic refills?"),
             ("i want my records moved to another clinic", "Can you move my records to your clinic?"),
             ("On which days are cold parcels posted?", "How long does a parcel take?"),
+            ("Who may lock the safe at night?", "Who can I call when the safe is locked?"),
         ] {
             let sure = Known { question: known, similarity: 0.98, next: 0.0, read: 20.0 };
             assert!(matches!(gate_by_reading(asked, &sure, Limits::default()), Gate::Vetoed(_)), "{asked}");
@@ -393,11 +400,17 @@ mod tests {
     #[test]
     fn an_answer_on_file_to_another_drug_or_group_is_about_another() {
         let trazodone = "How often can I take trazodone?";
-        assert!(is_about_another("How often can I take tramadol?", trazodone));
-        assert!(is_about_another("Is ibuprofen safe with warfarin?", "Is ibuprofen safe with paracetamol?"));
-        assert!(is_about_another("What is the dose for children?", "What is the dose for adults?"));
+        let about_another = |asked, known| is_about_another(asked, known, "Twice a day.");
+        assert!(about_another("How often can I take tramadol?", trazodone));
+        assert!(about_another("Is ibuprofen safe with warfarin?", "Is ibuprofen safe with paracetamol?"));
+        assert!(about_another("What is the dose for children?", "What is the dose for adults?"));
+        let dose = "When is the dose due?";
+        assert!(about_another("When is the second dose due?", dose));
+        assert!(!is_about_another("When is the second dose due?", dose, "At once, and the 2nd after a month."));
+        assert!(!about_another("When is the first dose due?", dose));
+        assert!(!about_another("I missed my second dose, what now?", "What if I miss a dose?"));
         for asked in ["How often can I take it?", trazodone, "How often can my wife take trazodone?"] {
-            assert!(!is_about_another(asked, trazodone), "{asked}");
+            assert!(!about_another(asked, trazodone), "{asked}");
         }
     }
 

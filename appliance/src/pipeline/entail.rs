@@ -24,6 +24,9 @@ const STRETCH: usize = 192;
 /// Stretches that are read for one answer. Those of a context of 100,000 characters would take 150 MB and seconds.
 const MOST: usize = 24;
 
+/// Tokens of a claim with the one before it: as many as the scorer was trained on.
+const LED_IN: usize = 72;
+
 /// Claims that are read at a time.
 const TOGETHER: usize = 64;
 
@@ -49,7 +52,7 @@ pub(crate) fn entailed(
     let stretches = nearest(stretches(embed, context), answer);
     let evidence = scorer.evidence(vectors(&stretches)?);
     let mut scores = Vec::with_capacity(claims.len());
-    for claims in claims.chunks(TOGETHER) {
+    for claims in led_in(embed, answer, &claims).chunks(TOGETHER) {
         // A claim that is too long to be seen whole is borne as its worst part is.
         let parts: Vec<Vec<String>> = claims.iter().map(|claim| seen_whole(embed, STRETCH, claim.of(answer))).collect();
         let mut found = vectors(&parts.concat())?.into_iter();
@@ -59,6 +62,18 @@ pub(crate) fn entailed(
         }
     }
     Ok(Some(scores))
+}
+
+/// What is read of each claim: one that refers back with the claim before it, since "these" and "it" are told by that. No other, since what goes before
+/// a claim speaks for it.
+fn led_in(embed: &dyn Embed, answer: &str, claims: &[Span]) -> Vec<Span> {
+    let read = |(at, claim): (usize, &Span)| {
+        let before = at.checked_sub(1).and_then(|at| claims.get(at)).filter(|_| ground::refers_back(claim.of(answer)));
+        let both = before.map(|before| Span { start: before.start, end: claim.end });
+        let near = |span: &Span| !span.of(answer).contains('\n') && embed.count_tokens(span.of(answer)) <= LED_IN;
+        both.filter(near).unwrap_or(*claim)
+    };
+    claims.iter().enumerate().map(read).collect()
 }
 
 /// Of a long text the stretches that share most words with an answer, in their order.
@@ -154,6 +169,21 @@ mod tests {
         assert_eq!(last, [stretch(90), stretch(40)]);
         let few: Vec<String> = (0..MOST).map(stretch).collect();
         assert_eq!(nearest(few.clone(), "Nothing."), few);
+    }
+
+    #[test]
+    fn a_claim_that_refers_back_is_read_with_the_one_before_it_where_there_is_room() {
+        let long = "word ".repeat(LED_IN);
+        let answer =
+            format!("Insulin is kept cold. Hello! It stays cold at night. Pens are kept dry. It {long}ends at night.");
+        let claims = ground::claims(&answer, Lexicon::built_in());
+        let read: Vec<&str> = led_in(&Words, &answer, &claims).into_iter().map(|span| span.of(&answer)).collect();
+        let [first, second, third, fourth] = read.as_slice() else { panic!("{read:?}") };
+        assert_eq!(
+            (*first, *second),
+            ("Insulin is kept cold.", "Insulin is kept cold. Hello! It stays cold at night.")
+        );
+        assert!(*third == "Pens are kept dry." && fourth.starts_with("It word"));
     }
 
     #[test]

@@ -27,7 +27,14 @@ pub(super) fn choose(ranked: &[Sentence], evidence: &Evidence, settings: &Settin
     let worthy = worth_telling(ranked, settings);
     let Some(best) = worthy.first().copied() else { return Vec::new() };
     let mut quotes: Vec<Quote> = Vec::new();
-    for sentence in worthy.into_iter().filter(|sentence| sentence.stands_beside(best)) {
+    // Beside an answer on file no other one is quoted, which answers another question, unless two things are asked.
+    let two = question.matches('?').count() > 1 || question.to_lowercase().contains(" and ");
+    let filed = |sentence: &Sentence| passages.get(sentence.passage).and_then(|passage| passage.pair.as_ref());
+    let fits = |sentence: &&Sentence| match (filed(best), filed(sentence)) {
+        (Some(first), Some(other)) => two || first == other,
+        _ => true,
+    };
+    for sentence in worthy.into_iter().filter(fits).filter(|sentence| sentence.stands_beside(best)) {
         let Some(passage) = passages.get(sentence.passage) else { continue };
         if quotes.len() == settings.quotes {
             break;

@@ -73,12 +73,16 @@ pub(super) fn worth_telling<'a>(ranked: &'a [Sentence], settings: &Settings) -> 
 /// As in the weight of passages, so that both are on one scale.
 const WORDS: f32 = 0.25;
 
-/// Sentences of `passages` that state something, in the order of the passages; none of an answer on file to a question about another drug or group.
+/// Sentences of `passages` that state something, in the order of the passages; none of an answer on file to a question about
+/// something else.
 fn candidates(question: &str, passages: &[Passage], quarantine: &Quarantine) -> Vec<Sentence> {
     let mut seen = HashSet::new();
     let answers_another = |passage: &Passage| {
         let filed = |asked: &str| format!("{} {asked}", passage.headings.join(" "));
-        passage.pair.as_ref().is_some_and(|pair| same_question::is_about_another(question, &filed(&pair.question)))
+        passage
+            .pair
+            .as_ref()
+            .is_some_and(|pair| same_question::is_about_another(question, &filed(&pair.question), &passage.text))
     };
     passages
         .iter()

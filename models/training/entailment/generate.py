@@ -12,6 +12,7 @@ abstract that is much like it, or is the same claim turned round. So that neithe
 is not borne here is borne elsewhere: a foreign conclusion by its own abstract, a turned claim by evidence that is turned too.
 """
 import hashlib
+import itertools
 import json
 import pathlib
 import random
@@ -143,6 +144,12 @@ def abstracts(docs, kind):
             pair(other[1], rest + [end], 0, f"{kind}-other-title", group)
         pair(end, rest, 1, f"{kind}-conclusion", group)
         pair(" ".join(other[3]), rest, 0, f"{kind}-other-conclusion", group)
+        if len(conclusion) > 1:
+            # Of its conclusion one sentence is another's; and one alone.
+            mixed = list(conclusion)
+            mixed[rng.randrange(len(mixed))] = rng.choice(other[3])
+            pair(" ".join(mixed), rest, 0, "joined-conclusion", group)
+            pair(rng.choice(conclusion), rest, 1, "joined-part", group)
 
 
 def turnings(docs, kind):
@@ -209,10 +216,16 @@ def written():
         for claim, labels in zip(row["claims"], row["labels"]):
             for evidence, label in zip(row["evidence"], labels):
                 beside(claim, evidence, int(label == "S"), f"matrix-{label}", f"matrix-{group}")
+        for at, evidence in enumerate(row["evidence"]):
+            said = {True: [], False: []}
+            for claim, labels in zip(row["claims"], row["labels"]):
+                said[labels[at] == "S"].append(claim)
+            joined(evidence, said[True], said[False], f"matrix-{group}")
     for group, row in lines("../cross/claims"):
         for kind in ("supported", "contradicted", "unsaid"):
             for claim in row[kind]:
                 beside(claim, row["evidence"], int(kind == "supported"), f"written-{kind}", f"written-{group}")
+        joined(row["evidence"], row["supported"], row["contradicted"] + row["unsaid"], f"written-{group}")
     for group, row in lines("../cross/flips"):
         told = (row["evidence"], row["other"])
         for own, kind in enumerate("ab"):
@@ -221,6 +234,16 @@ def written():
                     beside(claim, evidence, int(own == which), "flip-S" if own == which else "flip-R", f"flip-{group}")
         for which, claim in enumerate(row["unsaid"]):
             beside(claim, told[which % 2], 0, "flip-N", f"flip-{group}")
+
+
+def joined(evidence, borne, others, group):
+    """Two claims in a row, which are borne where both are. They are not learned, and only tell what comes of reading two together."""
+    both = list(itertools.combinations(borne, 2))
+    mixed = list(itertools.product(borne, others))
+    rng.shuffle(mixed)
+    for label, found in ((1, both), (0, mixed[:max(1, len(both))])):
+        for two in found:
+            pair(" ".join(rng.sample(two, 2)), stretches(sentences(evidence)), label, f"joined-{label}", group)
 
 
 scifact()

@@ -75,9 +75,22 @@ fn trimmed(text: &str, span: Span) -> Option<Span> {
     (end > start).then_some(Span { start, end })
 }
 
+/// Whether a claim begins with a word that stands for what was said before it, be it after one other ("Still, it").
+pub fn refers_back(claim: &str) -> bool {
+    words::lower(claim).take(2).any(|(_, word)| BACK.contains(&word.as_str()))
+}
+
+const BACK: [&str; 11] = ["both", "he", "it", "its", "she", "such", "their", "these", "they", "this", "those"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_refers_back_by_the_words_that_it_begins_with() {
+        assert!(refers_back("These pens stay cold.") && refers_back("Still, it is kept."));
+        assert!(!refers_back("Insulin stays cold.") && !refers_back("Nurses say that it stays cold."));
+    }
 
     #[test]
     fn an_answer_comes_apart_into_what_can_be_checked_by_itself() {

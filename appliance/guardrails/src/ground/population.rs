@@ -24,7 +24,8 @@ pub(super) fn populations(text: &str) -> Vec<Fact> {
         let general = lexicon::population(plain.get(index).unwrap_or(word))
             .filter(|group| whole.contains(group) && counts(word, group, next));
         let of_place = matches!(next, "unit" | "ward" | "clinic" | "center" | "centre" | "department");
-        let Some(group) = condition(word).filter(|_| !of_place).or(general) else { continue };
+        let stones = matches!(next, "stone" | "stones");
+        let Some(group) = condition(word).filter(|_| !of_place && !stones).or(general) else { continue };
         if found.iter().all(|fact| fact.value != group) {
             let end = start + word.len();
             found.push(Fact { kind: FactKind::Population, value: group.to_owned(), start: *start, end, bound: None });
@@ -78,6 +79,7 @@ mod tests {
         assert_eq!(groups("The nursing station calls the parent."), Vec::<String>::new());
         assert_eq!(groups("Patients 65 years or older, and those older than that"), Vec::<String>::new());
         assert_eq!(groups("Adults 65 years and older"), ["adult"]);
+        assert_eq!(groups("Kidney stones in females"), ["women"]);
         assert_eq!(groups("Call the children's hospital, its renal unit or the women's clinic."), Vec::<String>::new());
     }
 }

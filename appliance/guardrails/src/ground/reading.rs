@@ -46,10 +46,27 @@ impl Reading {
         self.facts.iter().filter(move |fact| fact.kind == kind)
     }
 
+    /// The letters of a name that a fact is written to the end of, in lower case: `ubc` of the 13 in "UBC13", `il` of the 6 in "IL-6"; empty where none
+    /// are, or a single one: rooms B12 and C14 are of one kind.
+    pub(crate) fn letters_before(&self, fact: &Fact) -> String {
+        let before = self.text.get(..fact.start).unwrap_or_default();
+        let capital = |text: &&str| text.chars().next_back().is_some_and(char::is_uppercase);
+        let before = before.strip_suffix(['-', '\u{2011}']).filter(capital).unwrap_or(before);
+        let from =
+            before.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + before.get(at..).map_or(1, first_length));
+        let letters = before.get(from..).unwrap_or_default();
+        if letters.chars().count() > 1 { letters.to_lowercase() } else { String::new() }
+    }
+
     /// Whether the sentence says how much of a medicine.
     pub(crate) fn has_dose(&self) -> bool {
         self.facts.iter().any(|fact| fact.dimension() == "dose")
     }
+}
+
+/// Bytes of the first character.
+fn first_length(text: &str) -> usize {
+    text.chars().next().map_or(1, char::len_utf8)
 }
 
 fn read(text: &str, lexicon: &Lexicon) -> Vec<Fact> {

@@ -89,14 +89,19 @@ fn misplaced_fact(claim: &Reading, sentence: &Reading) -> Option<(usize, usize)>
 }
 
 fn is_misplaced(fact: &Fact, claim: &Reading, sentence: &Reading) -> bool {
-    let same_slot = |other: &&Fact| other.kind == fact.kind && other.dimension() == fact.dimension();
+    let same_slot = |other: &&Fact| {
+        // A number that letters of a name are written to is told apart by them: "UBC13" is no amount beside "IL-6".
+        let named = claim.letters_before(fact) == sentence.letters_before(other);
+        other.kind == fact.kind && other.dimension() == fact.dimension() && named
+    };
     let equals = |other: &Fact| match fact.kind {
         FactKind::Release => Release::agree(&other.value, &fact.value),
         _ => fact.stands_in(std::slice::from_ref(other)),
     };
     let (right, wrong): (Vec<&Fact>, Vec<&Fact>) =
         sentence.facts.iter().filter(same_slot).partition(|other| equals(other));
-    let others = claim.facts.iter().filter(same_slot).filter(|other| other.start != fact.start);
+    let alike = |other: &&Fact| other.kind == fact.kind && other.dimension() == fact.dimension();
+    let others = claim.facts.iter().filter(alike).filter(|other| other.start != fact.start);
     let narrowest = others.map(|other| part(claim, fact, other)).min_by_key(|(from, to)| to - from);
     let about = matter(claim, narrowest.unwrap_or((0, claim.text.len())), fact);
     !right.is_empty()

@@ -49,6 +49,34 @@ fn a_changed_fact_is_found_whatever_the_words() {
 }
 
 #[test]
+fn what_a_study_wants_to_find_out_denies_nothing() {
+    let claim = "Delivery mode did not affect the quality of life in rural China.";
+    let of = |evidence: &str| judged(evidence, claim);
+    let asks = of("To explore the effect of delivery mode on the quality of life in rural China.");
+    assert!(asks.verdict != Verdict::Contradicted && asks.score < BLOCK, "{asks:?}");
+    assert_eq!(of("Delivery mode did affect the quality of life in rural China.").verdict, Verdict::Contradicted);
+    let order = "Never give contrast whether or not the latest creatinine is known.";
+    assert_eq!(
+        verdict_of(order, "Give contrast whether or not the latest creatinine is known."),
+        Verdict::Contradicted
+    );
+}
+
+#[test]
+fn a_number_at_the_end_of_letters_is_told_apart_by_them() {
+    let proteins = "In cells without UBC13 the damage stays, so that MDA5 is active and IL-6 is released.";
+    let found = judged(proteins, "Without UBC13 the sensor MDA5 is active.");
+    assert!(found.claims.iter().all(|claim| claim.discrepancies.is_empty()), "{found:?}");
+    let rooms = "Controlled returns go to room B12; recalled stock goes to room B14.";
+    for answer in ["Recalled stock goes to room B12.", "Controlled returns go to room B14."] {
+        assert_eq!(verdict_of(rooms, answer), Verdict::Contradicted, "{answer}");
+    }
+    let other = "Controlled returns go to room B12; recalled stock goes to room C14.";
+    assert_eq!(verdict_of(other, "Recalled stock goes to room B12."), Verdict::Contradicted);
+    assert_eq!(verdict_of("Insulin comes as U100 only.", "Insulin comes as U500 only."), Verdict::Contradicted);
+}
+
+#[test]
 fn what_stands_word_for_word_is_supported() {
     for sentence in crate::split::sentences(DOSING) {
         let answer = sentence.of(DOSING);

@@ -7,6 +7,10 @@ pub(crate) enum Kind {
     Reason,
     Place,
     Person,
+    /// Whom one turns to.
+    Contact,
+    /// Who is allowed to do a thing, or has to.
+    Entitled,
     /// When: a moment, or how long until then.
     Time,
     /// On which days, again and again.
@@ -29,7 +33,14 @@ pub(crate) fn kind(words: &[String]) -> Option<Kind> {
         Some(match word(at) {
             "why" => Kind::Reason,
             "where" => Kind::Place,
-            "who" | "whom" | "whose" => Kind::Person,
+            "who" | "whom" | "whose" => match (word(at + 1), word(at + 2), word(at + 3)) {
+                ("may" | "must", other, _) if at == 0 && other != "be" && !ONE.contains(&other) => Kind::Entitled,
+                ("is" | "are", "allowed" | "authorised" | "authorized" | "entitled" | "permitted", _) if at == 0 => {
+                    Kind::Entitled
+                }
+                (_, one, verb) if ONE.contains(&one) && TURN_TO.contains(&verb) => Kind::Contact,
+                _ => Kind::Person,
+            },
             "when" => Kind::Time,
             "what" | "which" | "what's" => match word(at + 1) {
                 "days" if word(at + 2) != "supply" => Kind::Days,
@@ -54,6 +65,14 @@ pub(crate) fn kind(words: &[String]) -> Option<Kind> {
     first.or_else(|| WHETHER.contains(&word(0)).then_some(Kind::Whether))
 }
 
+/// Who asks, or for whom: "Who may I call?" asks whom to turn to, "Who may call?" who is allowed to.
+const ONE: &[&str] = &["i", "one", "they", "we", "you"];
+
+/// What one does to whom one turns to.
+const TURN_TO: &[&str] = &[
+    "ask", "call", "contact", "inform", "message", "notify", "page", "phone", "reach", "ring", "speak", "tell", "write",
+];
+
 /// Verbs that a question for yes or no begins with.
 const WHETHER: &[&str] = &[
     "am", "are", "can", "can't", "could", "did", "do", "does", "don't", "had", "has", "have", "is", "isn't", "may",
@@ -66,15 +85,21 @@ pub(super) fn differ(asked: Option<Kind>, known: Option<Kind>) -> bool {
     let (Some(asked), Some(known)) = (asked, known) else { return false };
     let either = |kind: Kind| asked == kind || known == kind;
     let timed = |kind: Kind| matches!(kind, Kind::Time | Kind::Days | Kind::Duration);
+    let person = |kind: Kind| matches!(kind, Kind::Person | Kind::Contact | Kind::Entitled);
     let lenient = either(Kind::Thing) && !either(Kind::Reason)
         || either(Kind::Manner) && either(Kind::Whether)
-        || either(Kind::Time) && timed(asked) && timed(known);
+        || either(Kind::Time) && timed(asked) && timed(known)
+        || either(Kind::Person) && person(asked) && person(known);
     asked != known && !lenient
 }
 
-/// Whether that holds in whatever wording: the days on which something is done never say how long it takes.
+/// Whether that holds in whatever wording: the days on which something is done never say how long it takes, and whom one turns to is not who is
+/// allowed to.
 pub(super) fn differ_in_any_wording(asked: Option<Kind>, known: Option<Kind>) -> bool {
-    matches!((asked, known), (Some(Kind::Days), Some(Kind::Duration)) | (Some(Kind::Duration), Some(Kind::Days)))
+    let apart = [(Kind::Days, Kind::Duration), (Kind::Contact, Kind::Entitled)];
+    apart
+        .into_iter()
+        .any(|(one, other)| asked == Some(one) && known == Some(other) || asked == Some(other) && known == Some(one))
 }
 
 #[cfg(test)]
@@ -97,6 +122,14 @@ mod tests {
             ("How can I refill?", Kind::Manner),
             ("Why must I wait?", Kind::Reason),
             ("Where is the pharmacy?", Kind::Place),
+            ("Who signs for it?", Kind::Person),
+            ("Who do I call at night?", Kind::Contact),
+            ("Whom may we ask?", Kind::Contact),
+            ("Who may open the safe?", Kind::Entitled),
+            ("Who is allowed in?", Kind::Entitled),
+            ("Who must be told?", Kind::Person),
+            ("Who can I send?", Kind::Person),
+            ("With someone who may have taken too much, who do I call?", Kind::Person),
             ("How much is it?", Kind::Amount),
             ("How often may I take it?", Kind::Frequency),
             ("Can I refill online?", Kind::Whether),
@@ -117,6 +150,8 @@ mod tests {
             ("When do you close?", "At what time do you close?"),
             ("When does my parcel come?", "How long does my parcel take?"),
             ("refill early", "Why can I not refill early?"),
+            ("Who may collect my medicine?", "Who can collect my medicine?"),
+            ("Who do I call about a parcel?", "Who answers questions about a parcel?"),
         ] {
             assert!(!differ(of(a), of(b)), "{a} / {b}");
         }
@@ -125,6 +160,7 @@ mod tests {
             ("Why must I stay after a vaccine?", "How long must I stay after a vaccine?"),
             ("Why is there a copay?", "What is the copay?"),
             ("On which days do you ship?", "How long does it take to ship?"),
+            ("Who may lock the safe?", "Who do I call when the safe is locked?"),
             ("Where can I get a flu shot?", "When can I get a flu shot?"),
         ] {
             assert!(differ(of(a), of(b)) && differ(of(b), of(a)), "{a} / {b}");

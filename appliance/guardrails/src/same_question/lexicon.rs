@@ -29,20 +29,29 @@ pub(crate) fn population(word: &str) -> Option<&'static str> {
     Some(match word.strip_suffix("'s").unwrap_or(word) {
         "child" | "children" | "kid" | "kids" | "pediatric" | "paediatric" | "minor" | "minors" | "toddler"
         | "toddlers" | "teen" | "teens" | "teenager" | "adolescent" | "son" | "daughter" | "grandchild" => "child",
-        "infant" | "infants" | "baby" | "babies" | "newborn" | "newborns" => "infant",
+        "infant" | "infants" | "baby" | "babies" | "newborn" | "newborns" | "neonate" | "neonates" => "infant",
         "adult" | "adults" => "adult",
         "elderly" | "older" | "senior" | "seniors" | "geriatric" => "older",
-        "pregnant" | "pregnancy" | "expecting" => "pregnant",
+        "pregnant" | "pregnancy" | "pregnancies" | "expecting" => "pregnant",
         "breastfeeding" | "breastfeed" | "nursing" | "lactating" => "breastfeeding",
         "husband" | "wife" | "spouse" | "partner" | "mother" | "mom" | "father" | "dad" | "parent" | "parents"
         | "sister" | "brother" | "sibling" | "siblings" | "relative" | "friend" | "neighbor" | "neighbour"
         | "roommate" | "caregiver" | "carer" | "dependent" | "dependents" => ANOTHER,
         "dog" | "dogs" | "cat" | "cats" | "pet" | "pets" => "animal",
-        "man" | "men" | "male" => "men",
-        "woman" | "women" | "female" => "women",
+        "man" | "men" | "male" | "males" => "men",
+        "woman" | "women" | "female" | "females" => "women",
         _ => return None,
     })
 }
+
+/// The places in a row that words in lower case name, but for the first, which is mostly said of something else ("what comes first?").
+pub(super) fn ordinals(words: &[String]) -> BTreeSet<usize> {
+    let place = |word: &String| ORDINALS.iter().position(|forms| forms.contains(&word.as_str()));
+    words.iter().filter_map(place).map(|at| at + 2).collect()
+}
+
+const ORDINALS: [[&str; 2]; 5] =
+    [["second", "2nd"], ["third", "3rd"], ["fourth", "4th"], ["fifth", "5th"], ["sixth", "6th"]];
 
 /// Acts that undo: by its wording, a question about them is never the same as one without them.
 const UNDOING: &[&str] = &[

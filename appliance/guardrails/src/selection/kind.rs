@@ -20,7 +20,7 @@ pub(super) fn holds(kind: Option<Kind>, sentence: &str) -> Option<bool> {
         Kind::Amount => holds_any(&[FactKind::Measure, FactKind::Number]) || says(AMOUNTS),
         Kind::Reason => says(REASONS),
         Kind::Place => says(PLACES),
-        Kind::Person => says(PERSONS),
+        Kind::Person | Kind::Contact | Kind::Entitled => says(PERSONS),
         Kind::Manner | Kind::Whether | Kind::Thing => return None,
     })
 }
