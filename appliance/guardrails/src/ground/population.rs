@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(groups("Patients 65 years or older, and those older than that"), Vec::<String>::new());
         assert_eq!(groups("Adults 65 years and older"), ["adult"]);
         assert_eq!(groups("Kidney stones in females"), ["women"]);
+        assert_eq!(groups("In liver cancer or a kidney infection"), ["hepatic", "renal"]);
         assert_eq!(groups("Call the children's hospital, its renal unit or the women's clinic."), Vec::<String>::new());
     }
 }

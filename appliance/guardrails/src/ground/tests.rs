@@ -49,6 +49,12 @@ fn a_changed_fact_is_found_whatever_the_words() {
 }
 
 #[test]
+fn a_dose_of_another_group_is_not_excused_by_the_right_one_beside_it() {
+    let found = judged("Children take 5 mg; adults take 10 mg.", "Children take 10 mg instead of 5 mg.");
+    assert!(found.score < BLOCK && found.verdict != Verdict::Supported, "{found:?}");
+}
+
+#[test]
 fn what_a_study_wants_to_find_out_denies_nothing() {
     let claim = "Delivery mode did not affect the quality of life in rural China.";
     let of = |evidence: &str| judged(evidence, claim);
