@@ -238,7 +238,7 @@ const LACKING: f32 = 0.34;
 fn weigh(comparison: &Comparison, sentence: &Sentence) -> f32 {
     let found = |relation| comparison.count(relation) as f32;
     let two = if sentence.pair { 0.03 } else { 0.0 };
-    let asks = if sentence.asks { 0.12 } else { 0.0 };
+    let asks = if sentence.reading.asks { 0.12 } else { 0.0 };
     let against = 0.12f32.mul_add(found(Relation::Differs), 0.12 * found(Relation::Absent));
     0.05f32.mul_add(-found(Relation::Dropped), comparison.share - against - two - asks)
 }

@@ -7,7 +7,7 @@ use super::{condition, evidence, group, range, reading::Reading, role, weekday};
 use crate::{
     drug::{Lexicon, Release},
     fact::{Bound, Fact, FactKind},
-    polarity, words,
+    polarity,
 };
 
 /// How a fact of a claim relates to the evidence.
@@ -95,7 +95,7 @@ pub(crate) fn compare(
     if share >= SAME_MATTER {
         // In much other wording an opposite may be of something else, and what a study wants to find out denies nothing: such a claim is doubted,
         // which withholds it all the same.
-        let denied = share >= SAME_WORDING && !asks(&sentence.text);
+        let denied = share >= SAME_WORDING && !sentence.asks;
         let relation = if denied { Relation::Differs } else { Relation::Dropped };
         if polarity::contradict(&claim.text, &sentence.text) || role::sides_exchanged(claim, sentence) {
             found.push(whole(FactKind::Polarity, relation));
@@ -110,23 +110,6 @@ pub(crate) fn compare(
     }
     Comparison { share, discrepancies: found }
 }
-
-/// Whether a sentence says what a study is to find out, or that it is not known. An order is neither.
-pub(super) fn asks(sentence: &str) -> bool {
-    let words: Vec<String> = words::lower(sentence).map(|(_, word)| word).collect();
-    let is = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(&word.as_str()));
-    let finds_out = |at: usize| is(at, &["to"]) && is(at + 1, &FIND_OUT);
-    let aims = || (0..words.len()).any(|at| is(at, &AIMS)) && (0..words.len()).any(finds_out);
-    let open = || (1..words.len()).any(|at| is(at, &["whether"]) && (is(at - 1, &FIND_OUT) || is(at - 1, &UNKNOWN)));
-    let orders = (0..words.len()).any(|at| is(at, &["must", "never", "not"]));
-    !orders && (finds_out(0) || aims() || open())
-}
-
-const UNKNOWN: [&str; 3] = ["unclear", "unknown", "uncertain"];
-const AIMS: [&str; 9] =
-    ["aim", "aimed", "aims", "goal", "hypothesised", "hypothesized", "objective", "purpose", "sought"];
-const FIND_OUT: [&str; 9] =
-    ["assess", "compare", "determine", "establish", "evaluate", "examine", "explore", "identify", "investigate"];
 
 fn share(claim: &Reading, sentence: &Reading, context: &Reading, standing: usize) -> f32 {
     let held: BTreeSet<&str> = sentence.forms().union(&context.forms()).copied().collect();

@@ -1,6 +1,6 @@
 //! The evidence: sentences of a context with what they stand under; and what a sentence limits that a claim may drop.
 
-use super::{compare, heading::Headings, reading::Reading};
+use super::{heading::Headings, reading::Reading};
 use crate::{
     drug::{Lexicon, Release},
     fact::{Fact, FactKind},
@@ -17,8 +17,6 @@ pub(super) struct Sentence {
     pub(super) heading: bool,
     /// Whether it is two sentences read as one.
     pub(super) pair: bool,
-    /// Whether it says what is to be found out, or that it is not known: what states something is heard before it.
-    pub(super) asks: bool,
 }
 
 /// The sentences of `context`, and each two neighbours as one: a claim may draw on both.
@@ -39,8 +37,7 @@ pub(super) fn sentences(context: &str, lexicon: &Lexicon) -> Vec<Sentence> {
         if !drugs.is_empty() {
             last_drug = drugs.join(", ");
         }
-        let (context, asks) = (Reading::of(&around, lexicon), compare::asks(text));
-        single.push(Sentence { span, context, reading, heading, pair: false, asks });
+        single.push(Sentence { span, context: Reading::of(&around, lexicon), reading, heading, pair: false });
     }
     let pairs: Vec<Sentence> = single
         .windows(2)
@@ -58,7 +55,6 @@ pub(super) fn sentences(context: &str, lexicon: &Lexicon) -> Vec<Sentence> {
                 context: first.context.clone(),
                 heading: false,
                 pair: true,
-                asks: compare::asks(text),
             })
         })
         .collect();

@@ -20,6 +20,8 @@ pub(crate) struct Reading {
     /// and groups of patients under their labels, other words by their stems and groups of synonyms.
     pub(crate) terms: Vec<Term>,
     pub(crate) polarity: Polarity,
+    /// Whether it says what is to be found out, or that it is not known: what states something is heard before it.
+    pub(crate) asks: bool,
 }
 
 /// One meaningful word in its common form.
@@ -34,7 +36,7 @@ impl Reading {
     pub(crate) fn of(text: &str, lexicon: &Lexicon) -> Self {
         let facts = read(text, lexicon);
         let terms = terms(text, &facts);
-        Self { text: text.to_owned(), facts, terms, polarity: Polarity::of(text) }
+        Self { text: text.to_owned(), facts, terms, polarity: Polarity::of(text), asks: asks(text) }
     }
 
     pub(crate) fn forms(&self) -> BTreeSet<&str> {
@@ -52,9 +54,7 @@ impl Reading {
         let before = self.text.get(..fact.start).unwrap_or_default();
         let capital = |text: &&str| text.chars().next_back().is_some_and(char::is_uppercase);
         let before = before.strip_suffix(['-', '\u{2011}']).filter(capital).unwrap_or(before);
-        let from =
-            before.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + before.get(at..).map_or(1, first_length));
-        let letters = before.get(from..).unwrap_or_default();
+        let letters = before.get(before.trim_end_matches(char::is_alphabetic).len()..).unwrap_or_default();
         if letters.chars().count() > 1 { letters.to_lowercase() } else { String::new() }
     }
 
@@ -64,10 +64,22 @@ impl Reading {
     }
 }
 
-/// Bytes of the first character.
-fn first_length(text: &str) -> usize {
-    text.chars().next().map_or(1, char::len_utf8)
+/// Whether a sentence says what a study is to find out, or that it is not known. An order is neither.
+fn asks(sentence: &str) -> bool {
+    let words: Vec<String> = words::lower(sentence).map(|(_, word)| word).collect();
+    let is = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(&word.as_str()));
+    let finds_out = |at: usize| is(at, &["to"]) && is(at + 1, &FIND_OUT);
+    let aims = || (0..words.len()).any(|at| is(at, &AIMS)) && (0..words.len()).any(finds_out);
+    let open = || (1..words.len()).any(|at| is(at, &["whether"]) && (is(at - 1, &FIND_OUT) || is(at - 1, &UNKNOWN)));
+    let orders = (0..words.len()).any(|at| is(at, &["must", "never", "not"]));
+    !orders && (finds_out(0) || aims() || open())
 }
+
+const UNKNOWN: [&str; 3] = ["unclear", "unknown", "uncertain"];
+const AIMS: [&str; 9] =
+    ["aim", "aimed", "aims", "goal", "hypothesised", "hypothesized", "objective", "purpose", "sought"];
+const FIND_OUT: [&str; 9] =
+    ["assess", "compare", "determine", "establish", "evaluate", "examine", "explore", "identify", "investigate"];
 
 fn read(text: &str, lexicon: &Lexicon) -> Vec<Fact> {
     let mut facts = frequency::frequencies(text);
